@@ -1,0 +1,95 @@
+/**
+ * The CPU as the kernel sees it: registers in state memory, and `run`.
+ *
+ * The kernel loads a thread (`load`), runs it for a budget of instructions, handles the exit, and
+ * saves it (`save`) before it loads another. Everything is exact at an exit: `pc` is that of the
+ * next instruction to run (after a syscall instruction; at the faulting instruction after a fault).
+ */
+import type { Arch } from "../arch.ts";
+
+/** Address-space operations that the CPU needs; `sim/memory`'s AddressSpace implements them. */
+export interface CpuSpace {
+  /** Number unique to this space for the life of the machine. */
+  readonly id: number;
+  /**
+   * Translate `va` for `access`, taking the page fault if needed (demand paging, copy-on-write).
+   * Returns 0 and fills `physical`, `pageShift`, `writable`, or returns a fault as
+   * `signal << 8 | si_code` (for instance SIGSEGV with SEGV_MAPERR).
+   */
+  resolve(va: number, access: Access): number;
+  /** Results of the last successful `resolve`. */
+  readonly resolved: Resolved;
+}
+
+/** What `resolve` answers: one reused object, no allocation. */
+export interface Resolved {
+  /** Physical byte address that `va` translates to. */
+  physical: number;
+  /** log2 of the mapping's page size: 12, 21 or 30. */
+  pageShift: number;
+  /** Whether the page table entry permits user writes now (not so for a copy-on-write page). */
+  writable: boolean;
+}
+
+export const enum Access {
+  Read = 0,
+  Write = 1,
+  Execute = 2,
+}
+
+/** Why `run` returned. */
+export type CpuExit =
+  | { readonly kind: "quantum" }
+  | { readonly kind: "syscall" }
+  /** `PAUSE`, `YIELD`, `WFE`: the quantum ends early. */
+  | { readonly kind: "yield" }
+  /** A guest fault: deliver `signal` with `code`, `address` (si_addr as a bigint: may be non-canonical). */
+  | {
+    readonly kind: "fault";
+    readonly signal: number;
+    readonly code: number;
+    readonly address: bigint;
+    /** For SIGILL: the mnemonic or bytes that were refused. */
+    readonly detail?: string;
+    /** x86 trap number and error code for the ucontext, where the architecture has them. */
+    readonly trapno?: number;
+    readonly error?: number;
+  }
+  /** Control reached an address given out by `provide`. */
+  | { readonly kind: "host"; readonly id: number };
+
+/** One modelled CPU's execution engine. */
+export interface Cpu {
+  readonly arch: Arch;
+  /** Run the loaded thread in `space` for at most `budget` instructions. */
+  run(space: CpuSpace, budget: number): CpuExit;
+  /** Instructions retired by the last `run`. */
+  readonly retired: number;
+  /** Copy the live thread state out (`layout.THREAD_SIZE` bytes), or in. */
+  save(into: Uint8Array): void;
+  load(from: Uint8Array): void;
+  /** Register `i` (x86 encoding order; aarch64 31 = SP) as an unsigned 64-bit value. */
+  reg(i: number): bigint;
+  setReg(i: number, value: bigint): void;
+  /** Register as a JS number, for pointers and sizes; signed 64-bit, exact below 2^53 in magnitude. */
+  regNumber(i: number): number;
+  setRegNumber(i: number, value: number): void;
+  pc: number;
+  /** FS base on x86_64, TPIDR_EL0 on aarch64. */
+  threadPointer: number;
+  /** RFLAGS, or NZCV in bits 31..28 of PSTATE, materialised from the lazy form. */
+  flags: number;
+  /** Live bytes of the state block, for ucontext and vectors (offsets of `layout.ts`). */
+  readonly stateBytes: Uint8Array;
+
+  /** Mapping or permission of `[va, va+size)` in `space` changed: drop soft TLB entries and, if it may hold code, links. */
+  shootdown(space: CpuSpace, va: number, size: number, code: boolean): void;
+  /** Bytes of a physical frame changed by the host (kernel copy, page cache, linker): drop translations of it. */
+  frameWritten(physical: number, size: number): void;
+  /** The frame was freed: its translations may never be used again. */
+  frameFreed(physical: number): void;
+  /** An address space is gone. */
+  spaceFreed(space: CpuSpace): void;
+  /** Forget the exclusive monitor (aarch64): at every switch and exception. */
+  clearMonitor(): void;
+}

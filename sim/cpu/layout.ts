@@ -1,0 +1,81 @@
+/**
+ * Where everything lies in *state memory*, the second WebAssembly memory: the running thread's
+ * registers at fixed addresses (so generated code uses constant offsets), then the accelerators.
+ * Physical memory is a memory of its own.
+ *
+ * All offsets are bytes from the start of state memory.
+ */
+
+/** Reads as zero always: stands for aarch64 XZR and for an absent base or index register. 16 bytes. */
+export const ZERO = 0x00;
+/** Writes to it vanish: stands for aarch64 XZR as a destination. 16 bytes. */
+export const TRASH = 0x10;
+/** Program counter of the next instruction, u64; exact whenever generated code has returned. */
+export const PC = 0x20;
+/** Instructions that may still retire before the quantum ends, i64; charged at block entry. */
+export const BUDGET = 0x28;
+/** Lazy flags: the operation that last set them (`FlagKind`, u32), and its two operands (u64). */
+export const FLAG_KIND = 0x30;
+export const FLAG_A = 0x38;
+export const FLAG_B = 0x40;
+/** x86_64: direction flag as 0 or 1 (u32), and the remaining user-settable RFLAGS bits, AC and ID (u32). */
+export const DF = 0x48;
+export const RFLAGS_OTHER = 0x4c;
+/** Segment bases (x86_64); aarch64 TPIDR_EL0 is `FS_BASE` too: "the thread pointer". u64. */
+export const FS_BASE = 0x50;
+export const GS_BASE = 0x58;
+export const TPIDR = FS_BASE;
+/** MXCSR (x86_64), or FPCR and FPSR (aarch64). u32 each. */
+export const MXCSR = 0x60;
+export const FPCR = 0x60;
+export const FPSR = 0x64;
+/** aarch64 exclusive monitor: address (u64, all ones when clear), the value loaded (two u64). */
+export const MONITOR_ADDRESS = 0x68;
+export const MONITOR_LOW = 0x70;
+export const MONITOR_HIGH = 0x78;
+/** x87: control word, status word with TOP kept apart, tag bits (1 = empty), TOP; u32 each. */
+export const X87_CONTROL = 0x80;
+export const X87_STATUS = 0x84;
+export const X87_TAGS = 0x88;
+export const X87_TOP = 0x8c;
+/** x87 last instruction pointer, data pointer (u64) and opcode (u32). */
+export const X87_FIP = 0x90;
+export const X87_FDP = 0x98;
+export const X87_FOP = 0xa0;
+/** Scratch for helpers: operands and results too wide for a value, 64 bytes. */
+export const SCRATCH = 0xc0;
+/** 32 general registers of 8 bytes. x86_64: RAX RCX RDX RBX RSP RBP RSI RDI R8–R15; aarch64: X0–X30, SP. */
+export const GPR = 0x100;
+/** 32 vector registers of 16 bytes: XMM0–15 or V0–V31. */
+export const VECTOR = 0x200;
+/** Physical x87 registers R0–R7, 16 bytes each, 80 bits used: significand u64, sign and exponent u16. */
+export const X87_REGISTERS = 0x400;
+/** Bytes `0 .. THREAD_SIZE` are a thread's whole architectural state; a thread switch copies them. */
+export const THREAD_SIZE = 0x480;
+
+/** Why generated code returned, beyond its return code: fault address (u64), access kind and size. */
+export const FAULT_ADDRESS = 0x480;
+export const FAULT_ACCESS = 0x488;
+export const FAULT_SIZE = 0x48c;
+/** Record at which an exit or fault happened (u32), and the link slot to patch (u32). */
+export const EXIT_RECORD = 0x490;
+export const EXIT_SLOT = 0x494;
+/** Bases of the running address space's link slots and dispatch hash in state memory (u32). */
+export const LINKS = 0x498;
+export const DISPATCH = 0x49c;
+/** Page (pc >> 12, u64) that instructions are being fetched from; all ones when unknown. */
+export const FETCH_PAGE = 0x4a0;
+/** Accesses by the program, i64 each: loads, stores. */
+export const LOADS = 0x4a8;
+export const STORES = 0x4b0;
+/** Instructions that retired in the hot tier, i64. */
+export const HOT_RETIRED = 0x4b8;
+/** Modelled time stamp base for RDTSC / CNTVCT (u64): ticks at the last exit. */
+export const CLOCK = 0x4c0;
+
+/** Byte offset of general register `i`. */
+export const gpr = (i: number): number => GPR + 8 * i;
+/** Byte offset of vector register `i`. */
+export const vector = (i: number): number => VECTOR + 16 * i;
+/** aarch64 stack pointer's register number in this layout. */
+export const SP = 31;
