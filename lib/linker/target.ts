@@ -1,0 +1,139 @@
+/**
+ * The one way from the linker to a process.
+ *
+ * `lib` declares this interface and the simulated kernel (or a test) implements it. Guest addresses
+ * and sizes are JavaScript numbers (exact: user addresses stay below 2^53). Sizes are in bytes.
+ * Methods that cannot do what is asked throw a `LinkTargetError`; none returns an errno.
+ */
+
+/** Access rights of a mapping: the `PROT_*` bits of `mman.h` or-ed together. */
+export type Protection = number;
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
+
+/** Architectures the linker knows, named as `Deno.build.arch` names them. */
+export type Architecture = "x86_64" | "aarch64";
+
+/** A regular file of the guest's file system, opened for the linker. */
+export interface GuestFile {
+  /** Absolute guest path it was opened by, before symlinks are followed. */
+  readonly path: string;
+  /** Absolute guest path with every symlink followed; `$ORIGIN` is its directory. */
+  readonly realPath: string;
+  /** Same value for the same inode: device and inode number, as `dev:ino`. */
+  readonly identity: string;
+  /** True if any execute bit is set. */
+  readonly executable: boolean;
+  /** The whole content. Must not be modified. */
+  readonly bytes: Uint8Array;
+}
+
+/** What the linker may ask of the guest's file system (the guest's view: its root, its mounts). */
+export interface GuestFiles {
+  /** Opens a regular file; undefined if there is none or it may not be read. */
+  open(path: string): GuestFile | undefined;
+  /** True if the path names anything, after following symlinks. */
+  exists(path: string): boolean;
+  /** Target of a symlink; undefined if the path is not one. */
+  readlink(path: string): string | undefined;
+}
+
+/** Where the pages of a mapping come from and how large they are. */
+export interface MapOptions {
+  /**
+   * Private (copy-on-write) mapping of `file` from byte `offset`, a multiple of the page size.
+   * Bytes past the end of the file read as zero up to the end of its last page; absent, the
+   * mapping is anonymous and reads as zero.
+   */
+  readonly source?: { readonly file: GuestFile; readonly offset: number };
+  /**
+   * Page size to back the mapping with, at once and not on a later promotion. Anonymous mappings
+   * only; `at` and `size` must then be multiples of it. Default: the target's page size.
+   */
+  readonly huge?: "2M" | "1G";
+  /** Name to show in `/proc/self/maps` for an anonymous mapping, without brackets. */
+  readonly name?: string;
+}
+
+/** Code on the host that guest execution enters; the machine reads and writes its registers. */
+export type HostFunction = (args: HostCall) => void;
+
+/** A guest call that entered the host: integer arguments and result of the C calling convention. */
+export interface HostCall {
+  /** The `index`-th integer argument register (0..5) as an unsigned number if below 2^53. */
+  argument(index: number): number;
+  /** Sets the result register (rax, x0); negative values are two's complement. */
+  result(value: number): void;
+  /** Guest address that execution continues at once the host function returns. */
+  readonly returnAddress: number;
+}
+
+/** A process under construction, on one architecture. */
+export interface LinkTarget {
+  readonly arch: Architecture;
+  /** Base page size, in bytes. */
+  readonly pageSize: number;
+  /** `AT_PLATFORM`, the value of `$PLATFORM` in library paths. */
+  readonly platform: string;
+  /** `AT_HWCAP` and `AT_HWCAP2` (below 2^53), which IFUNC resolvers are given on aarch64. */
+  readonly hwcap: number;
+  readonly hwcap2: number;
+  readonly files: GuestFiles;
+
+  /**
+   * Sets aside `size` bytes of address space at a multiple of `align`, inaccessible and costing no
+   * memory. Without `hint` the target chooses the address (seeded ASLR); with it, exactly that
+   * address is meant, and it is an error if anything is mapped there.
+   */
+  reserve(size: number, align: number, hint?: number): number;
+  /** Maps over whatever is there (`MAP_FIXED | MAP_PRIVATE`); `at` and `size` are page multiples. */
+  map(at: number, size: number, protection: Protection, options?: MapOptions): void;
+  unmap(at: number, size: number): void;
+  protect(at: number, size: number, protection: Protection): void;
+
+  /** Copies guest memory out, whatever its protection. Unmapped bytes are an error. */
+  read(at: number, size: number): Uint8Array;
+  /** Copies into guest memory, whatever its protection, with copy-on-write done as for a store. */
+  write(at: number, bytes: Uint8Array): void;
+  /** As `write`, for the runtime services that may write after the protect phase; counted by reason. */
+  patch(at: number, bytes: Uint8Array, reason: string): void;
+
+  /** Makes a guest address whose execution enters `handler` and then returns to the caller. */
+  provide(name: string, handler: HostFunction): number;
+  /**
+   * Calls a guest function by the C calling convention on a scratch stack and returns its result
+   * register as an unsigned number. For IFUNC resolvers alone: more than `limit` instructions, a fault,
+   * a blocking syscall, a fork or a thread switch is an error.
+   */
+  call(address: number, args: readonly number[], limit: number): number;
+}
+
+/** How a linked program starts; the machine builds the stack and the initial registers from it. */
+export interface Start {
+  /**
+   * First guest instruction. Entered as the kernel enters a new image: the stack pointer at argc,
+   * other registers zero. It runs the initialisers as ordinary guest frames, then jumps to the
+   * program's own entry point.
+   */
+  readonly entry: number;
+  /** Value of the thread pointer (fs base, tpidr_el0); undefined leaves it zero. */
+  readonly threadPointer: number | undefined;
+  /** Entries of the auxiliary vector that differ from or add to what the machine writes. */
+  readonly auxv: ReadonlyMap<number, number>;
+  /** First address after the program's own segments, page aligned, where the heap (brk) starts. */
+  readonly heap: number;
+}
+
+/** Auxiliary vector types that the linker sets, from `elf.h`. */
+export const AT_PHDR = 3;
+export const AT_PHENT = 4;
+export const AT_PHNUM = 5;
+export const AT_BASE = 7;
+export const AT_ENTRY = 9;
+
+/** A target could not do what the linker asked: no address space, no memory, a failed guest call. */
+export class LinkTargetError extends Error {
+  override readonly name = "LinkTargetError";
+}
