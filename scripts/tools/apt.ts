@@ -1,0 +1,118 @@
+/**
+ * Debian packages through apt with a state directory of its own: the machine's package lists,
+ * architectures and installed packages are neither read nor changed. The mirrors, proxies and
+ * keyrings are those the machine's apt is configured with, and apt checks every signature.
+ */
+import { CommandError, text } from "./command.ts";
+
+/** Where packages come from. Absent fields are taken from the machine's own apt. */
+export interface Archive {
+  readonly suite: string;
+  /** Debian's name of the architecture, as `amd64` or `arm64`. */
+  readonly architecture: string;
+  /** Base URL of a Debian mirror. */
+  readonly mirror?: string;
+  /** Keyring file that signs the suite's Release file. */
+  readonly keyring?: string;
+}
+
+const keyrings = [
+  "/usr/share/keyrings/debian-archive-keyring.gpg",
+  "/usr/share/keyrings/debian-archive-keyring.pgp",
+];
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** URLs of the Debian mirror (and of its security archive, if any) that the machine's apt uses. */
+async function configuredMirrors(): Promise<{ main?: string; security?: string }> {
+  const lines = await text(["apt-get", "indextargets", "--format", "$(REPO_URI)"]);
+  const uris = [...new Set(lines.split("\n").map((line) => line.replace(/\/$/, "")))];
+  return {
+    main: uris.find((uri) => /\/debian$/.test(uri)),
+    security: uris.find((uri) => /\/debian-security$/.test(uri)),
+  };
+}
+
+async function sourceLines(archive: Archive): Promise<string> {
+  const configured = archive.mirror === undefined
+    ? await configuredMirrors()
+    : { main: archive.mirror };
+  if (configured.main === undefined) {
+    throw new CommandError("apt names no Debian mirror here; give one with --mirror URL");
+  }
+  let keyring = archive.keyring;
+  for (const path of keyrings) if (keyring === undefined && await exists(path)) keyring = path;
+  const rights = keyring === undefined ? "" : ` [signed-by=${keyring}]`;
+  const rows = [`deb${rights} ${configured.main} ${archive.suite} main`];
+  if (configured.security !== undefined && !/^(sid|unstable|experimental)$/.test(archive.suite)) {
+    rows.push(`deb${rights} ${configured.security} ${archive.suite}-security main`);
+  }
+  return rows.join("\n") + "\n";
+}
+
+/** The machine's `Acquire` settings (proxies, retries), without its hooks. */
+async function acquireSettings(): Promise<string> {
+  const dump = await text(["apt-config", "dump"]);
+  return dump.split("\n").filter((line) =>
+    /^Acquire(::|\s)/.test(line) && !line.includes("IndexTargets")
+  ).join("\n");
+}
+
+/**
+ * Downloads `packages` and everything they depend on into `${state}/cache/archives` and returns the
+ * `.deb` files. `state` is created and can be kept as a cache.
+ */
+export async function download(
+  archive: Archive,
+  packages: readonly string[],
+  state: string,
+): Promise<string[]> {
+  for (const folder of ["etc/apt.conf.d", "etc/preferences.d", "lib/lists/partial", "log"]) {
+    await Deno.mkdir(`${state}/${folder}`, { recursive: true });
+  }
+  const archives = `${state}/cache/archives`;
+  await Deno.mkdir(`${archives}/partial`, { recursive: true });
+  await Deno.writeTextFile(`${state}/status`, "");
+  await Deno.writeTextFile(`${state}/etc/sources.list`, await sourceLines(archive));
+  await Deno.writeTextFile(
+    `${state}/apt.conf`,
+    `${await acquireSettings()}
+Dir::State "${state}/lib";
+Dir::State::status "${state}/status";
+Dir::Cache "${state}/cache";
+Dir::Log "${state}/log";
+Dir::Etc "${state}/etc";
+Dir::Etc::parts "${state}/etc/apt.conf.d";
+Dir::Etc::netrc "/etc/apt/auth.conf";
+Dir::Etc::netrcparts "/etc/apt/auth.conf.d";
+Dir::Etc::trusted "/etc/apt/trusted.gpg";
+Dir::Etc::trustedparts "/etc/apt/trusted.gpg.d";
+APT::Architecture "${archive.architecture}";
+APT::Architectures "${archive.architecture}";
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+`,
+  );
+  const env = { APT_CONFIG: `${state}/apt.conf`, DEBIAN_FRONTEND: "noninteractive" };
+  await text(["apt-get", "-qq", "update"], { env });
+  await text(["apt-get", "-qq", "-y", "--download-only", "install", ...packages], { env });
+  // The cache may hold packages of earlier requests: name the files of this one.
+  const wanted = await text(
+    [
+      "apt-get",
+      "-qq",
+      "-y",
+      "--print-uris",
+      "--reinstall",
+      "-o",
+      `Dir::Cache::archives=${state}/none`,
+    ]
+      .concat(["install", ...packages]),
+    { env },
+  );
+  const names = wanted.split("\n").map((line) => /^'[^']*' (\S+\.deb) /.exec(line)?.[1]);
+  return names.filter((name) => name !== undefined).map((name) => `${archives}/${name}`).sort();
+}

@@ -1,0 +1,180 @@
+/**
+ * Makes Debian root folders from packages, for this machine's or a foreign architecture:
+ *
+ *     deno run -A scripts/tools/rootfs.ts --arch amd64,arm64 bash python3
+ *
+ * Packages come through apt with its signature checks (see `apt.ts`), are unpacked with
+ * `dpkg-deb` and tar, and no script of theirs is run (see `root_setup.ts` for what is made instead).
+ */
+import { parseArgs } from "node:util";
+import { download } from "./apt.ts";
+import { capture, CommandError, text } from "./command.ts";
+import { architectures, finish, prepare } from "./root_setup.ts";
+
+/** Always there: folders, accounts, the ld.so cache's tool. */
+const foundation = ["base-files", "base-passwd", "libc-bin"];
+
+/** The programs that the tests and the bench run. */
+export const testPackages: readonly string[] = [
+  ...["bash", "busybox-static", "bzip2", "coreutils", "dash", "diffutils", "file", "findutils"],
+  ...["gawk", "grep", "gzip", "sed", "util-linux", "xz-utils"],
+  ...["lua5.4", "openssl", "perl", "perl-base", "python3", "python3-minimal", "sqlite3"],
+  ...["binutils", "cpp", "gcc", "gcc-12", "libc6-dev", "musl", "musl-dev"],
+];
+
+/** Raised whenever the same request makes another root. */
+const recipe = 2;
+
+const help = `Makes Debian root folders from packages, without root rights.
+
+usage: deno run -A scripts/tools/rootfs.ts [options] [PACKAGE…]
+
+  --suite NAME     Debian suite (default bookworm)
+  --arch LIST      architectures, comma separated: amd64, arm64 (default both)
+  --out DIR        where roots go, as DIR/<suite>-<arch> (default .cache/roots)
+  --mirror URL     Debian mirror (default: the one this machine's apt uses)
+  --keyring FILE   keyring for the mirror (default: Debian's archive keyring)
+  --force          make the root again even if the same request was made before
+  --help           this text
+
+Without packages it makes the roots that the tests and the bench use. Packages bring everything
+they depend on. Signatures are checked by apt; maintainer scripts are not run: usr-merge links,
+accounts, alternatives, ld.so cache and compiled Python are made by this program instead.
+A foreign architecture's ld.so cache needs qemu-user.
+
+example: a small root for arm64, then a program of it
+  deno run -A scripts/tools/rootfs.ts --arch arm64 --out /tmp/roots busybox-static sqlite3
+  deno task isthmus run --root /tmp/roots/bookworm-arm64 /usr/bin/sqlite3 :memory: 'select 1'
+`;
+
+export interface RootRequest {
+  readonly suite: string;
+  /** Debian's architecture name. */
+  readonly architecture: string;
+  readonly packages: readonly string[];
+  readonly mirror?: string;
+  readonly keyring?: string;
+}
+
+async function digest(value: unknown): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return hash.toHex();
+}
+
+/** Unpacks `files` into `root` and returns the text of their postinst scripts. */
+async function unpack(files: readonly string[], root: string): Promise<string[]> {
+  const postinsts: string[] = [];
+  const control = await Deno.makeTempDir();
+  try {
+    for (const [index, file] of files.entries()) {
+      // Not --extract, which would replace the usr-merge links by folders.
+      const unpacked = 'dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"';
+      await text(["/bin/bash", "-o", "pipefail", "-c", unpacked, "bash", file, root]);
+      const folder = `${control}/${index}`;
+      await text(["dpkg-deb", "--control", file, folder]);
+      const script = await Deno.readTextFile(`${folder}/postinst`).catch(() => undefined);
+      if (script !== undefined) postinsts.push(script);
+    }
+  } finally {
+    await Deno.remove(control, { recursive: true });
+  }
+  return postinsts;
+}
+
+/**
+ * Makes the root of `request` in `${out}/${suite}-${architecture}` unless the same request was made
+ * there before, and returns its path.
+ */
+export async function makeRoot(
+  request: RootRequest,
+  out: string,
+  options: { force?: boolean; log?: (line: string) => void } = {},
+): Promise<string> {
+  const log = options.log ?? (() => {});
+  const { suite, architecture } = request;
+  const packages = [...new Set([...foundation, ...request.packages])].sort();
+  const key = await digest({ recipe, ...request, packages });
+  await Deno.mkdir(out, { recursive: true });
+  const base = await Deno.realPath(out);
+  const root = `${base}/${suite}-${architecture}`;
+  const stamp = `${root}.json`;
+  const made = await Deno.readTextFile(stamp).then(JSON.parse, () => undefined);
+  if (!options.force && made?.key === key && (await Deno.stat(root).catch(() => null)) !== null) {
+    log(`${root}: made before`);
+    return root;
+  }
+  log(`${root}: downloading`);
+  const state = `${base}/.apt/${suite}-${architecture}`;
+  const files = await download(request, packages, state);
+  log(`${root}: unpacking ${files.length} packages`);
+  const growing = `${root}.new`;
+  await Deno.remove(growing, { recursive: true }).catch(() => {});
+  await prepare(growing, architecture);
+  const postinsts = await unpack(files, growing);
+  const siblings = Object.keys(architectures).map((name) => `${base}/${suite}-${name}`);
+  const notes = await finish(growing, architecture, postinsts, siblings);
+  for (const note of notes) log(`${root}: ${note}`);
+  await Deno.remove(stamp).catch(() => {});
+  await Deno.remove(root, { recursive: true }).catch(() => {});
+  await Deno.rename(growing, root);
+  const contents = files.map((file) => file.slice(file.lastIndexOf("/") + 1, -".deb".length));
+  await Deno.writeTextFile(
+    stamp,
+    JSON.stringify({ key, suite, architecture, packages, notes, contents }, null, 1) + "\n",
+  );
+  const size = await capture(["du", "-sh", root]);
+  log(`${root}: ready, ${new TextDecoder().decode(size.stdout).split("\t")[0]}`);
+  return root;
+}
+
+function usage(message: string): never {
+  console.error(`rootfs: ${message} (--help explains)`);
+  Deno.exit(2);
+}
+
+async function main(args: string[]): Promise<void> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        suite: { type: "string", default: "bookworm" },
+        arch: { type: "string", default: "amd64,arm64" },
+        out: { type: "string", default: ".cache/roots" },
+        mirror: { type: "string" },
+        keyring: { type: "string" },
+        force: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    usage((error as Error).message);
+  }
+  const { values, positionals } = parsed;
+  if (values.help) return console.log(help.trimEnd());
+  const names = values.arch.split(",");
+  for (const name of names) {
+    if (!(name in architectures)) {
+      usage(`unknown architecture ${name}: ${Object.keys(architectures).join(" or ")}`);
+    }
+  }
+  if (!/^[a-z][a-z0-9-]*$/.test(values.suite)) usage(`not a suite: ${values.suite}`);
+  const packages = positionals.length > 0 ? positionals : testPackages;
+  const odd = packages.find((name) => !/^[a-z0-9][a-z0-9.+-]*$/.test(name));
+  if (odd !== undefined) usage(`not a package name: ${odd}`);
+  try {
+    for (const architecture of names) {
+      const { suite, mirror, keyring } = values;
+      const request = { suite, architecture, packages, mirror, keyring };
+      await makeRoot(request, values.out, { force: values.force, log: console.error });
+    }
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    console.error(`rootfs: ${error.message}`);
+    Deno.exit(1);
+  }
+}
+
+if (import.meta.main) await main(Deno.args);
