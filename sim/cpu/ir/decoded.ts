@@ -1,0 +1,66 @@
+/**
+ * What a decoder says of one instruction. The engine owns one reused object and copies what it
+ * keeps: no allocation per instruction.
+ */
+export class Decoded {
+  /** Index of the decode row in `Isa.rows`. */
+  row = 0;
+  /** Values that the semantics fix at translation time, packed by the row (0 .. 2^31-1). */
+  statics = 0;
+  /** Register operands: byte offsets in state memory (see `layout.ts`), at most six. */
+  readonly regs: Uint16Array = new Uint16Array(6);
+  /** First immediate, 64 bits as two halves; pc-relative ones are stored as absolute addresses. */
+  imm0Low = 0;
+  imm0High = 0;
+  /** Second immediate, a signed 32-bit value. */
+  imm1 = 0;
+  /** Length in bytes. */
+  length = 0;
+  /** How it ends a block, if it does. */
+  flow: Flow = Flow.Next;
+  /** Direct target of Jump, Branch and Call. */
+  target = 0;
+}
+
+/** Control flow of an instruction, as block building needs it. */
+export const enum Flow {
+  /** Falls through; does not end a block. */
+  Next,
+  /** Direct unconditional jump to `target`. */
+  Jump,
+  /** Conditional: `target` or the next instruction. */
+  Branch,
+  /** Direct call to `target`; returns to the next instruction. */
+  Call,
+  IndirectJump,
+  IndirectCall,
+  Return,
+  /** Leaves to the host or always faults (syscall, hlt, undefined), or otherwise must end the block. */
+  Stop,
+  /** An instruction that repeats itself (x86 rep): a block of its own, `target` is its own address. */
+  Repeat,
+}
+
+/** One decode row as the engine and the tools see it. */
+export interface Row {
+  /** Mnemonic as the manual spells it, plus a form where one mnemonic has several rows. */
+  readonly name: string;
+}
+
+/** An instruction set: its decoder and its semantics. */
+export interface Isa {
+  readonly arch: "x86_64" | "aarch64";
+  readonly rows: readonly Row[];
+  /**
+   * Decode the instruction at `bytes[offset]`, of which `available` bytes may be read (up to 15), at
+   * guest address `pc`. Returns false when more bytes than available are needed. An encoding that
+   * no row matches decodes to a row whose semantics raise SIGILL (and `describe` names it).
+   */
+  decode(bytes: Uint8Array, offset: number, available: number, pc: number, out: Decoded): boolean;
+  /** Emit the semantics of row `row` with `statics`; operands come from `e.reg(i)` and `e.imm(i)`. */
+  emit(row: number, statics: number, e: import("./emitter.ts").Emitter): void;
+  /** The lazy flag kinds of this architecture. */
+  readonly flags: import("./flags.ts").FlagModel;
+  /** Name or bytes of the instruction, for error messages. */
+  describe(bytes: Uint8Array, offset: number, available: number, pc: number): string;
+}
