@@ -1,0 +1,54 @@
+import type { ByteView } from "./byte_view.ts";
+import type { Segment } from "./headers.ts";
+import { ElfError } from "./elf_error.ts";
+import { PT_LOAD } from "./constants.ts";
+
+/** Translates link-time addresses to file offsets through a file's PT_LOAD segments. */
+export class AddressMap {
+  private readonly loads: readonly Segment[];
+
+  constructor(private readonly file: ByteView, segments: readonly Segment[]) {
+    this.loads = segments.filter((s) => s.type === PT_LOAD);
+  }
+
+  /** The PT_LOAD whose memory image holds `vaddr`. */
+  segmentAt(vaddr: number): Segment | undefined {
+    for (const s of this.loads) {
+      if (vaddr >= s.vaddr && vaddr - s.vaddr < s.memsz) return s;
+    }
+    return undefined;
+  }
+
+  /** The PT_LOAD whose bytes in the file hold all of `[vaddr, vaddr + length)`. */
+  private backing(vaddr: number, length: number): Segment | undefined {
+    for (const s of this.loads) {
+      if (vaddr >= s.vaddr && vaddr - s.vaddr + length <= s.filesz) return s;
+    }
+    return undefined;
+  }
+
+  /** The file offset of `[vaddr, vaddr + length)`; an ElfError if the file does not hold it all. */
+  offsetOf(vaddr: number, length: number, field: string): number {
+    const segment = this.backing(vaddr, length);
+    if (segment === undefined) {
+      throw new ElfError(
+        this.file.name,
+        vaddr,
+        field,
+        `no PT_LOAD has the ${length} bytes at this address in the file`,
+      );
+    }
+    const offset = segment.offset + (vaddr - segment.vaddr);
+    this.file.check(offset, length, field);
+    return offset;
+  }
+
+  /** How many bytes of the file follow `vaddr` in its segment; 0 if it has none. */
+  available(vaddr: number): number {
+    const segment = this.backing(vaddr, 0);
+    if (segment === undefined) return 0;
+    const offset = segment.offset + (vaddr - segment.vaddr);
+    const end = Math.min(segment.offset + segment.filesz, this.file.length);
+    return Math.max(0, end - offset);
+  }
+}

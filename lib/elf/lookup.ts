@@ -1,0 +1,71 @@
+import { type HashTable, type LookupCounts, lookupCounts, type LookupKey } from "./hash.ts";
+import type { SymbolTable } from "./symbol_table.ts";
+import type { VersionTable } from "./versions.ts";
+import {
+  SHN_ABS,
+  SHN_UNDEF,
+  STB_LOCAL,
+  STT_COMMON,
+  STT_GNU_IFUNC,
+  STT_TLS,
+  VER_NDX_GLOBAL,
+} from "./constants.ts";
+
+/** What a reference asks of a definition beside its name. */
+export interface LookupOptions {
+  /** The version the reference names. */
+  readonly version?: string;
+  /** The reference's version was marked hidden: an unversioned definition will not do. */
+  readonly versionHidden?: boolean;
+  /**
+   * Accept an undefined function symbol with a non-zero value: the address of an executable's PLT
+   * entry, which stands for the function in address comparisons but must not answer a call.
+   */
+  readonly canonicalPlt?: boolean;
+  /** Added to, where given. */
+  readonly counts?: LookupCounts;
+}
+
+/** Whether a symbol can be a definition that other objects bind to. */
+function isDefinition(symbols: SymbolTable, index: number, canonicalPlt: boolean): boolean {
+  if (symbols.bind(index) === STB_LOCAL) return false;
+  const type = symbols.type(index);
+  if (type > STT_TLS && type !== STT_GNU_IFUNC) return false;
+  if (type > 2 && type < STT_COMMON) return false;
+  const shndx = symbols.shndx(index);
+  if (shndx === SHN_UNDEF) return canonicalPlt && symbols.value(index) !== 0;
+  return symbols.value(index) !== 0 || shndx === SHN_ABS || type === STT_TLS;
+}
+
+/**
+ * Index of the definition that a reference binds to in one object, or -1 (LSB core, "Symbol
+ * Versioning"). A versioned reference takes the symbol of that version, or an unversioned one unless
+ * `versionHidden`. An unversioned reference takes a base or oldest version, else the only default.
+ */
+export function findDefinition(
+  table: HashTable,
+  symbols: SymbolTable,
+  versions: VersionTable | undefined,
+  key: LookupKey,
+  options: LookupOptions,
+): number {
+  const { version, versionHidden = false, canonicalPlt = false } = options;
+  const counts = options.counts ?? lookupCounts();
+  let defaults = 0;
+  let defaultIndex = -1;
+  const found = table.find(key, symbols, counts, (index) => {
+    if (!isDefinition(symbols, index, canonicalPlt)) return false;
+    if (versions === undefined) return true;
+    const own = versions.of(index);
+    if (version !== undefined) {
+      if (own.name === version) return true;
+      return own.name === undefined && !versionHidden && !own.hidden;
+    }
+    // Index 2 is the first version the object ever defined: what old, unversioned users expect.
+    if (own.index <= VER_NDX_GLOBAL + 1) return true;
+    if (!own.hidden && defaults++ === 0) defaultIndex = index;
+    return false;
+  });
+  if (found >= 0) return found;
+  return defaults === 1 ? defaultIndex : -1;
+}

@@ -1,0 +1,32 @@
+/** Reading and writing ELF64 little-endian files for x86_64 and aarch64. */
+export * from "./constants.ts";
+export { ElfError } from "./elf_error.ts";
+export { type AddressRange, ElfFile, type TlsSegment } from "./elf_file.ts";
+export type { ElfHeader, Section, Segment } from "./headers.ts";
+export type { Dynamic, DynamicEntry, FunctionArray } from "./dynamic.ts";
+export { type ElfSymbol, SymbolTable } from "./symbol_table.ts";
+export {
+  type NeededVersion,
+  type SymbolVersion,
+  type VersionDefinition,
+  type VersionNeed,
+  VersionTable,
+} from "./versions.ts";
+export {
+  gnuHash,
+  GnuHashTable,
+  type HashTable,
+  type LookupCounts,
+  lookupCounts,
+  LookupKey,
+  sysvHash,
+  SysvHashTable,
+} from "./hash.ts";
+export type { LookupOptions } from "./lookup.ts";
+export {
+  relativeType,
+  type Relocation,
+  RelocationTable,
+  type RelocationTableKind,
+} from "./relocations.ts";
+export type { Note, Property } from "./notes.ts";
