@@ -1,0 +1,158 @@
+/**
+ * The aarch64 Linux ABI: syscall registers (x8, x0–x5) and signal frames
+ * (arch/arm64/kernel/signal.c, arch/arm64/include/uapi/asm/sigcontext.h).
+ */
+import type { Cpu } from "../../cpu/cpu.ts";
+import { FPCR, FPSR, GPR, SP, VECTOR } from "../../cpu/layout.ts";
+import type { AddressSpace } from "../seam.ts";
+import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
+import { SIGINFO_SIZE } from "./siginfo.ts";
+import { getUnsigned64, setNumber64 } from "./struct.ts";
+import { freshState } from "./thread_state.ts";
+
+/** Offsets in struct rt_sigframe: the siginfo, then the ucontext. */
+const UC = SIGINFO_SIZE;
+const UC_STACK = UC + 16;
+const UC_SIGMASK = UC + 40;
+const UC_MCONTEXT = UC + 176;
+const SC_REGS = UC_MCONTEXT + 8;
+const SC_SP = UC_MCONTEXT + 256;
+const SC_PC = UC_MCONTEXT + 264;
+const SC_PSTATE = UC_MCONTEXT + 272;
+const SC_RESERVED = UC_MCONTEXT + 288;
+const FRAME_SIZE = SC_RESERVED + 4096;
+
+const FPSIMD_MAGIC = 0x46508001;
+const FPSIMD_SIZE = 528;
+const ESR_MAGIC = 0x45535201;
+const ESR_SIZE = 16;
+const NZCV = 0xf0000000;
+const SA_SIGINFO = 4;
+
+function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
+  const state = cpu.stateBytes;
+  const live = new DataView(state.buffer, state.byteOffset);
+  const top = frame.top || cpu.regNumber(SP);
+  const record = Math.floor((top - 16) / 16) * 16;
+  const sp = record - FRAME_SIZE;
+
+  const bytes = new Uint8Array(FRAME_SIZE + 16);
+  const view = new DataView(bytes.buffer);
+  const info = (frame.flags & SA_SIGINFO) !== 0;
+  if (info) bytes.set(frame.info, 0);
+  setNumber64(view, UC_STACK, frame.stack.sp);
+  view.setInt32(UC_STACK + 8, frame.stack.flags, true);
+  setNumber64(view, UC_STACK + 16, frame.stack.size);
+  view.setUint32(UC_SIGMASK, frame.maskLow, true);
+  view.setUint32(UC_SIGMASK + 4, frame.maskHigh, true);
+  if (frame.fault) {
+    view.setBigUint64(UC_MCONTEXT, BigInt.asUintN(64, frame.fault.address), true);
+  }
+  bytes.set(state.subarray(GPR, GPR + 31 * 8), SC_REGS);
+  bytes.set(state.subarray(GPR + 31 * 8, GPR + 32 * 8), SC_SP);
+  setNumber64(view, SC_PC, cpu.pc);
+  view.setUint32(SC_PSTATE, cpu.flags, true);
+  let at = SC_RESERVED;
+  view.setUint32(at, FPSIMD_MAGIC, true);
+  view.setUint32(at + 4, FPSIMD_SIZE, true);
+  view.setUint32(at + 8, live.getUint32(FPSR, true), true);
+  view.setUint32(at + 12, live.getUint32(FPCR, true), true);
+  bytes.set(state.subarray(VECTOR, VECTOR + 512), at + 16);
+  at += FPSIMD_SIZE;
+  if (frame.fault && frame.fault.error !== 0) {
+    view.setUint32(at, ESR_MAGIC, true);
+    view.setUint32(at + 4, ESR_SIZE, true);
+    setNumber64(view, at + 8, frame.fault.error);
+  }
+  // The frame record that lets a debugger unwind through the handler: x29, x30.
+  bytes.set(state.subarray(GPR + 29 * 8, GPR + 31 * 8), record - sp);
+  if (space.copyOut(sp, bytes) < 0) return false;
+
+  cpu.setRegNumber(0, frame.signo);
+  if (info) {
+    cpu.setRegNumber(1, sp);
+    cpu.setRegNumber(2, sp + UC);
+  }
+  cpu.setRegNumber(29, record);
+  cpu.setRegNumber(30, frame.restorer);
+  cpu.setRegNumber(SP, sp);
+  cpu.pc = frame.handler;
+  return true;
+}
+
+function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
+  const sp = cpu.regNumber(SP);
+  if (sp % 16 !== 0) return null;
+  const bytes = new Uint8Array(FRAME_SIZE);
+  if (space.copyIn(sp, bytes) < 0) return null;
+  const view = new DataView(bytes.buffer);
+  const fpsimd = findRecord(view, FPSIMD_MAGIC);
+  if (fpsimd < 0) return null;
+  const state = cpu.stateBytes;
+  const live = new DataView(state.buffer, state.byteOffset);
+  live.setUint32(FPSR, view.getUint32(fpsimd + 8, true), true);
+  live.setUint32(FPCR, view.getUint32(fpsimd + 12, true), true);
+  state.set(bytes.subarray(fpsimd + 16, fpsimd + FPSIMD_SIZE), VECTOR);
+  state.set(bytes.subarray(SC_REGS, SC_REGS + 32 * 8), GPR);
+  cpu.pc = getUnsigned64(view, SC_PC);
+  cpu.flags = view.getUint32(SC_PSTATE, true) & NZCV;
+  return {
+    maskLow: view.getUint32(UC_SIGMASK, true),
+    maskHigh: view.getUint32(UC_SIGMASK + 4, true),
+    stack: {
+      sp: getUnsigned64(view, UC_STACK),
+      flags: view.getInt32(UC_STACK + 8, true),
+      size: getUnsigned64(view, UC_STACK + 16),
+    },
+  };
+}
+
+/** Byte offset of a context record in a frame's reserved area, or -1. */
+function findRecord(view: DataView, magic: number): number {
+  let at = SC_RESERVED;
+  while (at + 8 <= FRAME_SIZE) {
+    const size = view.getUint32(at + 4, true);
+    if (view.getUint32(at, true) === magic) return at + FPSIMD_SIZE <= FRAME_SIZE ? at : -1;
+    if (size < 8) return -1;
+    at += size;
+  }
+  return -1;
+}
+
+const hex = (value: bigint | number): string => value.toString(16).padStart(16, "0");
+
+function describe(cpu: Cpu): string {
+  const lines = [`pc  ${hex(cpu.pc)}  sp  ${hex(cpu.reg(SP))}  nzcv ${hex(cpu.flags >>> 0)}`];
+  for (let i = 0; i < 31; i += 4) {
+    const row: string[] = [];
+    for (let j = i; j < Math.min(i + 4, 31); j++) {
+      row.push(`${`x${j}`.padEnd(3)} ${hex(cpu.reg(j))}`);
+    }
+    lines.push(row.join("  "));
+  }
+  return lines.join("\n");
+}
+
+export const aarch64: Abi = {
+  arch: "aarch64",
+  machine: "aarch64",
+  number: 8,
+  args: [0, 1, 2, 3, 4, 5],
+  result: 0,
+  stackPointer: SP,
+  syscallSize: 4,
+  taskSize: 0x1_0000_0000_0000,
+  platform: "aarch64",
+  minimumSignalStack: FRAME_SIZE + 16,
+  elfMachine: 183,
+  start(cpu, pc, stackPointer) {
+    cpu.load(freshState());
+    cpu.flags = 0;
+    cpu.setRegNumber(SP, stackPointer);
+    cpu.pc = pc;
+  },
+  leave() {},
+  pushFrame,
+  popFrame,
+  describe,
+};

@@ -1,0 +1,269 @@
+/**
+ * The x86_64 Linux ABI: syscall registers (System V psABI, appendix A.2.1) and signal frames
+ * (arch/x86/include/asm/sigframe.h, arch/x86/include/uapi/asm/sigcontext.h). The floating-point
+ * state is the 512-byte FXSAVE image (Intel SDM, vol. 1, 10.5.1), the form of a CPU without XSAVE.
+ */
+import type { Cpu } from "../../cpu/cpu.ts";
+import {
+  FS_BASE,
+  GPR,
+  GS_BASE,
+  MXCSR,
+  THREAD_SIZE,
+  VECTOR,
+  X87_CONTROL,
+  X87_FDP,
+  X87_FIP,
+  X87_FOP,
+  X87_REGISTERS,
+  X87_STATUS,
+  X87_TAGS,
+  X87_TOP,
+} from "../../cpu/layout.ts";
+import type { AddressSpace } from "../seam.ts";
+import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
+import { SIGINFO_SIZE } from "./siginfo.ts";
+import { getUnsigned64, setNumber64 } from "./struct.ts";
+import { freshState } from "./thread_state.ts";
+
+const RAX = 0, RCX = 1, RDX = 2, RSP = 4, RSI = 6, RDI = 7, R11 = 11;
+/** Registers in the order of struct sigcontext: r8–r15, di, si, bp, bx, dx, ax, cx, sp. */
+const SIGCONTEXT_ORDER = [8, 9, 10, 11, 12, 13, 14, 15, 7, 6, 5, 3, 2, 0, 1, 4];
+const NAMES = [
+  "rax",
+  "rbx",
+  "rcx",
+  "rdx",
+  "rsi",
+  "rdi",
+  "rbp",
+  "rsp",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+];
+const DESCRIBE_ORDER = [0, 3, 1, 2, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/** Offsets in struct rt_sigframe: pretcode, then the ucontext, then the siginfo. */
+const UC = 8;
+const UC_STACK = UC + 16;
+const UC_MCONTEXT = UC + 40;
+const UC_SIGMASK = UC_MCONTEXT + 256;
+const INFO = UC_SIGMASK + 8;
+const FRAME_SIZE = INFO + SIGINFO_SIZE;
+/** Offsets in struct sigcontext after the sixteen registers. */
+const SC_IP = 128;
+const SC_FLAGS = 136;
+const SC_CS = 144;
+const SC_ERR = 152;
+const SC_TRAPNO = 160;
+const SC_OLDMASK = 168;
+const SC_CR2 = 176;
+const SC_FPSTATE = 184;
+
+const FXSAVE_SIZE = 512;
+const RED_ZONE = 128;
+/** UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
+const UC_FLAGS = 6;
+const USER_CS = 0x33;
+const USER_DS = 0x2b;
+const SA_SIGINFO = 4;
+/** RFLAGS that a program may set through a frame: CF PF AF ZF SF TF DF OF RF AC. */
+const USER_FLAGS = 0x50dd5 & ~0x10000;
+const DIRECTION = 0x400;
+const TRAP = 0x100;
+const MXCSR_RESET = 0x1f80;
+const MXCSR_MASK = 0xffff;
+const X87_RESET = 0x37f;
+
+function resetFloatingPoint(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  bytes.fill(0, VECTOR, VECTOR + 256);
+  bytes.fill(0, X87_REGISTERS, X87_REGISTERS + 128);
+  view.setUint32(MXCSR, MXCSR_RESET, true);
+  view.setUint32(X87_CONTROL, X87_RESET, true);
+  view.setUint32(X87_STATUS, 0, true);
+  view.setUint32(X87_TAGS, 0xff, true);
+  view.setUint32(X87_TOP, 0, true);
+  bytes.fill(0, X87_FIP, X87_FOP + 4);
+}
+
+/** FXSAVE64 image of the live state. */
+function saveFx(state: Uint8Array, fx: Uint8Array): void {
+  const from = new DataView(state.buffer, state.byteOffset);
+  const to = new DataView(fx.buffer, fx.byteOffset);
+  const top = from.getUint32(X87_TOP, true) & 7;
+  to.setUint16(0, from.getUint32(X87_CONTROL, true), true);
+  to.setUint16(2, (from.getUint32(X87_STATUS, true) & ~0x3800) | (top << 11), true);
+  to.setUint8(4, ~from.getUint32(X87_TAGS, true) & 0xff);
+  to.setUint16(6, from.getUint32(X87_FOP, true), true);
+  fx.set(state.subarray(X87_FIP, X87_FIP + 8), 8);
+  fx.set(state.subarray(X87_FDP, X87_FDP + 8), 16);
+  to.setUint32(24, from.getUint32(MXCSR, true), true);
+  to.setUint32(28, MXCSR_MASK, true);
+  for (let i = 0; i < 8; i++) {
+    const register = X87_REGISTERS + 16 * ((top + i) & 7);
+    fx.set(state.subarray(register, register + 10), 32 + 16 * i);
+  }
+  fx.set(state.subarray(VECTOR, VECTOR + 256), 160);
+}
+
+function restoreFx(state: Uint8Array, fx: Uint8Array): void {
+  const to = new DataView(state.buffer, state.byteOffset);
+  const from = new DataView(fx.buffer, fx.byteOffset);
+  const status = from.getUint16(2, true);
+  const top = (status >> 11) & 7;
+  to.setUint32(X87_CONTROL, from.getUint16(0, true), true);
+  to.setUint32(X87_STATUS, status & ~0x3800, true);
+  to.setUint32(X87_TOP, top, true);
+  to.setUint32(X87_TAGS, ~from.getUint8(4) & 0xff, true);
+  to.setUint32(X87_FOP, from.getUint16(6, true), true);
+  state.set(fx.subarray(8, 16), X87_FIP);
+  state.set(fx.subarray(16, 24), X87_FDP);
+  to.setUint32(MXCSR, from.getUint32(24, true) & MXCSR_MASK, true);
+  for (let i = 0; i < 8; i++) {
+    const register = X87_REGISTERS + 16 * ((top + i) & 7);
+    state.set(fx.subarray(32 + 16 * i, 32 + 16 * i + 10), register);
+  }
+  state.set(fx.subarray(160, 416), VECTOR);
+}
+
+function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
+  const state = cpu.stateBytes;
+  const current = cpu.regNumber(RSP);
+  let sp = frame.top || current - RED_ZONE;
+  const fpstate = Math.floor((sp - FXSAVE_SIZE) / 64) * 64;
+  sp = Math.floor((fpstate - FRAME_SIZE) / 16) * 16 - 8;
+
+  const bytes = new Uint8Array(FRAME_SIZE);
+  const view = new DataView(bytes.buffer);
+  setNumber64(view, 0, frame.restorer);
+  setNumber64(view, UC, UC_FLAGS);
+  setNumber64(view, UC_STACK, frame.stack.sp);
+  view.setInt32(UC_STACK + 8, frame.stack.flags, true);
+  setNumber64(view, UC_STACK + 16, frame.stack.size);
+  for (let i = 0; i < 16; i++) {
+    const register = GPR + 8 * SIGCONTEXT_ORDER[i];
+    bytes.set(state.subarray(register, register + 8), UC_MCONTEXT + 8 * i);
+  }
+  setNumber64(view, UC_MCONTEXT + SC_IP, cpu.pc);
+  setNumber64(view, UC_MCONTEXT + SC_FLAGS, cpu.flags);
+  view.setUint16(UC_MCONTEXT + SC_CS, USER_CS, true);
+  view.setUint16(UC_MCONTEXT + SC_CS + 6, USER_DS, true);
+  if (frame.fault) {
+    setNumber64(view, UC_MCONTEXT + SC_ERR, frame.fault.error);
+    setNumber64(view, UC_MCONTEXT + SC_TRAPNO, frame.fault.trapno);
+    view.setBigUint64(UC_MCONTEXT + SC_CR2, BigInt.asUintN(64, frame.fault.address), true);
+  }
+  view.setUint32(UC_MCONTEXT + SC_OLDMASK, frame.maskLow, true);
+  view.setUint32(UC_MCONTEXT + SC_OLDMASK + 4, frame.maskHigh, true);
+  setNumber64(view, UC_MCONTEXT + SC_FPSTATE, fpstate);
+  view.setUint32(UC_SIGMASK, frame.maskLow, true);
+  view.setUint32(UC_SIGMASK + 4, frame.maskHigh, true);
+  const info = (frame.flags & SA_SIGINFO) !== 0;
+  if (info) bytes.set(frame.info, INFO);
+  const fx = new Uint8Array(FXSAVE_SIZE);
+  saveFx(state, fx);
+  if (space.copyOut(fpstate, fx) < 0 || space.copyOut(sp, bytes) < 0) return false;
+
+  cpu.setRegNumber(RDI, frame.signo);
+  cpu.setRegNumber(RSI, sp + INFO);
+  cpu.setRegNumber(RDX, sp + UC);
+  cpu.setRegNumber(RAX, 0);
+  cpu.setRegNumber(RSP, sp);
+  cpu.flags = cpu.flags & ~(DIRECTION | TRAP);
+  cpu.pc = frame.handler;
+  resetFloatingPoint(cpu.stateBytes);
+  return true;
+}
+
+function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
+  const bytes = new Uint8Array(FRAME_SIZE);
+  if (space.copyIn(cpu.regNumber(RSP) - 8, bytes) < 0) return null;
+  const view = new DataView(bytes.buffer);
+  const fpstate = getUnsigned64(view, UC_MCONTEXT + SC_FPSTATE);
+  if (fpstate !== 0) {
+    const fx = new Uint8Array(FXSAVE_SIZE);
+    if (space.copyIn(fpstate, fx) < 0) return null;
+    restoreFx(cpu.stateBytes, fx);
+  } else {
+    resetFloatingPoint(cpu.stateBytes);
+  }
+  const state = cpu.stateBytes;
+  for (let i = 0; i < 16; i++) {
+    const from = UC_MCONTEXT + 8 * i;
+    state.set(bytes.subarray(from, from + 8), GPR + 8 * SIGCONTEXT_ORDER[i]);
+  }
+  cpu.pc = getUnsigned64(view, UC_MCONTEXT + SC_IP);
+  const flags = view.getUint32(UC_MCONTEXT + SC_FLAGS, true);
+  cpu.flags = (cpu.flags & ~USER_FLAGS) | (flags & USER_FLAGS);
+  return {
+    maskLow: view.getUint32(UC_SIGMASK, true),
+    maskHigh: view.getUint32(UC_SIGMASK + 4, true),
+    stack: {
+      sp: getUnsigned64(view, UC_STACK),
+      flags: view.getInt32(UC_STACK + 8, true),
+      size: getUnsigned64(view, UC_STACK + 16),
+    },
+  };
+}
+
+const hex = (value: bigint | number): string => value.toString(16).padStart(16, "0");
+
+function describe(cpu: Cpu): string {
+  const lines = [`rip ${hex(cpu.pc)}  rflags ${hex(cpu.flags)}  fs ${hex(cpu.threadPointer)}`];
+  for (let i = 0; i < 16; i += 4) {
+    lines.push(
+      [0, 1, 2, 3].map((j) => `${NAMES[i + j].padEnd(3)} ${hex(cpu.reg(DESCRIBE_ORDER[i + j]))}`)
+        .join("  "),
+    );
+  }
+  return lines.join("\n");
+}
+
+export const x86_64: Abi = {
+  arch: "x86_64",
+  machine: "x86_64",
+  number: RAX,
+  args: [RDI, RSI, RDX, 10, 8, 9],
+  result: RAX,
+  stackPointer: RSP,
+  syscallSize: 2,
+  taskSize: 0x7fff_ffff_f000,
+  platform: "x86_64",
+  minimumSignalStack: FRAME_SIZE + FXSAVE_SIZE + 128 + 64,
+  elfMachine: 62,
+  start(cpu, pc, stackPointer) {
+    const state = freshState();
+    resetFloatingPoint(state);
+    cpu.load(state);
+    cpu.flags = 0x202;
+    cpu.setRegNumber(RSP, stackPointer);
+    cpu.pc = pc;
+  },
+  leave(cpu) {
+    cpu.setRegNumber(RCX, cpu.pc);
+    cpu.setRegNumber(R11, cpu.flags);
+  },
+  pushFrame,
+  popFrame,
+  describe,
+};
+
+/** Segment bases, for arch_prctl. */
+export function segmentBase(cpu: Cpu, segment: "fs" | "gs"): number {
+  const at = segment === "fs" ? FS_BASE : GS_BASE;
+  const state = cpu.stateBytes;
+  return getUnsigned64(new DataView(state.buffer, state.byteOffset, THREAD_SIZE), at);
+}
+
+export function setSegmentBase(cpu: Cpu, segment: "fs" | "gs", base: number): void {
+  const at = segment === "fs" ? FS_BASE : GS_BASE;
+  const state = cpu.stateBytes;
+  setNumber64(new DataView(state.buffer, state.byteOffset, THREAD_SIZE), at, base);
+}
