@@ -104,10 +104,11 @@ export interface LinkTarget {
   provide(name: string, handler: HostFunction): number;
   /**
    * Calls a guest function by the C calling convention on a scratch stack and returns its result
-   * register as an unsigned number. For IFUNC resolvers alone: more than `limit` instructions, a fault,
-   * a blocking syscall, a fork or a thread switch is an error.
+   * register as an unsigned number. Arguments of 2^53 and more are given as bigint. For IFUNC resolvers
+   * alone: more than `limit` instructions, a fault, a blocking syscall, a fork or a thread switch is an
+   * error.
    */
-  call(address: number, args: readonly number[], limit: number): number;
+  call(address: number, args: readonly (number | bigint)[], limit: number): number;
 }
 
 /** How a linked program starts; the machine builds the stack and the initial registers from it. */

@@ -1,0 +1,95 @@
+import type { ElfFile } from "../elf/mod.ts";
+import type { LinkCounters } from "./counters.ts";
+import type { LinkObject } from "./link_object.ts";
+import type { Definition, SymbolReference } from "./resolve.ts";
+import type {
+  Architecture,
+  GuestFile,
+  GuestFiles,
+  HostFunction,
+  MapOptions,
+  Protection,
+  Start,
+} from "./target.ts";
+
+/**
+ * What a pass may do. One context lives as long as its process, so modules can key their state by
+ * it. A call in the wrong phase is a `LinkError` naming phase, module and object.
+ */
+export interface LinkContext {
+  readonly arch: Architecture;
+  /** Base page size, in bytes. */
+  readonly pageSize: number;
+  /** `$PLATFORM`, and the hardware capabilities that IFUNC resolvers are given. */
+  readonly platform: string;
+  readonly hwcap: number;
+  readonly hwcap2: number;
+  /** The guest's file system. */
+  readonly files: GuestFiles;
+  /** The environment the program starts with. */
+  readonly environment: ReadonlyMap<string, string>;
+  readonly counters: LinkCounters;
+
+  readonly program: LinkObject;
+  /** Every object of the process in load order, as far as collected. */
+  readonly objects: readonly LinkObject[];
+  /** The objects of the load batch at work, in load order. */
+  readonly batch: readonly LinkObject[];
+
+  /**
+   * Asks for a dependency: a guest path, an opened file, or an ELF object made in memory (collect).
+   * The same file is one object. Returns it; its own register and collect follow later.
+   */
+  need(what: string | GuestFile | ElfFile): LinkObject;
+
+  /** Sets aside address space (post-collect and load); see `LinkTarget.reserve`. */
+  reserve(size: number, align: number, hint?: number): number;
+  /** Decides an object's load bias, once (post-collect and load). */
+  place(object: LinkObject, base: number): void;
+  /** An object's load bias: what is added to the addresses in its file. */
+  base(object: LinkObject): number;
+  /** True once `place` was called. */
+  isPlaced(object: LinkObject): boolean;
+  /** Maps pages of an object (load). */
+  map(at: number, size: number, protection: Protection, options?: MapOptions): void;
+  /**
+   * Maps zeroed memory that belongs to the process and to no object (post-collect to post-relocate).
+   * Returns its page-aligned address.
+   */
+  allocate(size: number, protection: Protection, name: string): number;
+  /** Changes the rights of mapped pages (load to post-protect). */
+  protect(at: number, size: number, protection: Protection): void;
+
+  read(at: number, size: number): Uint8Array;
+  readU32(at: number): number;
+  /** A signed 64-bit word; rounded if it is beyond ±2^53. */
+  readI64(at: number): number;
+  /** The writes: from load to post-relocate, the protect phase is a barrier. */
+  write(at: number, bytes: Uint8Array): void;
+  writeU32(at: number, value: number): void;
+  /** Writes a 64-bit word: an address, or a negative number in two's complement. */
+  writeU64(at: number, value: number): void;
+  /** Writes the low 1, 2, 4 or 8 bytes of an integer within ±2^53. */
+  writeInteger(at: number, width: number, value: number): void;
+  /** Writes after the protect phase, for run-time services; counted, with its reason. */
+  patch(at: number, bytes: Uint8Array, reason: string): void;
+
+  /** The objects a reference from `object` searches by default, in order. */
+  scope(object: LinkObject): readonly LinkObject[];
+  /**
+   * Mediated resolution (from post-collect on): asks the modules for a symbol, object by object of
+   * `scope`; the first definition is the answer. Undefined if there is none.
+   */
+  resolve(
+    reference: SymbolReference,
+    scope?: readonly LinkObject[],
+  ): Definition | undefined;
+
+  /** Calls a guest function that chooses an implementation (IFUNC), and returns its result. */
+  call(address: number, args: readonly (number | bigint)[]): number;
+  /** Makes a guest address whose execution enters the host. */
+  provide(name: string, handler: HostFunction): number;
+
+  /** Changes how the program starts (start); later values win. */
+  begin(start: Partial<Omit<Start, "auxv">> & { readonly auxv?: Iterable<[number, number]> }): void;
+}

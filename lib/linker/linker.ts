@@ -1,0 +1,138 @@
+import { ElfError, ElfFile } from "../elf/mod.ts";
+import { LinkError } from "./link_error.ts";
+import type { LinkCounters } from "./counters.ts";
+import type { LinkObject } from "./link_object.ts";
+import { LinkSession } from "./link_session.ts";
+import type { Module } from "./module.ts";
+import { type Phase, PHASES } from "./phase.ts";
+import { Pipeline, Plan, type PlannedPass } from "./plan.ts";
+import type { GuestFile, LinkTarget, Start } from "./target.ts";
+
+/** What a link is made of beside its target. */
+export interface LinkerOptions {
+  /** In order: later modules override earlier ones. */
+  readonly modules: readonly Module[];
+  /** The environment the program will start with; modules read LD_LIBRARY_PATH and the like there. */
+  readonly environment?: Iterable<[string, string]>;
+}
+
+/** A program that is ready to start. */
+export interface LinkResult {
+  readonly start: Start;
+  /** Every object, in load order. */
+  readonly objects: readonly LinkObject[];
+  readonly plan: Plan;
+  readonly counters: LinkCounters;
+}
+
+/**
+ * The modular dynamic linker: opens objects, lets modules register passes for them, and runs the passes
+ * phase by phase. It assumes nothing of a file beyond ELF header, program headers and section headers.
+ * One linker serves one process.
+ */
+export class Linker {
+  readonly #modules: readonly Module[];
+  readonly #session: LinkSession;
+  readonly #pipelines: Pipeline[] = [];
+
+  constructor(target: LinkTarget, options: LinkerOptions) {
+    this.#modules = options.modules;
+    this.#session = new LinkSession(target, options.modules, new Map(options.environment ?? []));
+  }
+
+  /** Links a program: a guest path, an opened file or an ELF object made in memory. */
+  async link(program: string | GuestFile | ElfFile): Promise<LinkResult> {
+    await this.collect(program);
+    await this.#run(PHASES.slice(1));
+    return {
+      start: this.#session.start(),
+      objects: this.#session.objects,
+      plan: this.plan,
+      counters: this.#session.counters,
+    };
+  }
+
+  /** Registration and the collect phase alone: enough to print the plan of a program. */
+  async collect(program: string | GuestFile | ElfFile): Promise<Plan> {
+    if (this.#pipelines.length > 0) throw new LinkError("this linker already has a program");
+    await this.#collect([program]);
+    return this.plan;
+  }
+
+  /**
+   * Loads more objects into the running process as a batch of its own, through every phase but start.
+   * Returns the objects that were asked for; those already loaded are found again.
+   */
+  async open(what: readonly (string | GuestFile | ElfFile)[]): Promise<readonly LinkObject[]> {
+    if (this.#pipelines.length === 0) {
+      throw new LinkError("there is no program to open objects for");
+    }
+    this.#session.nextBatch();
+    const opened = await this.#collect(what);
+    await this.#run(PHASES.slice(1, -1));
+    return opened;
+  }
+
+  /** What is registered so far, as data. */
+  get plan(): Plan {
+    return Plan.of(this.#pipelines);
+  }
+
+  get counters(): LinkCounters {
+    return this.#session.counters;
+  }
+
+  /** Registers and collects until nothing new appears. */
+  async #collect(what: readonly (string | GuestFile | ElfFile)[]): Promise<LinkObject[]> {
+    const session = this.#session;
+    session.enter("collect");
+    const opened = what.map((item) => session.need(item));
+    for (let next = this.#pipelines.length; next < session.objects.length; next++) {
+      const pipeline = new Pipeline(session.objects[next]);
+      session.enter("register");
+      for (const module of this.#modules) pipeline.add(module);
+      this.#pipelines.push(pipeline);
+      session.enter("collect");
+      await this.#runPasses(pipeline, "collect");
+    }
+    return opened;
+  }
+
+  async #run(phases: readonly Phase[]): Promise<void> {
+    const first = this.#session.batch[0]?.index ?? this.#pipelines.length;
+    const batch = this.#pipelines.slice(first);
+    for (const phase of phases) {
+      this.#session.enter(phase);
+      // Relocating dependencies first lets a program copy their relocated data and call their resolvers.
+      const order = phase === "relocate"
+        ? batch.toReversed()
+        : phase === "start"
+        ? batch.slice(0, 1)
+        : batch;
+      for (const pipeline of order) await this.#runPasses(pipeline, phase);
+      this.#session.leave();
+    }
+  }
+
+  async #runPasses(pipeline: Pipeline, phase: Phase): Promise<void> {
+    for (const planned of pipeline.passes(phase)) {
+      await this.#runPass(planned, pipeline.object, phase);
+    }
+  }
+
+  async #runPass({ module, pass }: PlannedPass, object: LinkObject, phase: Phase): Promise<void> {
+    this.#session.at(module, object);
+    try {
+      const pending = pass.run(this.#session, object);
+      if (pending !== undefined) await pending;
+    } catch (cause) {
+      if (cause instanceof LinkError) throw cause;
+      const problem = cause instanceof ElfError || cause instanceof Error
+        ? cause.message
+        : String(cause);
+      throw new LinkError(problem, { phase, module, object: object.path }, { cause });
+    } finally {
+      this.#session.at(undefined, undefined);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/** The modular dynamic linker: phases, modules, mediated resolution. See `Linker`. */
+export { LinkCounters } from "./counters.ts";
+export {
+  type ImageExtent,
+  imageExtent,
+  pageDown,
+  pageUp,
+  protectionOf,
+  type SegmentPages,
+  segmentPages,
+} from "./layout.ts";
+export type { LinkContext } from "./link_context.ts";
+export { LinkError } from "./link_error.ts";
+export type { LinkObject } from "./link_object.ts";
+export { Linker, type LinkerOptions, type LinkResult } from "./linker.ts";
+export {
+  type Module,
+  type Pass,
+  type PipelineView,
+  type PrecedingModule,
+  type Registration,
+  type Strength,
+  strong,
+  weak,
+} from "./module.ts";
+export { type Phase, PHASES, type Stage } from "./phase.ts";
+export { Plan, type PlanEntry } from "./plan.ts";
+export type { Definition, Resolver, SymbolLookup, SymbolReference, SymbolUse } from "./resolve.ts";
+export * from "./target.ts";

@@ -1,0 +1,56 @@
+import type { LinkContext } from "./link_context.ts";
+import type { LinkObject } from "./link_object.ts";
+import type { Phase } from "./phase.ts";
+import type { Definition, Resolver, SymbolLookup } from "./resolve.ts";
+
+/** `strong` is the main pass of its phase and object, of which there is one; `weak` complements it. */
+export type Strength = "weak" | "strong";
+
+/** What a module does to one object in one phase. */
+export interface Pass {
+  readonly strength: Strength;
+  run(link: LinkContext, object: LinkObject): void | Promise<void>;
+}
+
+/** A module's answer about one object: the passes it contributes. An absent phase is not handled. */
+export type Registration = { readonly [P in Phase]?: Pass };
+
+/**
+ * A linker module. Modules are asked in the order they are given; a later one sees what the earlier
+ * ones registered, its strong passes override theirs, and it is asked for symbols before them.
+ */
+export interface Module {
+  readonly name: string;
+  /** Called once for the program and once for every file opened later. */
+  register(object: LinkObject, pipeline: PipelineView): Registration;
+  /**
+   * Answers whether `lookup.candidate` defines a symbol, and where. A module answers for objects it
+   * understands; `next` asks the modules before it: call it to pass on or to decorate its answer.
+   */
+  resolve?(lookup: SymbolLookup, next: Resolver): Definition | undefined;
+}
+
+/** What a module sees while it registers: the modules before it and their answers for this object. */
+export interface PipelineView {
+  readonly preceding: readonly PrecedingModule[];
+  /** The preceding module whose pass is the main one of `phase` so far. */
+  main(phase: Phase): string | undefined;
+}
+
+/** A module that registered earlier, and how. */
+export interface PrecedingModule {
+  readonly name: string;
+  readonly passes: { readonly [P in Phase]?: Strength };
+}
+
+type Run = Pass["run"];
+
+/** A pass that complements the main pass of its phase. */
+export function weak(run: Run): Pass {
+  return { strength: "weak", run };
+}
+
+/** The main pass of its phase; overrides the strong pass of any module before it. */
+export function strong(run: Run): Pass {
+  return { strength: "strong", run };
+}

@@ -1,0 +1,64 @@
+import type { LookupKey } from "../elf/mod.ts";
+import type { LinkContext } from "./link_context.ts";
+import type { LinkObject } from "./link_object.ts";
+import type { Module } from "./module.ts";
+
+/**
+ * What a reference wants of a symbol. `call`: a function to call through a slot, whose address is not
+ * observed. `address`: anything else. `tls`: a thread-local variable. `copy`: initial bytes to copy.
+ */
+export type SymbolUse = "call" | "address" | "tls" | "copy";
+
+/** A question for a symbol, as a relocation or a module asks it. */
+export interface SymbolReference {
+  readonly name: string;
+  /** The version the reference names, if it names one. */
+  readonly version?: string;
+  /** The reference's version is marked hidden: an unversioned definition will not do. */
+  readonly versionHidden?: boolean;
+  /** The object that asks. */
+  readonly from: LinkObject;
+  readonly use: SymbolUse;
+}
+
+/** The question as put to the modules: about one object of the scope. */
+export interface SymbolLookup {
+  /** The link that asks; its counters take what the search costs. */
+  readonly link: LinkContext;
+  /** The name and its hashes. */
+  readonly key: LookupKey;
+  readonly version?: string;
+  readonly versionHidden?: boolean;
+  readonly from: LinkObject;
+  readonly use: SymbolUse;
+  /** The object being searched. */
+  readonly candidate: LinkObject;
+}
+
+/** Where a symbol is. */
+export interface Definition {
+  readonly object: LinkObject;
+  /**
+   * Guest address; for `tls` the offset in the object's TLS block, for `ifunc` the address of the
+   * function that chooses the implementation.
+   */
+  readonly address: number;
+  /** Bytes; 0 if unknown. */
+  readonly size: number;
+  readonly kind: "code" | "data" | "tls" | "ifunc";
+  readonly weak: boolean;
+}
+
+/** Asks the modules before the current one about the same candidate. */
+export type Resolver = (lookup: SymbolLookup) => Definition | undefined;
+
+/** The modules' resolvers as one: the last module is asked first, the first module's `next` is empty. */
+export function resolverChain(modules: readonly Module[]): Resolver {
+  let next: Resolver = () => undefined;
+  for (const module of modules) {
+    if (module.resolve === undefined) continue;
+    const before = next;
+    next = (lookup) => module.resolve!(lookup, before);
+  }
+  return next;
+}
