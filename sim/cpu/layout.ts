@@ -79,3 +79,16 @@ export const gpr = (i: number): number => GPR + 8 * i;
 export const vector = (i: number): number => VECTOR + 16 * i;
 /** aarch64 stack pointer's register number in this layout. */
 export const SP = 31;
+
+/** A value that an out-of-line store hands to the host. 16 bytes. */
+export const STORE_VALUE = 0x4e0;
+/** The modelled time at the start of the quantum, in retired instructions (i64). */
+export const TIME = 0x4f0;
+
+/** Soft TLBs: direct-mapped tables of `TLB_ENTRIES` entries of 16 bytes (tag u64, addend u32, model pointer u32). */
+export const TLB_BITS = 10;
+export const TLB_ENTRIES: number = 1 << TLB_BITS;
+export const READ_TLB = 0x10000;
+export const WRITE_TLB = 0x14000;
+/** From here up, the engine allocates: link slots, dispatch hashes, records. */
+export const ARENA = 0x100000;

@@ -99,7 +99,7 @@ export class Emitter {
     const value = immediate === undefined
       ? undefined
       : Uint8Array.from(typeof immediate === "number" ? [immediate] : immediate);
-    return node(op.result, NodeKind.Op, { op: name, args, value });
+    return this.#def(node(op.result, NodeKind.Op, { op: name, args, value }));
   }
 
   /** `a` op `b` for the integer type of `a`: add, sub, mul, and, or, xor, shl, shr_u, eq, lt_s, … */
@@ -198,25 +198,25 @@ export class Emitter {
   select(condition: Node, a: Node, b: Node): Node {
     if (condition.kind === NodeKind.Const) return condition.value !== 0 ? a : b;
     if (a.type !== b.type) throw new TypeError(`select of ${a.type} and ${b.type}`);
-    return node(a.type, NodeKind.Op, { op: "select", args: [a, b, condition] });
+    return this.#def(node(a.type, NodeKind.Op, { op: "select", args: [a, b, condition] }));
   }
 
   // ---- registers and state ---------------------------------------------------------------
 
   /** General register, all 64 bits. */
   get64(reg: Reg): Node {
-    return node("i64", NodeKind.Reg, { reg, bits: 64 });
+    return this.#def(node("i64", NodeKind.Reg, { reg, bits: 64 }));
   }
   /** General register, low 32 bits. */
   get32(reg: Reg): Node {
-    return node("i32", NodeKind.Reg, { reg, bits: 32 });
+    return this.#def(node("i32", NodeKind.Reg, { reg, bits: 32 }));
   }
   /** Low 16 or 8 bits, zero- or sign-extended to i32. A slot offset by 1 is the second byte (AH). */
   get16(reg: Reg, signed = false): Node {
-    return node("i32", NodeKind.Reg, { reg, bits: 16, signed });
+    return this.#def(node("i32", NodeKind.Reg, { reg, bits: 16, signed }));
   }
   get8(reg: Reg, signed = false): Node {
-    return node("i32", NodeKind.Reg, { reg, bits: 8, signed });
+    return this.#def(node("i32", NodeKind.Reg, { reg, bits: 8, signed }));
   }
   set64(reg: Reg, value: Node): void {
     this.#set(reg, value, "i64", 64);
@@ -234,25 +234,25 @@ export class Emitter {
   }
   /** Vector register, all 128 bits. */
   getVector(reg: Reg): Node {
-    return node("v128", NodeKind.Reg, { reg, bits: 128 });
+    return this.#def(node("v128", NodeKind.Reg, { reg, bits: 128 }));
   }
   setVector(reg: Reg, value: Node): void {
     this.#set(reg, value, "v128", 128);
   }
   /** Low lane of a vector register. */
   getF64(reg: Reg): Node {
-    return node("f64", NodeKind.Reg, { reg, bits: 64 });
+    return this.#def(node("f64", NodeKind.Reg, { reg, bits: 64 }));
   }
   getF32(reg: Reg): Node {
-    return node("f32", NodeKind.Reg, { reg, bits: 32 });
+    return this.#def(node("f32", NodeKind.Reg, { reg, bits: 32 }));
   }
   /** Low 64 or 32 bits of a vector register as an integer. */
   getLow64(reg: Reg): Node {
-    return node("i64", NodeKind.Reg, { reg, bits: 64, signed: true });
+    return this.#def(node("i64", NodeKind.Reg, { reg, bits: 64, signed: true }));
   }
   /** A state word of `layout.ts` that is not a general or vector register. */
   getState(type: Type, offset: number): Node {
-    return node(type, NodeKind.State, { offset, bits: bitsOf(type) });
+    return this.#def(node(type, NodeKind.State, { offset, bits: bitsOf(type) }));
   }
   setState(offset: number, value: Node): void {
     this.#push({ kind: "setState", offset, value, bits: bitsOf(value.type) });
@@ -282,11 +282,11 @@ export class Emitter {
   }
   /** Condition `condition` of the FlagModel over the current flags: i32, 0 or 1. */
   condition(condition: number): Node {
-    return node("i32", NodeKind.Condition, { value: condition });
+    return this.#def(node("i32", NodeKind.Condition, { value: condition }));
   }
   /** The flags packed as the architecture packs them (i32). */
   packedFlags(): Node {
-    return node("i32", NodeKind.Flags, {});
+    return this.#def(node("i32", NodeKind.Flags, {}));
   }
 
   // ---- control inside the instruction ----------------------------------------------------
@@ -302,7 +302,7 @@ export class Emitter {
     this.#push({ kind: "assign", variable: v.number, type: v.type, value });
   }
   read(v: Variable): Node {
-    return node(v.type, NodeKind.Variable, { offset: v.number });
+    return this.#def(node(v.type, NodeKind.Variable, { offset: v.number }));
   }
   if(condition: Node, then: () => void, otherwise?: () => void): void {
     const s: Statement = { kind: "if", condition, then: [], else: [] };
@@ -391,6 +391,10 @@ export class Emitter {
     if (value.type !== type) throw new TypeError(`set${bits} of ${value.type}`);
     this.#push({ kind: "setReg", reg, value, bits });
   }
+  #def(n: Node): Node {
+    this.#push({ kind: "def", node: n });
+    return n;
+  }
   #push(s: Statement): void {
     this.#current.push(s);
   }
@@ -418,5 +422,6 @@ function node(type: Type, kind: NodeKind, rest: Partial<Node>): Node {
     signed: rest.signed,
     uses: 0,
     local: -1,
+    remaining: 0,
   };
 }

@@ -23,6 +23,8 @@ export interface Node {
   /** For back ends: how many times it is used, and the wasm local that holds it. */
   uses: number;
   local: number;
+  /** For the analysis: uses not yet reached. */
+  remaining: number;
 }
 
 export const enum NodeKind {
@@ -59,6 +61,8 @@ export interface Reg {
 
 /** Statements, in order; a statement tree is what back ends lower. */
 export type Statement =
+  /** The point where a node was created: reads take their value here. */
+  | { readonly kind: "def"; readonly node: Node }
   | { readonly kind: "setReg"; readonly reg: Reg; readonly value: Node; readonly bits: number }
   | {
     readonly kind: "setState";

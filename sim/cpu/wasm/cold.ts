@@ -1,0 +1,282 @@
+/**
+ * The cold tier: one handler per (decode row, statics), the row's own semantics with operands read
+ * from the record. Handlers hand over by tail call, so a block is threaded code.
+ */
+import { bitsOf, Emitter } from "../ir/emitter.ts";
+import { Flow, type Isa } from "../ir/decoded.ts";
+import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
+import * as L from "../layout.ts";
+import { PHYSICAL, STATE, typeCode, W } from "./code.ts";
+import { FLAG_PARAMS, runtimeSignatures } from "./imports.ts";
+import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
+import { tlbMatch, tlbPhysical } from "./memory_access.ts";
+import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
+import * as R from "./records.ts";
+
+/** Parameter 0 of every handler. */
+const RECORD = 0;
+
+/** Where an imported function's index comes from; helpers are compiled before they are imported. */
+export interface Linker {
+  readonly builder: ModuleBuilder;
+  helper(helper: Helper): number;
+}
+
+/** The exit code of an `e.exit`. */
+export const exitCode: Readonly<Record<ExitReason, R.Exit>> = {
+  syscall: R.Exit.Syscall,
+  yield: R.Exit.Yield,
+  host: R.Exit.Host,
+  icache: R.Exit.InstructionCache,
+};
+
+/** Lowers one handler. */
+export class Handler extends Lowering {
+  protected override readonly eagerReads = true;
+  readonly #isa: Isa;
+  readonly #linker: Linker;
+  readonly #flow: Flow;
+  /** Loads and stores that happen on every execution. */
+  readonly accesses: { readonly loads: number; readonly stores: number };
+
+  constructor(isa: Isa, linker: Linker, row: number, statics: number, flow: Flow) {
+    super(1);
+    this.#isa = isa;
+    this.#linker = linker;
+    this.#flow = flow;
+    const e = new Emitter(null);
+    isa.emit(row, statics, e);
+    this.accesses = accessesOf(e.body);
+    this.lower(e.body, e.variables);
+    if (flow === Flow.Next) this.#next();
+    else this.fallthrough();
+  }
+
+  /** Tail-call the handler of the record that follows. */
+  #next(): void {
+    this.code.get(RECORD).i32(R.RECORD_SIZE).op(W.i32_add)
+      .get(RECORD).mem(W.i32_load, STATE, R.RECORD_SIZE + R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
+  }
+
+  /** Push the base address of a register operand; returns the constant offset to add. */
+  #base(reg: Reg): number {
+    if (reg.slot >= 0) {
+      this.code.i32(0);
+      return reg.slot;
+    }
+    this.code.get(RECORD).mem(W.i32_load16_u, STATE, R.REGS + 2 * reg.field);
+    return 0;
+  }
+
+  protected override readReg(n: Node): void {
+    const offset = this.#base(n.reg!);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, offset);
+    else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), STATE, offset);
+  }
+  protected override setReg(reg: Reg, value: Node, bits: number): void {
+    const offset = this.#base(reg);
+    this.value(value);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
+    else if (bits === 32) {
+      this.code.op(W.i64_extend_i32_u).mem(W.i64_store, STATE, offset);
+    } else this.code.mem(storeOpcode(value.type, bits), STATE, offset);
+  }
+  protected override readState(n: Node): void {
+    this.code.i32(0);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, n.offset!);
+    else this.code.mem(loadOpcode(n.type, n.bits!, false), STATE, n.offset!);
+  }
+  protected override setState(offset: number, value: Node): void {
+    this.code.i32(0);
+    this.value(value);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
+    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), STATE, offset);
+  }
+  protected override readField(n: Node): void {
+    this.code.get(RECORD);
+    if (n.offset === 0) {
+      this.code.mem(n.type === "i64" ? W.i64_load : W.i32_load, STATE, R.IMM0);
+    } else this.code.mem(n.type === "i64" ? W.i64_load32_s : W.i32_load, STATE, R.IMM1);
+  }
+
+  #flagOperands(): void {
+    this.code.stateLoad(W.i32_load, L.FLAG_KIND).stateLoad(W.i64_load, L.FLAG_A)
+      .stateLoad(W.i64_load, L.FLAG_B);
+  }
+  protected override readCondition(condition: number): void {
+    this.#flagOperands();
+    this.code.call(this.#linker.builder.import(`condition_${condition}`, FLAG_PARAMS, ["i32"]));
+  }
+  protected override readFlags(): void {
+    this.#flagOperands();
+    this.code.call(this.#linker.builder.import("flags", FLAG_PARAMS, ["i32"]));
+  }
+  protected override setFlags(kind: number, a: Node, b: Node): void {
+    // Operands may read the old flags: evaluate both before any store.
+    const code = this.code;
+    const [x, y] = [this.temporary("i64"), this.temporary("i64")];
+    this.value(a);
+    code.set(x);
+    this.value(b);
+    code.set(y);
+    code.i32(0).i32(kind).mem(W.i32_store, STATE, L.FLAG_KIND);
+    code.i32(0).get(x).mem(W.i64_store, STATE, L.FLAG_A);
+    code.i32(0).get(y).mem(W.i64_store, STATE, L.FLAG_B);
+  }
+
+  protected override load(type: Type, address: Node, bits: number, signed: boolean): void {
+    const code = this.code;
+    const va = this.temporary("i64");
+    const entry = this.temporary("i32");
+    this.value(address);
+    code.set(va);
+    tlbMatch(code, va, entry, bits / 8, false, this.#isa.arch === "aarch64");
+    code.op(W.if, typeCode.i32);
+    tlbPhysical(code, va, entry, false);
+    code.op(W.else).get(va).i32(bits / 8).get(RECORD).call(this.#import("load_slow"));
+    code.op(W.end);
+    if (type === "v128") code.op(0xfd, 0x00).memarg(PHYSICAL, 0);
+    else code.mem(loadOpcode(type, bits, signed), PHYSICAL, 0);
+  }
+  protected override store(address: Node, value: Node, bits: number): void {
+    const code = this.code;
+    const va = this.temporary("i64");
+    const entry = this.temporary("i32");
+    const v = this.temporary(value.type);
+    this.value(address);
+    code.set(va);
+    this.value(value);
+    code.set(v);
+    tlbMatch(code, va, entry, bits / 8, true, this.#isa.arch === "aarch64");
+    code.op(W.if, typeCode.void);
+    tlbPhysical(code, va, entry, true);
+    code.get(v);
+    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(PHYSICAL, 0);
+    else code.mem(storeOpcode(value.type, bits), PHYSICAL, 0);
+    code.op(W.else).get(va).get(v).i32(bits / 8).get(RECORD)
+      .call(this.#import(`store_slow_${value.type}`)).op(W.end);
+  }
+  #import(name: keyof typeof runtimeSignatures): number {
+    const { params, results } = runtimeSignatures[name];
+    return this.#linker.builder.import(name, params, results);
+  }
+
+  protected override helper(helper: Helper, args: readonly Node[]): void {
+    for (const a of args) this.value(a);
+    this.code.call(this.#linker.helper(helper));
+  }
+
+  /** Go through a link slot of the exits record: tail-call its head, or ask the engine for it. */
+  #link(slotField: number, pcField: number): void {
+    const code = this.code;
+    const slot = this.temporary("i32");
+    const head = this.temporary("i32");
+    code.get(RECORD).mem(W.i32_load, STATE, R.RECORD_SIZE + slotField).tee(slot)
+      .stateLoad(W.i32_load, L.LINKS).op(W.i32_add).mem(W.i32_load, STATE, 0).tee(head)
+      .op(W.if, typeCode.void)
+      .get(head).get(head).mem(W.i32_load, STATE, R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0)
+      .op(W.end);
+    code.i32(0).get(slot).mem(W.i32_store, STATE, L.EXIT_SLOT);
+    this.#leave(pcField, R.Exit.Link);
+  }
+  /** Return `exit` with pc from the exits record. */
+  #leave(pcField: number, exit: R.Exit): void {
+    this.code.i32(0).get(RECORD).mem(W.i64_load, STATE, R.RECORD_SIZE + pcField)
+      .mem(W.i64_store, STATE, L.PC);
+    this.#return(exit);
+  }
+  #return(exit: R.Exit): void {
+    this.code.i32(0).get(RECORD).mem(W.i32_store, STATE, L.EXIT_RECORD).i32(exit).op(W.return);
+  }
+
+  protected override jump(): void {
+    this.#link(R.TARGET_LINK, R.TARGET_PC);
+  }
+  protected override fallthrough(): void {
+    if (this.#flow === Flow.Next) this.#next();
+    else this.#link(R.NEXT_LINK, R.NEXT_PC);
+  }
+  protected override branch(condition: Node): void {
+    this.value(condition);
+    this.code.op(W.if, typeCode.void);
+    this.depth++;
+    this.jump();
+    this.code.op(W.end);
+    this.depth--;
+    this.fallthrough();
+  }
+  protected override indirect(_flow: string, target: Node): void {
+    const code = this.code;
+    const pc = this.temporary("i64");
+    const entry = this.temporary("i32");
+    this.value(target);
+    code.set(pc);
+    dispatchEntry(code, pc);
+    code.tee(entry).mem(W.i64_load, STATE, 0).get(pc).op(W.i64_eq, W.if, typeCode.void)
+      .get(entry).mem(W.i32_load, STATE, 8).tee(entry)
+      .get(entry).mem(W.i32_load, STATE, R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+    code.i32(0).get(pc).mem(W.i64_store, STATE, L.PC);
+    this.#return(R.Exit.Lookup);
+  }
+  protected override exit(reason: ExitReason): void {
+    this.#leave(R.NEXT_PC, exitCode[reason]);
+  }
+  protected override fault(signal: number, code: number, address: Node | null, after: boolean) {
+    faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));
+    this.#return(R.Exit.Fault);
+  }
+}
+
+/** Loads and stores at the top level of a statement tree: those that always happen. */
+export function accessesOf(body: readonly Statement[]): { loads: number; stores: number } {
+  let loads = 0;
+  let stores = 0;
+  for (const s of body) {
+    if (s.kind === "load") loads++;
+    else if (s.kind === "store") stores++;
+  }
+  return { loads, stores };
+}
+
+/** log2 of entries in an address space's dispatch hash; an entry is pc u64, head u32, padding. */
+export const DISPATCH_BITS = 12;
+
+/** Push the address of the dispatch entry of the pc in local `pc`. */
+export function dispatchEntry(code: import("./code.ts").Code, pc: number): void {
+  code.get(pc).op(W.i32_wrap_i64).get(pc).i64(12n).op(W.i64_shr_u, W.i32_wrap_i64).op(W.i32_xor)
+    .i32(4).op(W.i32_shl).i32(((1 << DISPATCH_BITS) - 1) << 4).op(W.i32_and)
+    .stateLoad(W.i32_load, L.DISPATCH).op(W.i32_add);
+}
+/** The same on the host, for a pc as a number: byte offset of the entry in the hash. */
+export function dispatchOffset(pc: number): number {
+  const low = pc | 0;
+  const high = Math.floor(pc / 4096) | 0;
+  return ((low ^ high) << 4) & (((1 << DISPATCH_BITS) - 1) << 4);
+}
+
+/** Bits of `FAULT_ACCESS` for a fault raised by semantics. */
+export const FAULT_HAS_ADDRESS = 1 << 16;
+export const FAULT_AFTER = 1 << 17;
+
+/** Store what a fault raised by semantics says of itself. */
+export function faultInfo(
+  code: import("./code.ts").Code,
+  signal: number,
+  siCode: number,
+  hasAddress: boolean,
+  after: boolean,
+  address: () => void,
+): void {
+  code.i32(0).i32(
+    signal | (siCode << 8) & 0xff00 | (hasAddress ? FAULT_HAS_ADDRESS : 0) |
+      (after ? FAULT_AFTER : 0),
+  ).mem(W.i32_store, STATE, L.FAULT_ACCESS);
+  if (hasAddress) {
+    code.i32(0);
+    address();
+    code.mem(W.i64_store, STATE, L.FAULT_ADDRESS);
+  }
+}

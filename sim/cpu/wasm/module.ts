@@ -1,0 +1,142 @@
+/** Writes WebAssembly modules (core specification 3.0, section 5.5: modules). */
+import type { Type } from "../ir/types.ts";
+import { Code, typeCode } from "./code.ts";
+
+interface FunctionBody {
+  readonly type: number;
+  readonly locals: readonly Type[];
+  readonly code: Code;
+}
+
+/** The signature shared by handlers, regions and everything else reached by tail call. */
+export const ENTRY_TYPE = 0;
+
+/**
+ * One module under construction. Every module imports both memories and the one function table, and
+ * has type 0 `(i32) -> i32`: a record's address to an exit code.
+ */
+export class ModuleBuilder {
+  readonly #types: string[] = [];
+  readonly #typeBytes: Uint8Array[] = [];
+  readonly #imports: { readonly name: string; readonly type: number }[] = [];
+  readonly #functions: FunctionBody[] = [];
+  readonly #exports: { readonly name: string; readonly index: number }[] = [];
+  readonly #elements: { readonly slot: number; readonly index: number }[] = [];
+
+  constructor() {
+    this.type(["i32"], ["i32"]);
+  }
+
+  /** Index of a function type. */
+  type(params: readonly Type[], results: readonly Type[]): number {
+    const key = `${params}>${results}`;
+    const found = this.#types.indexOf(key);
+    if (found >= 0) return found;
+    const code = new Code().op(0x60).u32(params.length);
+    for (const p of params) code.op(typeCode[p]);
+    code.u32(results.length);
+    for (const r of results) code.op(typeCode[r]);
+    this.#types.push(key);
+    this.#typeBytes.push(code.take());
+    return this.#types.length - 1;
+  }
+
+  /** Import a function; all imports come before any function. Returns its function index. */
+  import(name: string, params: readonly Type[], results: readonly Type[]): number {
+    const type = this.type(params, results);
+    const found = this.#imports.findIndex((i) => i.name === name && i.type === type);
+    if (found >= 0) return found;
+    if (this.#functions.length > 0) throw new TypeError(`import ${name} after a function`);
+    this.#imports.push({ name, type });
+    return this.#imports.length - 1;
+  }
+
+  /** Add a function; `code` lacks the final `end`. Returns its function index. */
+  function(type: number, locals: readonly Type[], code: Code): number {
+    this.#functions.push({ type, locals, code });
+    return this.#imports.length + this.#functions.length - 1;
+  }
+
+  export(name: string, index: number): void {
+    this.#exports.push({ name, index });
+  }
+
+  /** Put function `index` into the shared table at `slot` when the module is instantiated. */
+  element(slot: number, index: number): void {
+    this.#elements.push({ slot, index });
+  }
+
+  /** The finished module. */
+  build(): Uint8Array<ArrayBuffer> {
+    const out = new Code();
+    out.op(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
+    const section = (id: number, body: Code): void => {
+      out.op(id).u32(body.length).raw(body.bytes, body.length);
+    };
+
+    const types = new Code().u32(this.#types.length);
+    for (const t of this.#typeBytes) types.raw(t);
+    section(1, types);
+
+    const imports = new Code().u32(3 + this.#imports.length);
+    string(imports, "e");
+    string(imports, "p");
+    imports.op(0x02, 0x00).u32(0);
+    string(imports, "e");
+    string(imports, "s");
+    imports.op(0x02, 0x00).u32(0);
+    string(imports, "e");
+    string(imports, "t");
+    imports.op(0x01, 0x70, 0x00).u32(0);
+    for (const i of this.#imports) {
+      string(imports, "f");
+      string(imports, i.name);
+      imports.op(0x00).u32(i.type);
+    }
+    section(2, imports);
+
+    const functions = new Code().u32(this.#functions.length);
+    for (const f of this.#functions) functions.u32(f.type);
+    section(3, functions);
+
+    if (this.#exports.length > 0) {
+      const exports = new Code().u32(this.#exports.length);
+      for (const e of this.#exports) {
+        string(exports, e.name);
+        exports.op(0x00).u32(e.index);
+      }
+      section(7, exports);
+    }
+
+    if (this.#elements.length > 0) {
+      const elements = new Code().u32(this.#elements.length);
+      for (const e of this.#elements) {
+        elements.op(0x00).i32(e.slot).op(0x0b).u32(1).u32(e.index);
+      }
+      section(9, elements);
+    }
+
+    const bodies = new Code().u32(this.#functions.length);
+    for (const f of this.#functions) {
+      const body = new Code();
+      // Runs of equal local types are one entry.
+      const runs: [number, Type][] = [];
+      for (const l of f.locals) {
+        const last = runs.at(-1);
+        if (last !== undefined && last[1] === l) last[0]++;
+        else runs.push([1, l]);
+      }
+      body.u32(runs.length);
+      for (const [n, t] of runs) body.u32(n).op(typeCode[t]);
+      body.raw(f.code.bytes, f.code.length).op(0x0b);
+      bodies.u32(body.length).raw(body.bytes, body.length);
+    }
+    section(10, bodies);
+    return out.bytes.slice(0, out.length) as Uint8Array<ArrayBuffer>;
+  }
+}
+
+function string(code: Code, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  code.u32(bytes.length).raw(bytes);
+}

@@ -1,0 +1,60 @@
+/**
+ * Records: predecoded guest code in state memory, 32 bytes each. A translated block is a *head*,
+ * one *instruction* record per guest instruction, and an *exits* record with the two link slots.
+ *
+ * Every record starts with the table slot of the function that executes it, `(record) -> exit code`.
+ */
+export const RECORD_SIZE = 32;
+
+/** u32, all records: slot in the function table. */
+export const HANDLER = 0;
+
+/** Instruction record: six u16 register operands. */
+export const REGS = 4;
+/** i64 and i32 immediates. */
+export const IMM0 = 16;
+export const IMM1 = 24;
+/** u16: index of the instruction in its block. */
+export const INDEX = 28;
+/** u16: byte offset of the instruction from the block's start. */
+export const PC_OFFSET = 30;
+
+/** Head record: i32 executions left until the block is hot. */
+export const HEAT = 4;
+/** u16 each: instructions, loads, stores that happen unconditionally. */
+export const COUNT = 8;
+export const LOAD_COUNT = 10;
+export const STORE_COUNT = 12;
+/** u64: guest address of the block. */
+export const HEAD_PC = 16;
+/** u32: number of the block. */
+export const BLOCK = 24;
+
+/** Exits record: u32 byte offsets into the link area for the target and the next instruction. */
+export const TARGET_LINK = 4;
+export const NEXT_LINK = 8;
+/** u64: guest addresses of the two. */
+export const TARGET_PC = 16;
+export const NEXT_PC = 24;
+
+/** What generated code returns to the engine. */
+export const enum Exit {
+  /** Too little budget for the next block: pc is its start. */
+  Quantum = 0,
+  /** A direct link is not yet made: `EXIT_SLOT` is the link's offset, pc its target. */
+  Link = 1,
+  /** The dispatch hash does not know pc. */
+  Lookup = 2,
+  Syscall = 3,
+  Yield = 4,
+  Host = 5,
+  InstructionCache = 6,
+  /** A guest fault raised by semantics; see `FAULT_*`. */
+  Fault = 7,
+  /** The block at `EXIT_RECORD` became hot; pc is its start, nothing was charged. */
+  Hot = 8,
+  /** The records of a shortened block ran out: pc is next. */
+  Stop = 9,
+  /** The rest of this block was invalidated: go on at `EXIT_RECORD`'s own pc. */
+  Resync = 10,
+}
