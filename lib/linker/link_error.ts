@@ -21,4 +21,15 @@ export class LinkError extends Error {
     const place = [where.phase, where.module, where.object].filter((part) => part !== undefined);
     super([...place, problem].join(": "), options);
   }
+
+  /** Whatever a pass threw as a LinkError; one that already says where keeps what it says. */
+  static from(cause: unknown, where: LinkError["where"]): LinkError {
+    if (cause instanceof LinkError) {
+      const known = Object.fromEntries(
+        Object.entries(cause.where).filter(([, value]) => value !== undefined),
+      );
+      return new LinkError(cause.problem, { ...where, ...known }, { cause: cause.cause });
+    }
+    return new LinkError(cause instanceof Error ? cause.message : String(cause), where, { cause });
+  }
 }

@@ -1,4 +1,4 @@
-import { ElfError, ElfFile } from "../elf/mod.ts";
+import type { ElfFile } from "../elf/mod.ts";
 import { LinkError } from "./link_error.ts";
 import type { LinkCounters } from "./counters.ts";
 import type { LinkObject } from "./link_object.ts";
@@ -126,11 +126,7 @@ export class Linker {
       const pending = pass.run(this.#session, object);
       if (pending !== undefined) await pending;
     } catch (cause) {
-      if (cause instanceof LinkError) throw cause;
-      const problem = cause instanceof ElfError || cause instanceof Error
-        ? cause.message
-        : String(cause);
-      throw new LinkError(problem, { phase, module, object: object.path }, { cause });
+      throw LinkError.from(cause, { phase, module, object: object.path });
     } finally {
       this.#session.at(undefined, undefined);
     }

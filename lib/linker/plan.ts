@@ -31,9 +31,11 @@ export class Pipeline {
     try {
       registration = module.register(this.object, this.#view());
     } catch (cause) {
-      if (cause instanceof LinkError) throw cause;
-      const where = { phase: "register", module: module.name, object: this.object.path } as const;
-      throw new LinkError(cause instanceof Error ? cause.message : String(cause), where, { cause });
+      throw LinkError.from(cause, {
+        phase: "register",
+        module: module.name,
+        object: this.object.path,
+      });
     }
     for (const phase of Object.keys(registration)) {
       if (!PHASES.includes(phase as Phase)) {

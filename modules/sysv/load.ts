@@ -1,0 +1,46 @@
+import { ET_EXEC } from "../../lib/elf/mod.ts";
+import {
+  imageExtent,
+  type LinkContext,
+  LinkError,
+  type LinkObject,
+  pageUp,
+  type SegmentPages,
+  segmentPages,
+} from "../../lib/linker/mod.ts";
+
+/** Reserves address space for an object and maps its segments there. */
+export function load(link: LinkContext, object: LinkObject): void {
+  const extent = imageExtent(object.elf, link.pageSize);
+  if (extent === undefined) {
+    throw new LinkError("it has no PT_LOAD segment");
+  }
+  if (!link.isPlaced(object)) {
+    const fixed = object.elf.header.type === ET_EXEC;
+    const at = link.reserve(extent.size, extent.align, fixed ? extent.start : undefined);
+    link.place(object, at - extent.start);
+  }
+  for (const pages of segmentPages(object.elf, link.pageSize)) mapSegment(link, object, pages);
+}
+
+/** Maps one segment: file pages, then zero pages, with the tail of the last file page cleared. */
+export function mapSegment(link: LinkContext, object: LinkObject, pages: SegmentPages): void {
+  const base = link.base(object);
+  const { start, fileStop, stop, fileEnd, memoryEnd, protection, segment } = pages;
+  if (fileStop > start) {
+    if (object.file !== undefined && pages.offset % link.pageSize === 0) {
+      const source = { file: object.file, offset: pages.offset };
+      link.map(base + start, fileStop - start, protection, { source });
+    } else {
+      link.map(base + start, fileStop - start, protection);
+      link.write(base + segment.vaddr, object.elf.segmentBytes(segment));
+    }
+  }
+  if (stop > fileStop) link.map(base + fileStop, stop - fileStop, protection);
+  if (object.file !== undefined && memoryEnd > fileEnd) {
+    const tail = Math.min(memoryEnd, fileStop) - fileEnd;
+    if (tail > 0) {
+      link.write(base + fileEnd, new Uint8Array(pageUp(fileEnd, link.pageSize) - fileEnd));
+    }
+  }
+}
