@@ -22,6 +22,8 @@ export interface LookupOptions {
    * entry, which stands for the function in address comparisons but must not answer a call.
    */
   readonly canonicalPlt?: boolean;
+  /** As dlsym does: an unversioned reference takes the default version, not the oldest. */
+  readonly newest?: boolean;
   /** Added to, where given. */
   readonly counts?: LookupCounts;
 }
@@ -49,7 +51,9 @@ export function findDefinition(
   key: LookupKey,
   options: LookupOptions,
 ): number {
-  const { version, versionHidden = false, canonicalPlt = false } = options;
+  const { version, versionHidden = false, canonicalPlt = false, newest = false } = options;
+  // Index 2 is the first version the object ever defined: what old, unversioned users expect.
+  const oldest = newest ? VER_NDX_GLOBAL : VER_NDX_GLOBAL + 1;
   const counts = options.counts ?? lookupCounts();
   let defaults = 0;
   let defaultIndex = -1;
@@ -61,8 +65,7 @@ export function findDefinition(
       if (own.name === version) return true;
       return own.name === undefined && !versionHidden && !own.hidden;
     }
-    // Index 2 is the first version the object ever defined: what old, unversioned users expect.
-    if (own.index <= VER_NDX_GLOBAL + 1) return true;
+    if (own.index <= oldest) return true;
     if (!own.hidden && defaults++ === 0) defaultIndex = index;
     return false;
   });

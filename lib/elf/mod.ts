@@ -30,3 +30,11 @@ export {
   type RelocationTableKind,
 } from "./relocations.ts";
 export type { Note, Property } from "./notes.ts";
+export {
+  type FrameDescription,
+  frameDescriptions,
+  frameIndex,
+  type FrameIndexEntry,
+  type FunctionRange,
+  functionRanges,
+} from "./dwarf_frames.ts";
