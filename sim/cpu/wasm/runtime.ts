@@ -23,6 +23,7 @@ export const HEAD_SLOT = 1;
 export const STOP_SLOT = 2;
 export const DEAD_SLOT = 3;
 export const RESYNC_SLOT = 4;
+export const CONTINUE_SLOT = 5;
 /** First slot for generated handlers and regions. */
 export const FIRST_SLOT = 8;
 
@@ -105,6 +106,18 @@ export function runtimeModule(): Uint8Array<ArrayBuffer> {
   const resync = new Code().i32(0).get(0).mem(W.i32_store, STATE, L.EXIT_RECORD)
     .i32(R.Exit.Resync);
   m.element(RESYNC_SLOT, m.function(ENTRY_TYPE, [], resync));
+
+  // An exits record reached by falling off the end of its block: follow its second link.
+  const on = new Code();
+  const TARGET = 1;
+  on.get(0).mem(W.i32_load, STATE, R.NEXT_LINK).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
+    .mem(W.i32_load, STATE, 0).tee(TARGET).op(W.if, 0x40)
+    .get(TARGET).get(TARGET).mem(W.i32_load, STATE, R.HANDLER)
+    .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+  on.i32(0).get(0).mem(W.i32_load, STATE, R.NEXT_LINK).mem(W.i32_store, STATE, L.EXIT_SLOT);
+  on.i32(0).get(0).mem(W.i64_load, STATE, R.NEXT_PC).mem(W.i64_store, STATE, L.PC);
+  on.i32(R.Exit.Link);
+  m.element(CONTINUE_SLOT, m.function(ENTRY_TYPE, ["i32"], on));
   return m.build();
 }
 

@@ -1,0 +1,314 @@
+/**
+ * Translated blocks: predecoded records in state memory, found by guest address and physical frame,
+ * shared by every address space that maps the frame at that address.
+ */
+import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
+import { ARENA } from "./layout.ts";
+import { handlerKey, type Handlers } from "./handlers.ts";
+import * as R from "./wasm/records.ts";
+import { CONTINUE_SLOT, DEAD_SLOT, HEAD_SLOT, RESYNC_SLOT } from "./wasm/runtime.ts";
+
+/** Most instructions in a block. */
+const MAX_INSTRUCTIONS = 64;
+/** Translated bytes are tracked by lines of 64 bytes within a frame. */
+const LINE_SHIFT = 6;
+
+/** A translated block. */
+export interface Block {
+  readonly number: number;
+  /** Address of its head record in state memory. */
+  readonly head: number;
+  readonly pc: number;
+  /** Frame numbers of its bytes; `frame2` is -1 unless an instruction straddles two pages. */
+  readonly frame: number;
+  readonly frame2: number;
+  /** Guest instructions and bytes. */
+  readonly count: number;
+  readonly bytes: number;
+  /** How it ends. */
+  readonly flow: Flow;
+  /** Direct target, or -1. */
+  readonly target: number;
+  /** Row and statics of each instruction are found again by decoding; offsets lie in the records. */
+  alive: boolean;
+}
+
+/** Where instruction bytes are fetched: filled by `CodeSource.fetch`. */
+export interface CodeSource {
+  /** Physical address of `pc` for execution; throws a guest fault. */
+  fetch(pc: number): number;
+}
+
+/** Owns the arena of records and the index of blocks. */
+export class Blocks {
+  readonly #isa: Isa;
+  readonly #handlers: Handlers;
+  readonly #physical: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #u32: Uint32Array;
+  readonly #i32: Int32Array;
+  readonly #decoded = new Decoded();
+  readonly #straddle = new Uint8Array(32);
+  /** Blocks by number, and by frame then pc. */
+  readonly all: Block[] = [];
+  readonly #byFrame = new Map<number, Map<number, Block>>();
+  /** Per frame with code: which 64-byte lines hold translated bytes (two 32-bit words). */
+  readonly #lines = new Map<number, Uint32Array>();
+  /** 1 for each frame that holds translated code. */
+  readonly codeFrames: Uint8Array;
+  #next: number;
+  #links = 1;
+  /** Instructions predecoded so far. */
+  decodedInstructions = 0;
+
+  constructor(
+    isa: Isa,
+    handlers: Handlers,
+    physical: WebAssembly.Memory,
+    state: WebAssembly.Memory,
+    readonly heat: number,
+  ) {
+    this.#isa = isa;
+    this.#handlers = handlers;
+    this.#physical = new Uint8Array(physical.buffer);
+    this.#u16 = new Uint16Array(state.buffer);
+    this.#u32 = new Uint32Array(state.buffer);
+    this.#i32 = new Int32Array(state.buffer);
+    this.codeFrames = new Uint8Array(this.#physical.length / 4096);
+    this.#next = ARENA;
+  }
+
+  /** Link slots given out so far; slot 0 is unused. */
+  get links(): number {
+    return this.#links;
+  }
+  /** First byte of state memory that is not yet used by records. */
+  get arenaEnd(): number {
+    return this.#next;
+  }
+
+  /** The block at `pc`, whose first byte lies at `physical`, if it was translated. */
+  find(pc: number, physical: number, source: CodeSource): Block | undefined {
+    const block = this.#byFrame.get(physical >>> 12)?.get(pc);
+    if (block === undefined || block.frame2 < 0) return block;
+    const second = source.fetch((Math.floor(pc / 4096) + 1) * 4096) >>> 12;
+    return second === block.frame2 ? block : undefined;
+  }
+
+  /** Predecode the block at `pc`. */
+  translate(pc: number, physical: number, source: CodeSource): Block {
+    const d = this.#decoded;
+    const start = physical;
+    const room = 4096 - (physical & 4095);
+    const head = this.#next;
+    let record = head + R.RECORD_SIZE;
+    let offset = 0;
+    let count = 0;
+    let frame2 = -1;
+    const keys: number[] = [];
+    let flow: Flow = Flow.Next;
+    while (count < MAX_INSTRUCTIONS && offset < room) {
+      let complete = this.#isa.decode(
+        this.#physical,
+        start + offset,
+        Math.min(15, room - offset),
+        pc + offset,
+        d,
+      );
+      if (!complete) {
+        if (count > 0) break;
+        frame2 = this.#fetchStraddling(pc, start, room, source);
+        complete = this.#isa.decode(this.#straddle, 0, 15, pc, d);
+        if (!complete) throw new RangeError("decoder asks for more than 15 bytes");
+      }
+      // A self-repeating instruction is a block of its own.
+      if (d.flow === Flow.Repeat && count > 0) break;
+      this.#write(record, d, count, offset);
+      keys.push(handlerKey(d.row, d.statics, d.flow));
+      record += R.RECORD_SIZE;
+      offset += d.length;
+      count++;
+      flow = d.flow;
+      if (flow !== Flow.Next || frame2 >= 0) break;
+    }
+    this.decodedInstructions += count;
+    this.#resolve(head, keys);
+
+    const exits = record;
+    // Only reached when the block ends without a control transfer.
+    this.#u32[exits >> 2] = CONTINUE_SLOT;
+    const link = this.#links;
+    this.#links += 2;
+    this.#u32[(exits + R.TARGET_LINK) >> 2] = link * 4;
+    this.#u32[(exits + R.NEXT_LINK) >> 2] = (link + 1) * 4;
+    const target = flow === Flow.Next ? pc + offset : d.target;
+    this.#pc(exits + R.TARGET_PC, target);
+    this.#pc(exits + R.NEXT_PC, pc + offset);
+    this.#next = exits + R.RECORD_SIZE;
+
+    const block: Block = {
+      number: this.all.length,
+      head,
+      pc,
+      frame: start >>> 12,
+      frame2,
+      count,
+      bytes: offset,
+      flow,
+      target,
+      alive: true,
+    };
+    this.#u32[(head + R.HANDLER) >> 2] = HEAD_SLOT;
+    this.#i32[(head + R.HEAT) >> 2] = this.heat;
+    this.#u16[(head + R.COUNT) >> 1] = count;
+    this.#pc(head + R.HEAD_PC, pc);
+    this.#u32[(head + R.BLOCK) >> 2] = block.number;
+    this.all.push(block);
+    this.#index(block, start, offset, room);
+    return block;
+  }
+
+  /** Decode the instruction at `pc + offset` of a block again (hot tier, error messages). */
+  decodeAt(block: Block, index: number, out: Decoded): void {
+    const record = block.head + R.RECORD_SIZE * (index + 1);
+    const offset = this.#u16[(record + R.PC_OFFSET) >> 1];
+    const physical = block.frame * 4096 + (block.pc % 4096) + offset;
+    const room = 4096 - (physical & 4095);
+    if (
+      !this.#isa.decode(this.#physical, physical, Math.min(15, room), block.pc + offset, out)
+    ) {
+      this.#straddle.set(this.#physical.subarray(physical, physical + room));
+      const second = block.frame2 * 4096;
+      this.#straddle.set(this.#physical.subarray(second, second + 16), room);
+      this.#isa.decode(this.#straddle, 0, 15, block.pc + offset, out);
+    }
+  }
+
+  /** Byte offset of instruction `index` from the block's start. */
+  offsetOf(block: Block, index: number): number {
+    return this.#u16[(block.head + R.RECORD_SIZE * (index + 1) + R.PC_OFFSET) >> 1];
+  }
+
+  #write(record: number, d: Decoded, index: number, offset: number): void {
+    const h = record >> 1;
+    for (let i = 0; i < 6; i++) this.#u16[h + 2 + i] = d.regs[i];
+    this.#i32[(record + R.IMM0) >> 2] = d.imm0Low;
+    this.#i32[(record + R.IMM0 + 4) >> 2] = d.imm0High;
+    this.#i32[(record + R.IMM1) >> 2] = d.imm1;
+    this.#u16[(record + R.INDEX) >> 1] = index;
+    this.#u16[(record + R.PC_OFFSET) >> 1] = offset;
+  }
+
+  #pc(at: number, pc: number): void {
+    this.#u32[at >> 2] = pc >>> 0;
+    this.#u32[(at >> 2) + 1] = Math.floor(pc / 4294967296);
+  }
+
+  /** Put handler slots into the records from `head` on, making handlers that are missing. */
+  #resolve(head: number, keys: readonly number[]): void {
+    let missing: number[] | undefined;
+    for (const key of keys) {
+      if (this.#handlers.find(key) === undefined) {
+        missing ??= [];
+        if (!missing.includes(key)) missing.push(key);
+      }
+    }
+    if (missing !== undefined) this.#handlers.make(missing);
+    let record = head;
+    let loads = 0;
+    let stores = 0;
+    for (const key of keys) {
+      record += R.RECORD_SIZE;
+      const info = this.#handlers.find(key)!;
+      this.#u32[record >> 2] = info.slot;
+      loads += info.loads;
+      stores += info.stores;
+    }
+    this.#u16[(head + R.LOAD_COUNT) >> 1] = loads;
+    this.#u16[(head + R.STORE_COUNT) >> 1] = stores;
+  }
+
+  /** Collect 15 bytes that begin at the end of a page; returns the second frame. */
+  #fetchStraddling(pc: number, physical: number, room: number, source: CodeSource): number {
+    this.#straddle.fill(0);
+    this.#straddle.set(this.#physical.subarray(physical, physical + room));
+    const second = source.fetch(pc + room);
+    this.#straddle.set(this.#physical.subarray(second, second + 16), room);
+    return second >>> 12;
+  }
+
+  #index(block: Block, physical: number, bytes: number, room: number): void {
+    let map = this.#byFrame.get(block.frame);
+    if (map === undefined) this.#byFrame.set(block.frame, map = new Map());
+    map.set(block.pc, block);
+    this.#mark(block.frame, physical & 4095, Math.min(bytes, room));
+    if (block.frame2 >= 0) this.#mark(block.frame2, 0, bytes - room);
+  }
+
+  #mark(frame: number, offset: number, bytes: number): void {
+    let lines = this.#lines.get(frame);
+    if (lines === undefined) {
+      this.#lines.set(frame, lines = new Uint32Array(2));
+      this.codeFrames[frame] = 1;
+    }
+    const last = (offset + bytes - 1) >> LINE_SHIFT;
+    for (let l = offset >> LINE_SHIFT; l <= last; l++) lines[l >> 5] |= 1 << (l & 31);
+  }
+
+  /**
+   * Bytes `[physical, physical + size)` changed: blocks with translated bytes on those lines die.
+   * Returns how many did.
+   */
+  written(physical: number, size: number): number {
+    let dead = 0;
+    for (let at = physical; at < physical + size;) {
+      const frame = Math.floor(at / 4096);
+      const end = Math.min(physical + size, (frame + 1) * 4096);
+      if (this.codeFrames[frame] !== 0) dead += this.#writtenInFrame(frame, at & 4095, end - at);
+      at = end;
+    }
+    return dead;
+  }
+
+  #writtenInFrame(frame: number, offset: number, size: number): number {
+    const lines = this.#lines.get(frame)!;
+    const first = offset >> LINE_SHIFT;
+    const last = (offset + size - 1) >> LINE_SHIFT;
+    let hit = false;
+    for (let l = first; l <= last; l++) hit ||= (lines[l >> 5] & (1 << (l & 31))) !== 0;
+    if (!hit) return 0;
+    // Everything on the frame goes: rare, and what is still needed is predecoded again.
+    return this.drop(frame);
+  }
+
+  /** Kill every block with bytes in `frame`. Returns how many there were. */
+  drop(frame: number): number {
+    let dead = 0;
+    const kill = (b: Block): void => {
+      if (!b.alive) return;
+      b.alive = false;
+      dead++;
+      this.#u32[(b.head + R.HANDLER) >> 2] = DEAD_SLOT;
+      for (let i = 1; i <= b.count; i++) {
+        this.#u32[(b.head + i * R.RECORD_SIZE) >> 2] = RESYNC_SLOT;
+      }
+    };
+    const map = this.#byFrame.get(frame);
+    map?.forEach(kill);
+    this.#byFrame.delete(frame);
+    // Straddling blocks that end in this frame begin in another one.
+    if (this.#lines.has(frame)) {
+      for (const m of this.#byFrame.values()) {
+        for (const b of m.values()) {
+          if (b.frame2 === frame) {
+            kill(b);
+            m.delete(b.pc);
+          }
+        }
+      }
+    }
+    this.#lines.delete(frame);
+    this.codeFrames[frame] = 0;
+    return dead;
+  }
+}

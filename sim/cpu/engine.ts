@@ -1,0 +1,538 @@
+/**
+ * The execution engine: finds or translates the block at the pc, enters generated code, and turns
+ * what comes back into a `CpuExit`.
+ */
+import type { Arch } from "../arch.ts";
+import { type Block, Blocks, type CodeSource } from "./blocks.ts";
+import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
+import { Handlers } from "./handlers.ts";
+import { Flow, type Isa } from "./ir/decoded.ts";
+import * as L from "./layout.ts";
+import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
+import * as R from "./wasm/records.ts";
+import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
+
+/** Size of state memory in bytes; committed lazily. */
+const STATE_SIZE = 2 ** 31;
+/** Bytes of link slots reserved for each address space. */
+const LINK_AREA = 1 << 22;
+const DISPATCH_AREA = 16 << DISPATCH_BITS;
+/** Where the per-space areas begin; records lie below. */
+const SPACES = 2 ** 30;
+/** Records copied here run the tail of a quantum. */
+const SCRATCH = 0x20000;
+/** Physical bytes where a read that straddles two frames is put together; frame 0 is ours. */
+const BOUNCE = 64;
+const U32 = 4294967296;
+
+/** Signal numbers and codes that the engine itself raises (Linux, include/uapi/asm-generic/siginfo.h). */
+const SIGSEGV = 11;
+const SEGV_MAPERR = 1;
+const SI_KERNEL = 0x80;
+
+/** Per-address-space areas in state memory. */
+interface SpaceAreas {
+  readonly links: number;
+  readonly dispatch: number;
+}
+
+/** Thrown through generated code when an access faults; one reused instance. */
+class MemoryFault extends Error {
+  signal = 0;
+  code = 0;
+  addressLow = 0;
+  addressHigh = 0;
+  access: Access = Access.Read;
+}
+
+/** Options of an engine. */
+export interface EngineOptions {
+  readonly isa: Isa;
+  /** Physical memory; its first frame belongs to the engine. */
+  readonly physical: WebAssembly.Memory;
+  /** Executions of a block before the hot tier compiles it; Infinity keeps everything cold. */
+  readonly heat?: number;
+}
+
+/** One modelled CPU's engine. */
+export class Engine implements Cpu, CodeSource {
+  readonly arch: Arch;
+  readonly stateBytes: Uint8Array;
+  readonly state: WebAssembly.Memory;
+  readonly isa: Isa;
+  readonly handlers: Handlers;
+  readonly blocks: Blocks;
+  retired = 0;
+  /** Entries into generated code, and blocks found for it, for reports. */
+  readonly counts = {
+    entries: 0,
+    links: 0,
+    lookups: 0,
+    translated: 0,
+    loadMisses: 0,
+    storeMisses: 0,
+  };
+
+  readonly #view: DataView;
+  readonly #u32: Uint32Array;
+  readonly #i32: Int32Array;
+  readonly #f64: BigInt64Array;
+  readonly #u8: Uint8Array;
+  readonly #physical: Uint8Array;
+  readonly #run: (record: number) => number;
+  readonly #fault = new MemoryFault("guest memory fault");
+  readonly #spaces = new Map<CpuSpace, SpaceAreas>();
+  readonly #freeAreas: SpaceAreas[] = [];
+  #nextArea = SPACES;
+  #space: CpuSpace | null = null;
+  #areas: SpaceAreas = { links: 0, dispatch: 0 };
+  /** Host entry points: addresses in `[#hostStart, #hostEnd)` leave to the host. */
+  #hostStart = -1;
+  #hostEnd = -1;
+  /** Block whose tail runs from SCRATCH, if any. */
+  #scratchBlock: Block | null = null;
+  #linksStale = false;
+
+  constructor(options: EngineOptions) {
+    this.isa = options.isa;
+    this.arch = options.isa.arch;
+    const pages = STATE_SIZE / 65536;
+    this.state = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.#u8 = new Uint8Array(this.state.buffer);
+    this.#u32 = new Uint32Array(this.state.buffer);
+    this.#i32 = new Int32Array(this.state.buffer);
+    this.#f64 = new BigInt64Array(this.state.buffer);
+    this.#view = new DataView(this.state.buffer);
+    this.#physical = new Uint8Array(options.physical.buffer);
+    this.stateBytes = this.#u8.subarray(0, L.THREAD_SIZE);
+    this.handlers = new Handlers(options.isa, options.physical, this.state, {
+      load_miss: (size, record) => this.#loadMiss(size, record),
+      store_miss: (size, record) => this.#storeMiss(size, record),
+    });
+    const heat = options.heat ?? Infinity;
+    this.blocks = new Blocks(
+      options.isa,
+      this.handlers,
+      options.physical,
+      this.state,
+      Number.isFinite(heat) ? heat : 0x7fffffff,
+    );
+    this.#run = this.handlers.functions.run as (record: number) => number;
+    this.#flushTlb();
+    this.clearMonitor();
+  }
+
+  /** Addresses whose execution leaves to the host, 16 bytes apart. */
+  hostRange(start: number, end: number): void {
+    this.#hostStart = start;
+    this.#hostEnd = end;
+  }
+
+  // ---- registers -------------------------------------------------------------------------
+
+  reg(i: number): bigint {
+    return this.#view.getBigUint64(L.gpr(i), true);
+  }
+  setReg(i: number, value: bigint): void {
+    this.#view.setBigUint64(L.gpr(i), BigInt.asUintN(64, value), true);
+  }
+  regNumber(i: number): number {
+    return this.#signed(L.gpr(i));
+  }
+  setRegNumber(i: number, value: number): void {
+    this.#put(L.gpr(i), value);
+  }
+  get pc(): number {
+    return this.#u32[L.PC >> 2] + this.#u32[(L.PC >> 2) + 1] * U32;
+  }
+  set pc(value: number) {
+    this.#put(L.PC, value);
+  }
+  get threadPointer(): number {
+    return this.#u32[L.FS_BASE >> 2] + this.#u32[(L.FS_BASE >> 2) + 1] * U32;
+  }
+  set threadPointer(value: number) {
+    this.#put(L.FS_BASE, value);
+  }
+  get flags(): number {
+    const kind = this.#u32[L.FLAG_KIND >> 2];
+    const packed = this.handlers.functions.flags(
+      kind,
+      this.#view.getBigInt64(L.FLAG_A, true),
+      this.#view.getBigInt64(L.FLAG_B, true),
+    );
+    if (this.arch === "aarch64") return packed >>> 0;
+    // Bit 1 always reads as set, IF (bit 9) too in user mode.
+    return packed | 0x202 | (this.#u32[L.DF >> 2] << 10) | this.#u32[L.RFLAGS_OTHER >> 2];
+  }
+  set flags(value: number) {
+    this.#u32[L.FLAG_KIND >> 2] = 0;
+    if (this.arch === "aarch64") {
+      this.#put(L.FLAG_A, value >>> 0 & 0xf0000000);
+      this.#u32[L.FLAG_A >> 2] = value & 0xf0000000;
+    } else {
+      this.#put(L.FLAG_A, value & 0x8d5);
+      this.#u32[L.DF >> 2] = (value >> 10) & 1;
+      this.#u32[L.RFLAGS_OTHER >> 2] = value & 0x240000;
+    }
+    this.#put(L.FLAG_B, 0);
+  }
+  save(into: Uint8Array): void {
+    into.set(this.stateBytes);
+  }
+  load(from: Uint8Array): void {
+    this.stateBytes.set(from);
+  }
+  clearMonitor(): void {
+    this.#u32[L.MONITOR_ADDRESS >> 2] = 0xffffffff;
+    this.#u32[(L.MONITOR_ADDRESS >> 2) + 1] = 0xffffffff;
+  }
+
+  #signed(at: number): number {
+    return this.#u32[at >> 2] + this.#i32[(at >> 2) + 1] * U32;
+  }
+  #put(at: number, value: number): void {
+    this.#u32[at >> 2] = value >>> 0;
+    this.#i32[(at >> 2) + 1] = Math.floor(value / U32);
+  }
+
+  // ---- running ---------------------------------------------------------------------------
+
+  run(space: CpuSpace, budget: number): CpuExit {
+    if (space !== this.#space) this.#enterSpace(space);
+    this.#put(L.BUDGET, budget);
+    let exit: CpuExit;
+    try {
+      exit = this.#loop();
+    } catch (e) {
+      if (e !== this.#fault) throw e;
+      exit = this.#memoryFault();
+    }
+    this.#scratchBlock = null;
+    this.retired = budget - this.#signed(L.BUDGET);
+    return exit;
+  }
+
+  #loop(): CpuExit {
+    let link = 0;
+    for (;;) {
+      const pc = this.pc;
+      if (pc >= this.#hostStart && pc < this.#hostEnd) {
+        return { kind: "host", id: (pc - this.#hostStart) / 16 };
+      }
+      const block = this.#find(pc);
+      if (link !== 0) {
+        if (this.#linksStale) this.#unlinkAll();
+        this.#u32[(this.#areas.links + link) >> 2] = block.head;
+        link = 0;
+      }
+      this.counts.entries++;
+      let exit = this.#run(block.head);
+      if (exit === R.Exit.Quantum) {
+        const left = this.#signed(L.BUDGET);
+        if (left === 0) return { kind: "quantum" };
+        const tail = this.blocks.all[this.#u32[(this.#u32[L.EXIT_RECORD >> 2] + R.BLOCK) >> 2]];
+        exit = this.#runTail(tail, left);
+        if (exit === R.Exit.Stop) return { kind: "quantum" };
+      }
+      switch (exit) {
+        case R.Exit.Link:
+          this.counts.links++;
+          link = this.#u32[L.EXIT_SLOT >> 2];
+          continue;
+        case R.Exit.Lookup:
+          this.counts.lookups++;
+          continue;
+        case R.Exit.Syscall:
+          return { kind: "syscall" };
+        case R.Exit.Yield:
+          return { kind: "yield" };
+        case R.Exit.InstructionCache:
+          continue;
+        case R.Exit.Fault:
+          return this.#semanticFault();
+        case R.Exit.Hot:
+          this.#hot(this.#u32[L.EXIT_RECORD >> 2]);
+          continue;
+        case R.Exit.Resync:
+          this.#rewindTo(this.#u32[L.EXIT_RECORD >> 2], false);
+          continue;
+        default:
+          throw new RangeError(`generated code returned ${exit}`);
+      }
+    }
+  }
+
+  /** Run the first `count` instructions of `block` alone, from a copy that ends in a stop record. */
+  #runTail(block: Block, count: number): number {
+    const bytes = (count + 1) * R.RECORD_SIZE;
+    this.#u8.copyWithin(SCRATCH, block.head, block.head + bytes);
+    this.#u32[SCRATCH >> 2] = this.#u32[(SCRATCH + R.RECORD_SIZE) >> 2];
+    this.#view.setUint16(SCRATCH + R.COUNT, count, true);
+    const stop = SCRATCH + bytes;
+    this.#u32[stop >> 2] = STOP_SLOT;
+    this.#put(stop + R.IMM0, block.pc + this.blocks.offsetOf(block, count));
+    this.#scratchBlock = block;
+    this.#put(L.BUDGET, 0);
+    // The copy's head is never executed: enter at the first instruction.
+    return this.#run(SCRATCH + R.RECORD_SIZE);
+  }
+
+  /** The block at `pc` in the current space, through the dispatch hash. */
+  #find(pc: number): Block {
+    const entry = this.#areas.dispatch + dispatchOffset(pc);
+    const at = entry >> 2;
+    if (
+      this.#u32[at] === pc >>> 0 && this.#u32[at + 1] === Math.floor(pc / U32) &&
+      this.#u32[at + 2] !== 0
+    ) {
+      const head = this.#u32[at + 2];
+      const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
+      if (block.alive) return block;
+    }
+    const physical = this.fetch(pc);
+    let block = this.blocks.find(pc, physical, this);
+    if (block === undefined) {
+      this.counts.translated++;
+      block = this.blocks.translate(pc, physical, this);
+      if (this.blocks.links * 4 > LINK_AREA) throw new RangeError("link slots exhausted");
+    }
+    this.#u32[at] = pc >>> 0;
+    this.#u32[at + 1] = Math.floor(pc / U32);
+    this.#u32[at + 2] = block.head;
+    return block;
+  }
+
+  /** Physical address of `pc` for execution; throws the fault. */
+  fetch(pc: number): number {
+    const space = this.#space!;
+    const result = this.#canonical(pc) ? space.resolve(pc, Access.Execute) : -1;
+    if (result === 0) return space.resolved.physical;
+    const f = this.#fault;
+    f.signal = result < 0 ? SIGSEGV : result >> 8;
+    f.code = result < 0 ? this.#nonCanonicalCode() : result & 0xff;
+    f.addressLow = pc >>> 0;
+    f.addressHigh = Math.floor(pc / U32);
+    f.access = Access.Execute;
+    if (result < 0 && this.arch === "x86_64") f.addressLow = f.addressHigh = 0;
+    this.#u32[L.EXIT_RECORD >> 2] = 0;
+    throw f;
+  }
+
+  #canonical(va: number): boolean {
+    return va < (this.arch === "x86_64" ? 2 ** 47 : 2 ** 48);
+  }
+  #nonCanonicalCode(): number {
+    return this.arch === "x86_64" ? SI_KERNEL : SEGV_MAPERR;
+  }
+
+  #hot(head: number): void {
+    this.#i32[(head + R.HEAT) >> 2] = 0x7fffffff;
+  }
+
+  // ---- faults ----------------------------------------------------------------------------
+
+  /** Refund what the block of `record` was charged beyond it, and set pc to it (or past it). */
+  #rewindTo(record: number, after: boolean): void {
+    const index = this.#view.getUint16(record + R.INDEX, true);
+    const head = record - (index + 1) * R.RECORD_SIZE;
+    const count = this.#view.getUint16(head + R.COUNT, true);
+    const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
+    const done = after ? index + 1 : index;
+    if (head !== SCRATCH) this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
+    else this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
+    this.pc = block.pc +
+      (after && done === block.count ? block.bytes : this.blocks.offsetOf(block, done));
+  }
+
+  #memoryFault(): CpuExit {
+    const f = this.#fault;
+    const record = this.#u32[L.EXIT_RECORD >> 2];
+    if (record !== 0) this.#rewindTo(record, false);
+    const address = (BigInt(f.addressHigh >>> 0) << 32n) | BigInt(f.addressLow >>> 0);
+    // x86 page fault error code: write bit 1, user bit 2, instruction fetch bit 4.
+    const error = 4 | (f.access === Access.Write ? 2 : 0) | (f.access === Access.Execute ? 16 : 0);
+    return {
+      kind: "fault",
+      signal: f.signal,
+      code: f.code,
+      address,
+      trapno: f.code === SI_KERNEL ? 13 : 14,
+      error: f.code === SI_KERNEL ? 0 : error,
+    };
+  }
+
+  #semanticFault(): CpuExit {
+    const record = this.#u32[L.EXIT_RECORD >> 2];
+    const info = this.#u32[L.FAULT_ACCESS >> 2];
+    const at = this.#describe(record);
+    this.#rewindTo(record, (info & FAULT_AFTER) !== 0);
+    const address = (info & FAULT_HAS_ADDRESS) !== 0
+      ? this.#view.getBigUint64(L.FAULT_ADDRESS, true)
+      : BigInt(this.pc);
+    return { kind: "fault", signal: info & 0xff, code: (info >> 8) & 0xff, address, detail: at };
+  }
+
+  /** The instruction of `record` in words. */
+  #describe(record: number): string {
+    const index = this.#view.getUint16(record + R.INDEX, true);
+    const head = record - (index + 1) * R.RECORD_SIZE;
+    const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
+    const pc = block.pc + this.blocks.offsetOf(block, index);
+    const physical = block.frame * 4096 + (pc % 4096);
+    return this.isa.describe(this.#physical, physical, Math.min(15, 4096 - (pc % 4096)), pc);
+  }
+
+  // ---- memory ----------------------------------------------------------------------------
+
+  /**
+   * Translate the address in `FAULT_ADDRESS` (plus `extra`) for an access by `record`; throws the
+   * fault. Returns the physical address and fills the soft TLB.
+   */
+  #translate(extra: number, access: Access, record: number): number {
+    const low = this.#u32[L.FAULT_ADDRESS >> 2];
+    let high = this.#u32[(L.FAULT_ADDRESS >> 2) + 1];
+    if (this.arch === "aarch64") high &= 0xffffff;
+    const va = high * U32 + low + extra;
+    const space = this.#space!;
+    const result = this.#canonical(va) ? space.resolve(va, access) : -1;
+    if (result !== 0) {
+      const f = this.#fault;
+      const none = result < 0 && this.arch === "x86_64";
+      f.signal = result < 0 ? SIGSEGV : result >> 8;
+      f.code = result < 0 ? this.#nonCanonicalCode() : result & 0xff;
+      f.addressLow = none ? 0 : va >>> 0;
+      f.addressHigh = none ? 0 : Math.floor(va / U32);
+      f.access = access;
+      this.#u32[L.EXIT_RECORD >> 2] = record;
+      throw f;
+    }
+    const { physical, writable } = space.resolved;
+    this.#fill(L.READ_TLB, va, physical);
+    if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
+      this.#fill(L.WRITE_TLB, va, physical);
+    }
+    return physical;
+  }
+
+  #fill(table: number, va: number, physical: number): void {
+    const low = va >>> 0;
+    const page = Math.floor(va / 4096);
+    const entry = (table + ((page & (L.TLB_ENTRIES - 1)) << 4)) >> 2;
+    this.#u32[entry] = low & ~4095;
+    this.#u32[entry + 1] = Math.floor(va / U32);
+    this.#u32[entry + 2] = physical - low;
+  }
+
+  #loadMiss(size: number, record: number): number {
+    this.counts.loadMisses++;
+    const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
+    if (offset + size <= 4096) return this.#translate(0, Access.Read, record);
+    const first = this.#translate(0, Access.Read, record);
+    const part = 4096 - offset;
+    const second = this.#translate(part, Access.Read, record);
+    this.#physical.copyWithin(BOUNCE, first, first + part);
+    this.#physical.copyWithin(BOUNCE + part, second, second + size - part);
+    return BOUNCE;
+  }
+
+  #storeMiss(size: number, record: number): void {
+    this.counts.storeMisses++;
+    const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
+    const first = this.#translate(0, Access.Write, record);
+    const part = Math.min(size, 4096 - offset);
+    const second = part < size ? this.#translate(part, Access.Write, record) : 0;
+    const from = L.STORE_VALUE;
+    for (let i = 0; i < part; i++) this.#physical[first + i] = this.#u8[from + i];
+    for (let i = part; i < size; i++) this.#physical[second + i - part] = this.#u8[from + i];
+    if (this.blocks.codeFrames[first >>> 12] !== 0) this.frameWritten(first, part);
+    if (part < size && this.blocks.codeFrames[second >>> 12] !== 0) {
+      this.frameWritten(second, size - part);
+    }
+  }
+
+  #flushTlb(): void {
+    this.#u8.fill(0xff, L.READ_TLB, L.READ_TLB + 16 * L.TLB_ENTRIES);
+    this.#u8.fill(0xff, L.WRITE_TLB, L.WRITE_TLB + 16 * L.TLB_ENTRIES);
+  }
+
+  // ---- address spaces --------------------------------------------------------------------
+
+  #enterSpace(space: CpuSpace): void {
+    let areas = this.#spaces.get(space);
+    if (areas === undefined) {
+      areas = this.#freeAreas.pop() ?? this.#newAreas();
+      this.#spaces.set(space, areas);
+    }
+    this.#space = space;
+    this.#areas = areas;
+    this.#u32[L.LINKS >> 2] = areas.links;
+    this.#u32[L.DISPATCH >> 2] = areas.dispatch;
+    this.#flushTlb();
+  }
+
+  #newAreas(): SpaceAreas {
+    const links = this.#nextArea;
+    this.#nextArea += LINK_AREA + DISPATCH_AREA;
+    if (this.#nextArea > STATE_SIZE) throw new RangeError("too many address spaces");
+    const areas = { links, dispatch: links + LINK_AREA };
+    return areas;
+  }
+
+  #clearAreas(areas: SpaceAreas): void {
+    this.#u8.fill(0, areas.links, areas.links + this.blocks.links * 4);
+    this.#u8.fill(0, areas.dispatch, areas.dispatch + DISPATCH_AREA);
+  }
+
+  #unlinkAll(): void {
+    for (const areas of this.#spaces.values()) this.#clearAreas(areas);
+    this.#linksStale = false;
+  }
+
+  shootdown(space: CpuSpace, va: number, size: number, code: boolean): void {
+    if (space === this.#space) {
+      const pages = Math.ceil(size / 4096);
+      if (pages >= 64) this.#flushTlb();
+      else {
+        const first = Math.floor(va / 4096);
+        for (let i = 0; i < pages; i++) {
+          const entry = ((first + i) & (L.TLB_ENTRIES - 1)) << 4;
+          this.#i32[(L.READ_TLB + entry) >> 2] = -1;
+          this.#i32[(L.READ_TLB + entry + 4) >> 2] = -1;
+          this.#i32[(L.WRITE_TLB + entry) >> 2] = -1;
+          this.#i32[(L.WRITE_TLB + entry + 4) >> 2] = -1;
+        }
+      }
+    }
+    if (code) {
+      const areas = this.#spaces.get(space);
+      if (areas !== undefined) this.#clearAreas(areas);
+    }
+  }
+
+  frameWritten(physical: number, size: number): void {
+    if (this.blocks.written(physical, size) === 0) return;
+    this.#linksStale = true;
+    const block = this.#scratchBlock;
+    if (block !== null && !block.alive) {
+      const count = this.#view.getUint16(SCRATCH + R.COUNT, true);
+      for (let i = 1; i <= count; i++) this.#u32[(SCRATCH + i * R.RECORD_SIZE) >> 2] = RESYNC_SLOT;
+    }
+  }
+
+  frameFreed(physical: number): void {
+    const frame = physical >>> 12;
+    if (this.blocks.codeFrames[frame] !== 0 && this.blocks.drop(frame) > 0) this.#linksStale = true;
+  }
+
+  spaceFreed(space: CpuSpace): void {
+    const areas = this.#spaces.get(space);
+    if (areas === undefined) return;
+    this.#clearAreas(areas);
+    this.#spaces.delete(space);
+    this.#freeAreas.push(areas);
+    if (space === this.#space) this.#space = null;
+  }
+}
+
+export { Flow };
