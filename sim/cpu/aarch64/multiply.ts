@@ -1,0 +1,62 @@
+/** Integer operations that WebAssembly lacks, as IR functions. */
+import type { Emitter } from "../ir/emitter.ts";
+import type { Helper, Node, Type } from "../ir/types.ts";
+
+/** A pure IR function of the ISA. */
+export function pure(
+  name: string,
+  params: readonly Type[],
+  result: Type,
+  build: (e: Emitter, ...params: Node[]) => Node,
+): Helper {
+  return { name, params, result, reads: [], writes: [], build };
+}
+
+/** High 64 bits of the 128-bit product of two i64, by 32-bit halves. */
+function highProduct(e: Emitter, a: Node, b: Node, signed: boolean): Node {
+  const by = e.i64(32);
+  const mask = e.i64(0xffffffffn);
+  const high = (x: Node): Node => signed ? e.shrS(x, by) : e.shrU(x, by);
+  const low = (x: Node): Node => e.and(x, mask);
+  const cross = e.add(
+    e.mul(high(a), low(b)),
+    e.shrU(e.mul(low(a), low(b)), by),
+  );
+  const other = e.add(e.mul(low(a), high(b)), low(cross));
+  return e.add(e.add(e.mul(high(a), high(b)), high(cross)), high(other));
+}
+
+/** UMULH. */
+export const unsignedHigh = pure(
+  "aarch64.umulh",
+  ["i64", "i64"],
+  "i64",
+  (e, a, b) => highProduct(e, a, b, false),
+);
+/** SMULH. */
+export const signedHigh = pure(
+  "aarch64.smulh",
+  ["i64", "i64"],
+  "i64",
+  (e, a, b) => highProduct(e, a, b, true),
+);
+
+/** Exchange neighbouring groups of `by` bits, of which `mask` selects the lower ones. */
+function exchange(e: Emitter, x: Node, by: number, mask: bigint): Node {
+  const wide = x.type === "i64";
+  const amount = wide ? e.i64(by) : e.i32(by);
+  const m = wide ? e.i64(mask) : e.i32(Number(BigInt.asIntN(32, mask)));
+  return e.or(e.and(e.shrU(x, amount), m), e.shl(e.and(x, m), amount));
+}
+function bitReverse(e: Emitter, x: Node): Node {
+  let r = exchange(e, x, 1, 0x5555555555555555n);
+  r = exchange(e, r, 2, 0x3333333333333333n);
+  r = exchange(e, r, 4, 0x0f0f0f0f0f0f0f0fn);
+  r = exchange(e, r, 8, 0x00ff00ff00ff00ffn);
+  if (x.type === "i32") return e.rotl(r, e.i32(16));
+  r = exchange(e, r, 16, 0x0000ffff0000ffffn);
+  return e.rotl(r, e.i64(32));
+}
+/** RBIT. */
+export const bitReverse32 = pure("aarch64.rbit32", ["i32"], "i32", bitReverse);
+export const bitReverse64 = pure("aarch64.rbit64", ["i64"], "i64", bitReverse);

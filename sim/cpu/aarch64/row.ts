@@ -1,0 +1,131 @@
+/** Decode rows: a bit pattern, what its fields mean, and its semantic function. */
+import { type Decoded, Flow, type Row } from "../ir/decoded.ts";
+import type { Emitter } from "../ir/emitter.ts";
+import {
+  type Field,
+  type FieldNames,
+  type Fields,
+  parsePattern,
+  type RegisterField,
+} from "./pattern.ts";
+
+/** What a row says of its fields. `S` are the names of the static ones. */
+export interface RowSpec<S extends string> {
+  /** Register operands, in the order of `e.reg(i)`; at most six. */
+  readonly regs?: readonly RegisterField[];
+  /** Fields that are fixed at translation time. */
+  readonly statics?: readonly S[];
+  /** The field that is `e.imm(1)`, unsigned. */
+  readonly imm1?: Field;
+  /** Fills immediates and target where `imm1` does not say it all. */
+  readonly operands?: (word: number, pc: number, out: Decoded) => void;
+  /** Whether the word is allocated (where the pattern cannot say so). */
+  readonly valid?: (word: number) => boolean;
+  /** How it ends a block; default: it does not. */
+  readonly flow?: Flow;
+  /** Semantics. */
+  readonly emit: (e: Emitter, statics: { readonly [K in S]: number }) => void;
+}
+
+type Emit = (e: Emitter, statics: Record<string, number>) => void;
+
+/** A compiled row. */
+export class AArch64Row implements Row {
+  readonly mask: number;
+  readonly value: number;
+  readonly #regs: readonly RegisterField[];
+  readonly #names: readonly string[];
+  readonly #statics: readonly Field[];
+  readonly #imm1: Field | undefined;
+  readonly #operands: RowSpec<string>["operands"];
+  readonly #valid: RowSpec<string>["valid"];
+  readonly #flow: Flow;
+  readonly #emit: Emit;
+
+  constructor(
+    readonly name: string,
+    readonly pattern: string,
+    build: (fields: Readonly<Record<string, Field>>) => RowSpec<string>,
+  ) {
+    const { mask, value, fields } = parsePattern(pattern);
+    const spec = build(fields);
+    this.mask = mask;
+    this.value = value;
+    this.#regs = spec.regs ?? [];
+    this.#names = spec.statics ?? [];
+    this.#statics = this.#names.map((name) => fields[name]);
+    this.#imm1 = spec.imm1;
+    this.#operands = spec.operands;
+    this.#valid = spec.valid;
+    this.#flow = spec.flow ?? Flow.Next;
+    this.#emit = spec.emit;
+  }
+
+  /** Whether `word` is an instance of this row. */
+  matches(word: number): boolean {
+    return (word & this.mask) === this.value && (this.#valid === undefined || this.#valid(word));
+  }
+
+  /** Fill `out` (all but `row`) from a word that matches. */
+  decode(word: number, pc: number, out: Decoded): void {
+    let statics = 0;
+    let at = 0;
+    for (const field of this.#statics) {
+      statics |= field.of(word) << at;
+      at += field.width;
+    }
+    out.statics = statics;
+    const regs = this.#regs;
+    for (let i = 0; i < regs.length; i++) {
+      out.regs[i] = regs[i].offsets[(word >>> regs[i].shift) & 31];
+    }
+    for (let i = regs.length; i < 6; i++) out.regs[i] = 0;
+    out.imm0Low = 0;
+    out.imm0High = 0;
+    out.imm1 = this.#imm1 === undefined ? 0 : this.#imm1.of(word);
+    out.length = 4;
+    out.flow = this.#flow;
+    out.target = 0;
+    if (this.#operands !== undefined) this.#operands(word, pc, out);
+  }
+
+  emit(e: Emitter, statics: number): void {
+    const named: Record<string, number> = {};
+    let at = 0;
+    for (let i = 0; i < this.#statics.length; i++) {
+      named[this.#names[i]] = (statics >>> at) & this.#statics[i].mask;
+      at += this.#statics[i].width;
+    }
+    this.#emit(e, named);
+  }
+}
+
+/**
+ * A decode row. Earlier rows win where patterns overlap, so special forms stand before general ones.
+ *
+ * @param name mnemonic as the manual spells it
+ * @param pattern see `pattern.ts`; its field names are the properties of `build`'s parameter
+ */
+export function row<P extends string, S extends FieldNames<P>>(
+  name: string,
+  pattern: P,
+  build: (fields: Fields<P>) => RowSpec<S>,
+): AArch64Row {
+  return new AArch64Row(
+    name,
+    pattern,
+    build as unknown as (f: Readonly<Record<string, Field>>) => RowSpec<string>,
+  );
+}
+
+/** Set the 64-bit immediate from a JS integer (an address). */
+export function setAddress(out: Decoded, address: number): void {
+  out.imm0Low = address | 0;
+  out.imm0High = Math.floor(address / 2 ** 32) | 0;
+}
+
+/** Set a direct branch target, as `target` and as immediate. */
+export function setTarget(out: Decoded, target: number): void {
+  out.target = target;
+  setAddress(out, target);
+}
