@@ -1,0 +1,66 @@
+/**
+ * Translation table descriptors of aarch64, VMSAv8-64 stage 1, 4 KiB granule, 48-bit addresses, four
+ * levels (Arm ARM, D8.3). Where the Arm ARM counts levels from the top (0 to 3), this project counts
+ * from the leaves: level 0 here is the Arm ARM's level 3.
+ */
+import { type EntryFormat, Pte } from "./entry_format.ts";
+
+const VALID = 0x001;
+/** Bits 1:0 of a page at the last level and of a table above it; a block has bit 1 clear. */
+const TABLE_OR_PAGE = 0x003;
+/** AP[1]: EL0 may access. */
+const USER = 0x040;
+/** AP[2]: read-only. */
+const READ_ONLY = 0x080;
+const INNER_SHAREABLE = 0x300;
+const ACCESS_FLAG = 0x400;
+const NOT_GLOBAL = 0x800;
+/** Bits of the high word: DBM (51), PXN (53), UXN (54). */
+const DIRTY_BIT_MODIFIER = 0x0008_0000;
+const PRIVILEGED_NO_EXECUTE = 0x0020_0000;
+const USER_NO_EXECUTE = 0x0040_0000;
+/** Bits 55, 56 and 58: for software. */
+const DIRTY = 0x0080_0000;
+const COW = 0x0100_0000;
+const PROT_NONE_MARK = 0x0400_0000;
+
+export const aarch64Format: EntryFormat = {
+  arch: "aarch64",
+  granuleShift: 12,
+  taskSize: 2 ** 48,
+  tableMask: TABLE_OR_PAGE,
+  tableValue: TABLE_OR_PAGE,
+
+  table: (physical) => (physical | TABLE_OR_PAGE) >>> 0,
+
+  low(physical, level, flags) {
+    let low = physical | USER | INNER_SHAREABLE | ACCESS_FLAG | NOT_GLOBAL;
+    if (level === 0) low |= TABLE_OR_PAGE;
+    else low |= VALID;
+    if ((flags & Pte.Read) === 0) low &= ~VALID;
+    if ((flags & Pte.Write) === 0) low |= READ_ONLY;
+    return low >>> 0;
+  },
+
+  high(flags) {
+    let high = PRIVILEGED_NO_EXECUTE;
+    if ((flags & Pte.Read) === 0) high |= PROT_NONE_MARK;
+    if ((flags & Pte.Write) !== 0) high |= DIRTY_BIT_MODIFIER;
+    if ((flags & Pte.Execute) === 0) high |= USER_NO_EXECUTE;
+    if ((flags & Pte.Dirty) !== 0) high |= DIRTY;
+    if ((flags & Pte.Cow) !== 0) high |= COW;
+    return high >>> 0;
+  },
+
+  flags(low, high) {
+    let flags = 0;
+    if ((low & VALID) !== 0) {
+      flags |= Pte.Read;
+      if ((low & READ_ONLY) === 0) flags |= Pte.Write;
+      if ((high & USER_NO_EXECUTE) === 0) flags |= Pte.Execute;
+    }
+    if ((high & DIRTY) !== 0) flags |= Pte.Dirty;
+    if ((high & COW) !== 0) flags |= Pte.Cow;
+    return flags;
+  },
+};

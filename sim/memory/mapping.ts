@@ -1,0 +1,417 @@
+/** mmap(2), munmap(2) and brk(2), after Linux's mm/mmap.c and mm/vma.c. */
+import {
+  EACCES,
+  EEXIST,
+  EINVAL,
+  ENOMEM,
+  EOPNOTSUPP,
+  EOVERFLOW,
+  EPERM,
+  HUGE_SHIFT,
+  HUGE_SIZE,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_HUGE_SHIFT,
+  MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MAP_STACK,
+  MAP_TYPE,
+  PAGE_SIZE,
+  pageDown,
+  pageUp,
+} from "./abi.ts";
+import type { AddressSpace } from "./address_space.ts";
+import { HugeMapping, type HugePool } from "./hugetlb.ts";
+import type { CachedFile } from "./page_cache.ts";
+import { populate } from "./page_fault.ts";
+import { type MapSource, STACK_GUARD_GAP, Vm, VM_ACCESS, Vma } from "./vma.ts";
+import { MAX_MAP_COUNT, mergeNew, split, type VmaShape } from "./vma_merge.ts";
+
+/** vm.mmap_min_addr: hints below go here, and fixed mappings below are not permitted. */
+const MIN_ADDRESS = 65536;
+
+/** Flags that `MAP_SHARED_VALIDATE` knows for files. */
+const VALIDATED = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | 0x800 | 0x1000 |
+  MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |
+  MAP_FIXED_NOREPLACE | 0x40 | 63 << MAP_HUGE_SHIFT;
+
+/** The heuristic of vm.overcommit_memory = 0: refuse only what could never fit. */
+export function overcommits(space: AddressSpace, size: number): boolean {
+  return size / PAGE_SIZE > space.memory.frames.count;
+}
+
+export function mmap(
+  space: AddressSpace,
+  address: number,
+  length: number,
+  prot: number,
+  flags: number,
+  source: MapSource | null,
+  offset: number,
+): number {
+  const { taskSize } = space.layout;
+  if (offset % PAGE_SIZE !== 0) return -EINVAL;
+  let pool: HugePool | undefined;
+  if ((flags & MAP_HUGETLB) !== 0) {
+    if (source !== null) return -EINVAL;
+    const shift = flags >>> MAP_HUGE_SHIFT & 63;
+    pool = space.memory.pools.get(shift === 0 ? HUGE_SHIFT : shift);
+    if (pool === undefined) return -EINVAL;
+    length = Math.ceil(length / 2 ** pool.shift) * 2 ** pool.shift;
+  }
+  if (length === 0) return -EINVAL;
+  if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
+  const fixed = (flags & MAP_FIXED) !== 0;
+  if (!fixed && address !== 0) address = Math.max(pageDown(address), MIN_ADDRESS);
+  length = pageUp(length);
+  if (length >= 2 ** 64) return -ENOMEM;
+  if (offset + length >= 2 ** 64) return -EOVERFLOW;
+  if (space.areas.count > MAX_MAP_COUNT) return -ENOMEM;
+
+  const alignment = pool === undefined ? PAGE_SIZE : 2 ** pool.shift;
+  const shared = (flags & MAP_TYPE) !== MAP_PRIVATE;
+  const start = fixed
+    ? fixedAddress(address, length, taskSize, alignment)
+    : unmappedArea(space, address, length, alignment, source, shared, offset);
+  if (start < 0) return start;
+  if ((flags & MAP_FIXED_NOREPLACE) !== 0 && space.areas.overlaps(start, start + length)) {
+    return -EEXIST;
+  }
+  const vm = pool === undefined
+    ? (source !== null ? fileFlags(prot, flags, source) : anonymousFlags(prot, flags))
+    : hugetlbFlags(prot, flags);
+  if (vm < 0) return vm;
+  const failed = mapRegion(space, start, length, vm, source, offset / PAGE_SIZE, pool);
+  if (failed < 0) return failed;
+  if ((flags & MAP_LOCKED) !== 0) space.memory.counters.lockCalls++;
+  if ((flags & (MAP_POPULATE | MAP_LOCKED)) !== 0 && (flags & MAP_NONBLOCK) === 0) {
+    populateRange(space, start, start + length, (vm & (Vm.Write | Vm.Shared)) === Vm.Write);
+  }
+  return start;
+}
+
+function fixedAddress(
+  address: number,
+  length: number,
+  taskSize: number,
+  alignment: number,
+): number {
+  if (length > taskSize || address > taskSize - length) return -ENOMEM;
+  if (address % alignment !== 0) return -EINVAL;
+  return address < MIN_ADDRESS ? -EPERM : address;
+}
+
+function accessFlags(prot: number): number {
+  return prot & VM_ACCESS | Vm.MayRead | Vm.MayWrite | Vm.MayExecute;
+}
+
+function privateFlags(vm: number, flags: number): number {
+  if ((flags & MAP_NORESERVE) !== 0) return vm | Vm.NoReserve;
+  return (vm & (Vm.Write | Vm.Shared)) === Vm.Write ? vm | Vm.Account : vm;
+}
+
+function anonymousFlags(prot: number, flags: number): number {
+  const vm = accessFlags(prot);
+  const down = (flags & MAP_GROWSDOWN) !== 0;
+  switch (flags & MAP_TYPE) {
+    case MAP_SHARED:
+      return down ? -EINVAL : privateFlags(vm | Vm.Shared | Vm.MayShare, flags);
+    case MAP_PRIVATE:
+      return privateFlags(down ? vm | Vm.GrowsDown : vm, flags);
+    default:
+      return -EINVAL;
+  }
+}
+
+function hugetlbFlags(prot: number, flags: number): number {
+  const vm = accessFlags(prot) | Vm.Hugetlb | Vm.DontExpand;
+  if ((flags & MAP_GROWSDOWN) !== 0) return -EINVAL;
+  const reserve = (flags & MAP_NORESERVE) !== 0 ? Vm.NoReserve : 0;
+  switch (flags & MAP_TYPE) {
+    case MAP_SHARED:
+      return vm | reserve | Vm.Shared | Vm.MayShare;
+    case MAP_PRIVATE:
+      return vm | reserve;
+    default:
+      return -EINVAL;
+  }
+}
+
+function fileFlags(prot: number, flags: number, source: MapSource): number {
+  let vm = accessFlags(prot);
+  const type = flags & MAP_TYPE;
+  if (type === MAP_SHARED_VALIDATE && (flags & ~VALIDATED) !== 0) return -EOPNOTSUPP;
+  if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
+    if ((prot & Vm.Write) !== 0 && !source.writable) return -EACCES;
+    vm |= Vm.Shared | Vm.MayShare;
+    if (!source.writable) vm &= ~(Vm.MayWrite | Vm.Shared);
+  } else if (type !== MAP_PRIVATE) return -EINVAL;
+  if (!source.readable) return -EACCES;
+  if (source.noExec === true) {
+    if ((vm & Vm.Execute) !== 0) return -EPERM;
+    vm &= ~Vm.MayExecute;
+  }
+  if ((flags & MAP_GROWSDOWN) !== 0) return -EINVAL;
+  return privateFlags(vm, flags);
+}
+
+/** Put an area of `flags` at `[start, start + length)`, in place of what was there. */
+function mapRegion(
+  space: AddressSpace,
+  start: number,
+  length: number,
+  flags: number,
+  source: MapSource | null,
+  page: number,
+  pool: HugePool | undefined,
+): number {
+  const { areas, memory } = space;
+  const end = start + length;
+  if ((space.totalPages - mappedPages(space, start, end)) * PAGE_SIZE + length > space.sizeLimit) {
+    return -ENOMEM;
+  }
+  if ((flags & Vm.Account) !== 0 && overcommits(space, length)) return -ENOMEM;
+  const failed = removeRange(space, start, end);
+  if (failed < 0) return failed;
+  const sharedAnonymous = source === null && (flags & Vm.MayShare) !== 0;
+  let file: CachedFile | null = null;
+  if (source !== null) file = memory.cache.open(source.file);
+  else if (sharedAnonymous && pool === undefined) file = memory.cache.anonymous(length);
+  const pageOffset = source !== null ? page : sharedAnonymous ? 0 : start / PAGE_SIZE;
+  const shape: VmaShape = {
+    flags,
+    file,
+    source,
+    pageOffset,
+    anonymous: null,
+    inherited: false,
+    key: 0,
+  };
+  if (mergeNew(space, start, end, shape) !== null) return 0;
+  const vma = new Vma(space, start, end, flags, file, pageOffset);
+  vma.source = source;
+  if (pool !== undefined) {
+    const count = (flags & Vm.NoReserve) !== 0 ? 0 : length / 2 ** pool.shift;
+    if (!pool.reserve(count)) return -ENOMEM;
+    vma.pageShift = pool.shift;
+    vma.huge = new HugeMapping(pool, sharedAnonymous ? count : 0);
+    vma.reserved = !sharedAnonymous && count > 0;
+  }
+  areas.insert(vma);
+  return 0;
+}
+
+export function mapSpecial(
+  space: AddressSpace,
+  address: number,
+  length: number,
+  prot: number,
+  name: string,
+): number {
+  const result = mmap(
+    space,
+    address,
+    length,
+    prot,
+    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+    null,
+    0,
+  );
+  if (result < 0) return result;
+  const vma = carve(space, address, address + pageUp(length));
+  vma.name = name;
+  return result;
+}
+
+/** Make `[start, end)`, inside one area, an area of its own. */
+function carve(space: AddressSpace, start: number, end: number): Vma {
+  let vma = space.areas.lookup(start)!;
+  if (vma.start < start) {
+    split(space, vma, start);
+    vma = space.areas.lookup(start)!;
+  }
+  if (vma.end > end) split(space, vma, end);
+  return vma;
+}
+
+function mappedPages(space: AddressSpace, start: number, end: number): number {
+  const { items } = space.areas;
+  let bytes = 0;
+  for (let i = space.areas.indexOf(start); i < items.length && items[i].start < end; i++) {
+    bytes += Math.min(end, items[i].end) - Math.max(start, items[i].start);
+  }
+  return bytes / PAGE_SIZE;
+}
+
+/** Fault every page of `[start, end)` in, as far as its areas permit; 0 or the first fault. */
+export function populateRange(
+  space: AddressSpace,
+  start: number,
+  end: number,
+  write: boolean,
+): number {
+  const { items } = space.areas;
+  for (let i = space.areas.indexOf(start); i < items.length && items[i].start < end; i++) {
+    const vma = items[i];
+    if ((vma.flags & VM_ACCESS) === 0) continue;
+    const size = 2 ** vma.pageShift;
+    const to = Math.min(end, vma.end);
+    for (let va = Math.max(start, vma.start); va < to; va += size) {
+      const fault = populate(space, vma, va, write && (vma.flags & Vm.Write) !== 0);
+      if (fault !== 0) return fault;
+    }
+  }
+  return 0;
+}
+
+// ---- finding room ---------------------------------------------------------------------------
+
+/** An unmapped range for a mapping without a fixed address, or a negative errno. */
+export function unmappedArea(
+  space: AddressSpace,
+  hint: number,
+  length: number,
+  alignment: number,
+  source: MapSource | null,
+  shared: boolean,
+  offset: number,
+): number {
+  const { taskSize } = space.layout;
+  if (length > taskSize) return -ENOMEM;
+  // Linux places what a 2 MiB page could hold so that one could: stored files, and whole multiples
+  // of private anonymous memory.
+  const file = source !== null && source.file.inMemory !== true;
+  const anonymous = source === null && !shared && hint === 0 && length % HUGE_SIZE === 0;
+  if (alignment === PAGE_SIZE && (file || anonymous)) {
+    const end = offset + length;
+    const from = Math.ceil(offset / HUGE_SIZE) * HUGE_SIZE;
+    if (end - from >= HUGE_SIZE) {
+      const room = plainArea(space, hint, length + HUGE_SIZE, PAGE_SIZE);
+      if (room >= 0) {
+        if (room === hint) return room;
+        const shift = ((offset - room) % HUGE_SIZE + HUGE_SIZE) % HUGE_SIZE;
+        return room + (shift === 0 ? HUGE_SIZE : shift);
+      }
+    }
+  }
+  return plainArea(space, hint, length, alignment);
+}
+
+function plainArea(space: AddressSpace, hint: number, length: number, alignment: number): number {
+  const { taskSize, mmapBase } = space.layout;
+  if (length > taskSize) return -ENOMEM;
+  if (hint !== 0) {
+    const start = Math.ceil(hint / alignment) * alignment;
+    const next = space.areas.items[space.areas.indexOf(start)];
+    const room = next === undefined ? taskSize : next.guardedStart;
+    if (start + length <= taskSize && start + length <= room && start < (next?.start ?? taskSize)) {
+      return start;
+    }
+  }
+  const down = highestGap(space, length, alignment, mmapBase);
+  if (down >= 0) return down;
+  return lowestGap(space, length, alignment, pageUp(taskSize / 3), taskSize);
+}
+
+function highestGap(space: AddressSpace, length: number, alignment: number, limit: number): number {
+  const { items } = space.areas;
+  const search = length + alignment - PAGE_SIZE;
+  let end = limit;
+  let i = space.areas.indexOf(limit);
+  // The area that holds `limit`, or whose guard gap does, bounds the first gap.
+  if (i < items.length) end = Math.min(end, items[i].guardedStart);
+  for (i--; i >= -1; i--) {
+    const bottom = i >= 0 ? items[i].end : MIN_ADDRESS;
+    if (end - Math.max(bottom, MIN_ADDRESS) >= search) {
+      const start = end - length;
+      return start - start % alignment;
+    }
+    if (i >= 0) end = Math.min(end, items[i].guardedStart);
+  }
+  return -ENOMEM;
+}
+
+function lowestGap(
+  space: AddressSpace,
+  length: number,
+  alignment: number,
+  from: number,
+  limit: number,
+): number {
+  const { items } = space.areas;
+  let start = Math.ceil(from / alignment) * alignment;
+  for (let i = space.areas.indexOf(from);; i++) {
+    const room = i < items.length ? Math.min(items[i].guardedStart, limit) : limit;
+    if (start + length <= room) return start;
+    if (i >= items.length) return -ENOMEM;
+    start = Math.max(start, Math.ceil(items[i].end / alignment) * alignment);
+  }
+}
+
+// ---- munmap and brk -------------------------------------------------------------------------
+
+export function munmap(space: AddressSpace, address: number, length: number): number {
+  const { taskSize } = space.layout;
+  if (address % PAGE_SIZE !== 0 || address > taskSize || length > taskSize - address) {
+    return -EINVAL;
+  }
+  const size = pageUp(length);
+  if (size === 0) return -EINVAL;
+  return removeRange(space, address, address + size);
+}
+
+/** Unmap `[start, end)`, splitting areas at its ends; 0 or a negative errno. */
+export function removeRange(space: AddressSpace, start: number, end: number): number {
+  const { areas } = space;
+  let i = areas.indexOf(start);
+  let vma = areas.items[i];
+  if (vma === undefined || vma.start >= end) return 0;
+  if (vma.start < start) {
+    if (end < vma.end && areas.count >= MAX_MAP_COUNT) return -ENOMEM;
+    const failed = cut(space, vma, start);
+    if (failed < 0) return failed;
+  }
+  const last = areas.lookup(end - 1);
+  if (last !== null && last.end > end) {
+    const failed = cut(space, last, end);
+    if (failed < 0) return failed;
+  }
+  i = areas.indexOf(start);
+  while ((vma = areas.items[i]) !== undefined && vma.start < end) {
+    const used = vma.reserved ? space.leaves(vma.start, vma.end) : 0;
+    space.zap(vma, vma.start, vma.end);
+    space.unreserve(vma, vma.start, vma.end, used);
+    areas.remove(vma);
+  }
+  return 0;
+}
+
+function cut(space: AddressSpace, vma: Vma, at: number): number {
+  if (vma.huge === null) space.splitAt(at);
+  return split(space, vma, at);
+}
+
+export function brk(space: AddressSpace, address: number): number {
+  const { heapStart, heapEnd, areas } = space;
+  if (heapStart === 0 || address < heapStart || address > space.layout.taskSize) return heapEnd;
+  const from = pageUp(heapEnd);
+  const to = pageUp(address);
+  if (to < from) {
+    if (removeRange(space, to, from) < 0) return heapEnd;
+  } else if (to > from) {
+    const next = areas.items[areas.indexOf(from)];
+    if (next !== undefined && to + PAGE_SIZE > next.guardedStart) return heapEnd;
+    if (to > space.layout.taskSize - STACK_GUARD_GAP) return heapEnd;
+    const flags = accessFlags(3) | Vm.Account;
+    if (mapRegion(space, from, to - from, flags, null, 0, undefined) < 0) return heapEnd;
+  }
+  return space.heapEnd = address;
+}

@@ -1,0 +1,163 @@
+/**
+ * The memory of one machine: physical memory and what is shared by all address spaces.
+ */
+import type { Arch } from "../arch.ts";
+import { aarch64Format } from "./aarch64_entry.ts";
+import { GIANT_SHIFT, HUGE_SHIFT } from "./abi.ts";
+import type { AddressSpace } from "./address_space.ts";
+import type { EntryFormat } from "./entry_format.ts";
+import { FrameKind, Frames, HUGE_ORDER } from "./frames.ts";
+import { HugePool } from "./hugetlb.ts";
+import { PageCache } from "./page_cache.ts";
+import { MemoryError, PhysicalMemory } from "./physical_memory.ts";
+import { x86_64Format } from "./x86_64_entry.ts";
+
+/** Transparent huge pages of anonymous memory: always, where madvise asks, never. */
+export type ThpPolicy = "always" | "madvise" | "never";
+
+export interface MemoryOptions {
+  readonly arch: Arch;
+  /** Bytes of physical memory, a multiple of 2 MiB; default 4 GiB. */
+  readonly bytes?: number;
+  readonly thp?: ThpPolicy;
+  /** Pages in the hugetlb pools; default none. */
+  readonly hugePages2M?: number;
+  readonly hugePages1G?: number;
+  /** File pages mapped around a fault when the cache has them, a power of two to 512; default 16. */
+  readonly faultAround?: number;
+}
+
+/** Who is told of changes that a CPU must know about: its caches of translations and of code. */
+export interface MemoryObserver {
+  /** Mapping or permission of `[va, va+size)` changed; `code` if it may have been executable. */
+  shootdown(space: AddressSpace, va: number, size: number, code: boolean): void;
+  /** The host changed bytes of a frame. */
+  frameWritten(physical: number, size: number): void;
+  /** A frame was freed. */
+  frameFreed(physical: number): void;
+  /** An address space is gone. */
+  spaceFreed(space: AddressSpace): void;
+}
+
+/** On whose account page faults are counted. */
+export const enum Domain {
+  Program = 0,
+  Kernel = 1,
+  Linker = 2,
+}
+
+const DOMAIN_PREFIX = ["", "kernel.", "linker."];
+
+/** Exact event counts; the arrays are indexed by `Domain`. */
+export interface MemoryCounters {
+  /** Page faults served without reading a file, and with. */
+  readonly minor: Float64Array;
+  readonly major: Float64Array;
+  /** Private pages copied because they were shared. */
+  readonly copies: Float64Array;
+  /** Transparent huge pages made at a fault, split, and collapsed on request. */
+  hugeFaults: number;
+  hugeSplits: number;
+  hugeCollapses: number;
+  /** Calls that succeed without effect: mlock and its kin. */
+  lockCalls: number;
+}
+
+const SILENT: MemoryObserver = {
+  shootdown() {},
+  frameWritten() {},
+  frameFreed() {},
+  spaceFreed() {},
+};
+
+export class Memory {
+  readonly arch: Arch;
+  readonly physical: PhysicalMemory;
+  readonly frames: Frames;
+  readonly format: EntryFormat;
+  readonly cache: PageCache;
+  /** hugetlb pools by log2 of the page size: 21 and 30. */
+  readonly pools: ReadonlyMap<number, HugePool>;
+  /** The shared frame of zeros that reads of untouched private memory map. */
+  readonly zeroFrame: number;
+  readonly faultAround: number;
+  thp: ThpPolicy;
+  observer: MemoryObserver = SILENT;
+  /** Current accountant of page faults. */
+  domain = Domain.Program;
+  readonly counters: MemoryCounters = {
+    minor: new Float64Array(3),
+    major: new Float64Array(3),
+    copies: new Float64Array(3),
+    hugeFaults: 0,
+    hugeSplits: 0,
+    hugeCollapses: 0,
+    lockCalls: 0,
+  };
+  /** Id of the next address space. */
+  nextSpace = 1;
+
+  constructor(options: MemoryOptions) {
+    this.arch = options.arch;
+    this.format = options.arch === "x86_64" ? x86_64Format : aarch64Format;
+    this.thp = options.thp ?? "madvise";
+    this.faultAround = options.faultAround ?? 16;
+    if (!Number.isInteger(Math.log2(this.faultAround)) || this.faultAround > 512) {
+      throw new MemoryError(
+        `faultAround must be a power of two up to 512, not ${this.faultAround}`,
+      );
+    }
+    this.physical = new PhysicalMemory(options.bytes);
+    this.frames = new Frames(this.physical);
+    this.frames.onFree = (physical) => this.observer.frameFreed(physical);
+    const giant = this.frames.reserveGiant(options.hugePages1G ?? 0);
+    const huge = Array.from({ length: options.hugePages2M ?? 0 }, () => this.hugeBlock());
+    this.pools = new Map([
+      [HUGE_SHIFT, new HugePool(HUGE_SHIFT, this.frames, huge)],
+      [GIANT_SHIFT, new HugePool(GIANT_SHIFT, this.frames, giant)],
+    ]);
+    this.frames.took(-512 * huge.length);
+    this.cache = new PageCache(this);
+    this.zeroFrame = this.frames.allocateZeroed(0, FrameKind.Reserved);
+    this.frames.peak = this.frames.inUse;
+  }
+
+  private hugeBlock(): number {
+    const frame = this.frames.allocate(HUGE_ORDER, FrameKind.Hugetlb);
+    if (frame === 0) throw new MemoryError("the pool of 2 MiB pages does not fit physical memory");
+    return frame;
+  }
+
+  /** A block of 2^order frames, freeing clean cached file pages if need be; 0 if there is none. */
+  allocate(order: number, kind: FrameKind): number {
+    const frame = this.frames.allocate(order, kind);
+    if (frame !== 0) return frame;
+    // A huge page is a wish; a single frame is worth emptying some of the cache.
+    if (order > 0 || this.cache.shrink(1024) === 0) return 0;
+    return this.frames.allocate(order, kind);
+  }
+
+  /** The same, filled with zeros. */
+  allocateZeroed(order: number, kind: FrameKind): number {
+    const frame = this.allocate(order, kind);
+    if (frame !== 0) this.frames.zero(frame, 1 << order);
+    return frame;
+  }
+
+  /** Counters under their dotted names in a result. */
+  report(): Record<string, number> {
+    const { counters, frames } = this;
+    const result: Record<string, number> = {};
+    for (const [domain, prefix] of DOMAIN_PREFIX.entries()) {
+      result[`${prefix}faults.minor`] = counters.minor[domain];
+      result[`${prefix}faults.major`] = counters.major[domain];
+      result[`${prefix}faults.copies`] = counters.copies[domain];
+    }
+    result["frames.used"] = frames.inUse;
+    result["frames.peak"] = frames.peak;
+    result["huge.faults"] = counters.hugeFaults;
+    result["huge.splits"] = counters.hugeSplits;
+    result["huge.collapses"] = counters.hugeCollapses;
+    return result;
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * The page fault handler: what happens when a page table entry does not permit an access that its
+ * area may permit. Functions return 0, or a fault as `signal << 8 | si_code`.
+ */
+import { Access } from "../cpu/cpu.ts";
+import {
+  FAULT_ACCERR,
+  FAULT_BUS,
+  FAULT_MAPERR,
+  FAULT_OOM,
+  FAULT_PKUERR,
+  HUGE_SIZE,
+  PAGE_SIZE,
+} from "./abi.ts";
+import type { AddressSpace } from "./address_space.ts";
+import { Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
+import { FrameKind, HUGE_FRAMES, HUGE_ORDER } from "./frames.ts";
+import type { CachedFile } from "./page_cache.ts";
+import { shiftLevel, STACK_GUARD_GAP, Vm, VM_ACCESS, type Vma } from "./vma.ts";
+import { joinSet } from "./vma_merge.ts";
+
+/** Lowest address that a growing stack may reach: vm.mmap_min_addr. */
+const MIN_ADDRESS = 65536;
+
+/** Make the page of `va` present with the rights that `access` needs. */
+export function pageFault(space: AddressSpace, va: number, access: Access): number {
+  let vma = space.areas.lookup(va);
+  if (vma === null) {
+    vma = growStack(space, va);
+    if (vma === null) return FAULT_MAPERR;
+  }
+  const denied = refusal(space, vma, access);
+  if (denied !== 0) return denied;
+  return populate(space, vma, va, access === Access.Write);
+}
+
+/** Why `vma` does not permit `access`, or 0. */
+function refusal(space: AddressSpace, vma: Vma, access: Access): number {
+  const { flags } = vma;
+  if (access === Access.Write) {
+    if ((flags & Vm.Write) === 0) return FAULT_ACCERR;
+  } else if (access === Access.Execute) {
+    return (flags & Vm.Execute) === 0 ? FAULT_ACCERR : 0;
+  } else if ((flags & VM_ACCESS) === 0) return FAULT_ACCERR;
+  return space.pkru !== 0 && !keyPermits(space.pkru, vma.key, access) ? FAULT_PKUERR : 0;
+}
+
+/** Whether PKRU lets data of protection key `key` be accessed (Intel SDM volume 3A, 4.6.2). */
+export function keyPermits(pkru: number, key: number, access: Access): boolean {
+  const rights = pkru >>> (2 * key) & 3;
+  return rights === 0 || (rights === 2 && access !== Access.Write) || access === Access.Execute;
+}
+
+/** `Pte` flags of a page of `vma` that is not writable yet. */
+export function readFlags(vma: Vma): number {
+  const { flags } = vma;
+  if ((flags & VM_ACCESS) === 0) return vma.key << PTE_KEY_SHIFT;
+  let result = vma.key << PTE_KEY_SHIFT | Pte.Read;
+  if ((flags & Vm.Execute) !== 0) result |= Pte.Execute;
+  if (vma.isPrivate && (flags & Vm.Write) !== 0) result |= Pte.Cow;
+  return result;
+}
+
+/** `Pte` flags of a page of `vma` that may be written as far as its area permits. */
+export function writeFlags(vma: Vma): number {
+  const flags = readFlags(vma) & ~Pte.Cow | Pte.Dirty;
+  return (vma.flags & Vm.Write) !== 0 ? flags | Pte.Write : flags;
+}
+
+/** Fault in the page of `va` of `vma`, whose rights were checked. `write` breaks copy-on-write. */
+export function populate(space: AddressSpace, vma: Vma, va: number, write: boolean): number {
+  const { memory, table } = space;
+  if (vma.huge !== null) return hugetlbFault(space, vma, va, write);
+  if (table.find(va)) {
+    if (!write) return 0;
+    memory.counters.minor[memory.domain]++;
+    return writeFault(space, vma, va);
+  }
+  if (vma.file === null) {
+    memory.counters.minor[memory.domain]++;
+    return anonymousFault(space, vma, va, write);
+  }
+  return fileFault(space, vma, vma.file, va, write);
+}
+
+/** Extend the stack area above `va` down to it, if there is one and it may grow so far. */
+function growStack(space: AddressSpace, va: number): Vma | null {
+  const { areas } = space;
+  const i = areas.indexOf(va);
+  const vma = areas.items[i];
+  if (vma === undefined || (vma.flags & Vm.GrowsDown) === 0) return null;
+  const start = va - va % PAGE_SIZE;
+  if (start < MIN_ADDRESS || vma.end - start > space.stackLimit) return null;
+  const below = areas.items[i - 1];
+  if (below !== undefined) {
+    const guarded = (below.flags & Vm.GrowsDown) === 0 && (below.flags & VM_ACCESS) !== 0;
+    if (start - below.end < (guarded ? STACK_GUARD_GAP : 0)) return null;
+  }
+  const grown = (vma.start - start) / PAGE_SIZE;
+  if (grown > vma.pageOffset) return null;
+  if ((vma.flags & Vm.Write) !== 0) joinSetOnce(space, vma);
+  vma.start = start;
+  vma.pageOffset -= grown;
+  return vma;
+}
+
+function joinSetOnce(space: AddressSpace, vma: Vma): void {
+  if (vma.anonymous === null) joinSet(space, vma);
+}
+
+function wantsHuge(space: AddressSpace, vma: Vma, base: number): boolean {
+  if (base < vma.start || base + HUGE_SIZE > vma.end || vma.name !== "") return false;
+  if ((vma.flags & Vm.NoHuge) !== 0) return false;
+  const policy = space.memory.thp;
+  return policy === "always" || policy === "madvise" && (vma.flags & Vm.Huge) !== 0;
+}
+
+/** First touch of private anonymous memory; the table is at the empty entry. */
+function anonymousFault(space: AddressSpace, vma: Vma, va: number, write: boolean): number {
+  const { memory, table } = space;
+  const { frames } = memory;
+  const base = va - va % HUGE_SIZE;
+  if (table.level > 0 && wantsHuge(space, vma, base)) {
+    const block = memory.allocateZeroed(HUGE_ORDER, FrameKind.Anonymous);
+    if (block !== 0) {
+      joinSetOnce(space, vma);
+      memory.counters.hugeFaults++;
+      return space.install(base, block, 1, writeFlags(vma)) ? 0 : outOfTables(space, block, 9);
+    }
+  }
+  if (!write) {
+    if (!table.map(va, memory.zeroFrame * PAGE_SIZE, 0, readFlags(vma))) return FAULT_OOM;
+    return 0;
+  }
+  const frame = memory.allocateZeroed(0, FrameKind.Anonymous);
+  if (frame === 0) return FAULT_OOM;
+  joinSetOnce(space, vma);
+  if (!table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
+  frames.maps[frame]++;
+  return 0;
+}
+
+function outOfTables(space: AddressSpace, frame: number, order: number): number {
+  for (let f = frame; f < frame + (1 << order); f++) space.memory.frames.release(f);
+  return FAULT_OOM;
+}
+
+/** First touch of a page of a file. */
+function fileFault(
+  space: AddressSpace,
+  vma: Vma,
+  file: CachedFile,
+  va: number,
+  write: boolean,
+): number {
+  const { memory, table } = space;
+  const { counters, domain, frames, physical } = memory;
+  const index = vma.pageAt(va);
+  if (index >= file.pages) return FAULT_BUS;
+  const cached = file.frame(index) !== 0 || file.file.inMemory === true;
+  if (cached) counters.minor[domain]++;
+  else counters.major[domain]++;
+  const privately = write && vma.isPrivate;
+  if (!privately && mapHugeFile(space, vma, file, va, index)) {
+    return write ? writeFault(space, vma, va) : 0;
+  }
+  if (!write) return mapAround(space, vma, file, va, index) ? 0 : FAULT_OOM;
+  const source = file.load(index);
+  if (source === 0) return FAULT_OOM;
+  if (!privately) {
+    file.markDirty(index);
+    return space.share(va, source, writeFlags(vma)) ? 0 : FAULT_OOM;
+  }
+  frames.refs[source]++;
+  const frame = memory.allocate(0, FrameKind.Anonymous);
+  frames.release(source);
+  if (frame === 0) return FAULT_OOM;
+  physical.u8.copyWithin(frame * PAGE_SIZE, source * PAGE_SIZE, (source + 1) * PAGE_SIZE);
+  counters.copies[domain]++;
+  joinSetOnce(space, vma);
+  if (!table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
+  frames.maps[frame]++;
+  return 0;
+}
+
+/** Map 2 MiB of the file at once if its cached pages and the area's shape permit. */
+function mapHugeFile(
+  space: AddressSpace,
+  vma: Vma,
+  file: CachedFile,
+  va: number,
+  index: number,
+): boolean {
+  const block = file.hugeFrame(index);
+  if (block === 0 || space.table.level === 0) return false;
+  const base = va - va % HUGE_SIZE;
+  if (base < vma.start || base + HUGE_SIZE > vma.end) return false;
+  if (vma.pageAt(base) !== index - index % HUGE_FRAMES) return false;
+  if (!space.table.descend(va, 1)) return false;
+  const { frames } = space.memory;
+  for (let f = block; f < block + HUGE_FRAMES; f++) frames.refs[f]++;
+  return space.install(base, block, 1, sharedFlags(vma, file));
+}
+
+/** Flags of a file page on a read fault: pages of memory-only files need no dirty tracking. */
+function sharedFlags(vma: Vma, file: CachedFile): number {
+  return file.file.inMemory === true && !vma.isPrivate ? writeFlags(vma) : readFlags(vma);
+}
+
+/** Map the file's pages around `va`, reading those of a stored file ahead. False: no frame for it. */
+function mapAround(
+  space: AddressSpace,
+  vma: Vma,
+  file: CachedFile,
+  va: number,
+  index: number,
+): boolean {
+  const flags = sharedFlags(vma, file);
+  const frame = file.load(index);
+  if (frame === 0 || !space.share(va, frame, flags)) return false;
+  const size = space.memory.faultAround * PAGE_SIZE;
+  const window = va - va % size;
+  const from = Math.max(window, vma.start);
+  const to = Math.min(
+    window + size,
+    vma.end,
+    vma.start + (file.pages - vma.pageOffset) * PAGE_SIZE,
+  );
+  for (let at = from; at < to; at += PAGE_SIZE) {
+    if (space.table.find(at)) continue;
+    const page = vma.pageAt(at);
+    const around = file.file.inMemory === true ? file.frame(page) : file.load(page);
+    if (around !== 0) space.share(at, around, flags);
+  }
+  return true;
+}
+
+/** A write to a page that is present and not writable; the table is at its leaf. */
+function writeFault(space: AddressSpace, vma: Vma, va: number): number {
+  const { memory, table } = space;
+  const { frames, counters, domain, physical } = memory;
+  if (!vma.isPrivate) {
+    const file = vma.file!;
+    const first = vma.pageAt(va - va % table.span);
+    for (let i = 0; i < table.span / PAGE_SIZE; i++) file.markDirty(first + i);
+    table.setFlags(writeFlags(vma));
+    return 0;
+  }
+  if (space.ownsLeaf()) {
+    joinSetOnce(space, vma);
+    table.setFlags(writeFlags(vma));
+    return 0;
+  }
+  if (table.level > 0) {
+    if (!space.splitHuge(vma, va)) return FAULT_OOM;
+    table.find(va);
+  }
+  const source = table.page / PAGE_SIZE;
+  const zero = source === memory.zeroFrame;
+  const frame = memory.allocate(0, FrameKind.Anonymous);
+  if (frame === 0) return FAULT_OOM;
+  if (zero) frames.zero(frame, 1);
+  else {
+    physical.u8.copyWithin(frame * PAGE_SIZE, source * PAGE_SIZE, (source + 1) * PAGE_SIZE);
+    counters.copies[domain]++;
+    frames.maps[source]--;
+    frames.release(source);
+  }
+  joinSetOnce(space, vma);
+  table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma));
+  frames.maps[frame]++;
+  space.changed(va - va % PAGE_SIZE, PAGE_SIZE, vma);
+  return 0;
+}
+
+/** Any fault in a hugetlb area: it has pages of one size only, and they are never split. */
+function hugetlbFault(space: AddressSpace, vma: Vma, va: number, write: boolean): number {
+  const { memory, table } = space;
+  const { frames, physical, counters, domain } = memory;
+  const mapping = vma.huge!;
+  const size = 2 ** vma.pageShift;
+  const base = va - va % size;
+  const level = shiftLevel(vma.pageShift);
+  const present = table.find(base);
+  if (present && (!write || (table.flags & Pte.Write) !== 0)) return 0;
+  counters.minor[domain]++;
+  if (!vma.isPrivate) {
+    if (present) {
+      table.setFlags(writeFlags(vma));
+      return 0;
+    }
+    const index = vma.pageAt(base) * PAGE_SIZE / size;
+    const frame = mapping.page(index);
+    if (frame === 0) return FAULT_BUS;
+    if (!table.map(base, frame * PAGE_SIZE, level, writeFlags(vma))) return FAULT_OOM;
+    frames.refs[frame]++;
+    frames.maps[frame]++;
+    return 0;
+  }
+  if (present && space.ownsLeaf()) {
+    table.setFlags(writeFlags(vma));
+    return 0;
+  }
+  const source = present ? table.page : 0;
+  const frame = mapping.pool.take(vma.reserved && !present);
+  if (frame === 0) return FAULT_BUS;
+  if (present) {
+    physical.u8.copyWithin(frame * PAGE_SIZE, source, source + size);
+    counters.copies[domain]++;
+    frames.maps[source / PAGE_SIZE]--;
+    mapping.pool.release(source / PAGE_SIZE);
+  }
+  joinSetOnce(space, vma);
+  if (!table.map(base, frame * PAGE_SIZE, level, writeFlags(vma))) {
+    mapping.pool.release(frame);
+    return FAULT_OOM;
+  }
+  frames.maps[frame]++;
+  if (present) space.changed(base, size, vma);
+  return 0;
+}
