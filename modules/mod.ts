@@ -1,12 +1,14 @@
 /** The linker modules, and the list that loads ordinary Linux programs. */
 import type { Module } from "../lib/linker/mod.ts";
+import { musl } from "./musl.ts";
 import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
+export { musl } from "./musl.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
-export { sysv, type SysvOptions } from "./sysv/mod.ts";
+export { sysv } from "./sysv/mod.ts";
 
 /** The modules for ordinary programs, in the order they have to stand in. Add others after them. */
 export function linux(): Module[] {
-  return [preload(), sysv()];
+  return [preload(), sysv(), musl()];
 }

@@ -1,11 +1,9 @@
 import { type Module, weak } from "../lib/linker/mod.ts";
 import { needLibrary } from "./sysv/collect.ts";
-import { debianSearch, type SearchOptions } from "./sysv/search.ts";
 
 export interface PreloadOptions {
   /** Libraries by name or path, before those of LD_PRELOAD. */
   readonly libraries?: readonly string[];
-  readonly search?: Partial<SearchOptions>;
 }
 
 /**
@@ -14,19 +12,14 @@ export interface PreloadOptions {
  * precede them in the search order.
  */
 export function preload(options: PreloadOptions = {}): Module {
+  const collect = weak((link, program) => {
+    const listed = (link.environment.get("LD_PRELOAD") ?? "").split(/[ :]+/);
+    for (const name of [...options.libraries ?? [], ...listed]) {
+      if (name !== "") needLibrary(link, program, name);
+    }
+  });
   return {
     name: "preload",
-    register: (object) =>
-      object.isProgram
-        ? {
-          collect: weak((link, program) => {
-            const search = { ...debianSearch(link), ...options.search };
-            const listed = (link.environment.get("LD_PRELOAD") ?? "").split(/[ :]+/);
-            for (const name of [...options.libraries ?? [], ...listed]) {
-              if (name !== "") needLibrary(link, program, name, search);
-            }
-          }),
-        }
-        : {},
+    register: (object) => object.isProgram ? { collect } : {},
   };
 }

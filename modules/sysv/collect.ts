@@ -1,25 +1,18 @@
 import type { LinkContext, LinkObject } from "../../lib/linker/mod.ts";
-import { findLibrary, noteRequester, type SearchOptions } from "./search.ts";
+import { findLibrary, noteRequester } from "./search.ts";
 import { stateOf } from "./state.ts";
 
 /** Asks for one library by name; a name already loaded is that object, whatever file it has. */
-export function needLibrary(
-  link: LinkContext,
-  requester: LinkObject,
-  name: string,
-  options: SearchOptions,
-): LinkObject {
+export function needLibrary(link: LinkContext, requester: LinkObject, name: string): LinkObject {
   const { byName } = stateOf(link);
   const known = byName.get(name) ?? link.objects.find((object) => object.elf.soname === name);
-  const object = link.need(
-    known?.file ?? known?.elf ?? findLibrary(link, requester, name, options),
-  );
+  const object = link.need(known?.file ?? known?.elf ?? findLibrary(link, requester, name));
   byName.set(name, object);
   noteRequester(object, requester);
   return object;
 }
 
 /** Asks for an object's DT_NEEDED libraries, in their order. */
-export function collectNeeded(link: LinkContext, object: LinkObject, options: SearchOptions): void {
-  for (const name of object.elf.dynamic?.needed ?? []) needLibrary(link, object, name, options);
+export function collectNeeded(link: LinkContext, object: LinkObject): void {
+  for (const name of object.elf.dynamic?.needed ?? []) needLibrary(link, object, name);
 }

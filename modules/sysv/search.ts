@@ -7,126 +7,145 @@ import {
 } from "../../lib/linker/mod.ts";
 import { LdSoCache } from "./ld_so_cache.ts";
 
-/** Where libraries are looked for beside what objects and the environment say. */
-export interface SearchOptions {
-  /** Path of the library cache; undefined for none. */
-  readonly cache: string | undefined;
-  /** Directories searched last. */
-  readonly directories: readonly string[];
+/** The paths at which a library name may be, in order; each loader has its own rules. */
+export interface LibrarySearch {
   /** Value of `$LIB`. */
   readonly lib: string;
-}
-
-/** The search of glibc's ld.so as Debian configures it (ld.so(8)). */
-export function debianSearch(link: LinkContext): SearchOptions {
-  const triplet = `${link.arch}-linux-gnu`;
-  return {
-    cache: "/etc/ld.so.cache",
-    directories: [
-      `/lib/${triplet}`,
-      `/usr/lib/${triplet}`,
-      "/lib64",
-      "/usr/lib64",
-      "/lib",
-      "/usr/lib",
-    ],
-    lib: `lib/${triplet}`,
-  };
-}
-
-const caches = new WeakMap<LinkContext, LdSoCache>();
-const origins = new WeakMap<LinkObject, LinkObject>();
-
-/** Notes which object first asked for another: DT_RPATH is inherited along this chain. */
-export function noteRequester(object: LinkObject, requester: LinkObject): void {
-  if (!object.isProgram && !origins.has(object)) origins.set(object, requester);
+  candidates(link: LinkContext, requester: LinkObject, name: string): Iterable<string>;
 }
 
 /**
- * Finds the file of a DT_NEEDED or LD_PRELOAD name, in ld.so's order: a name with a slash is a path; else
- * DT_RPATH of the requester and its requesters (unless it has DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH,
- * the cache, the default directories. Files for another machine are passed over.
+ * The search of glibc's ld.so as Debian configures it (ld.so(8)): DT_RPATH of the requester and of those
+ * that requested it, unless it has DT_RUNPATH; LD_LIBRARY_PATH; DT_RUNPATH; the cache; the
+ * default directories.
  */
-export function findLibrary(
-  link: LinkContext,
-  requester: LinkObject,
-  name: string,
-  options: SearchOptions,
-): GuestFile {
-  const expanded = expand(link, requester, name, options);
-  if (expanded.includes("/")) {
-    const file = link.files.open(expanded);
-    if (file !== undefined) return file;
-    throw new LinkError(`${expanded}: no such file, needed by ${requester.path}`);
-  }
+function glibcSearch(link: LinkContext): LibrarySearch {
+  const triplet = `${link.arch}-linux-gnu`;
+  const defaults = [
+    `/lib/${triplet}`,
+    `/usr/lib/${triplet}`,
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+  ];
+  const lib = `lib/${triplet}`;
+  return {
+    lib,
+    *candidates(link, requester, name) {
+      const { runpath } = requester.elf.dynamic ?? {};
+      if (runpath === undefined) {
+        for (const owner of requesters(link, requester)) {
+          const { rpath, runpath } = owner.elf.dynamic ?? {};
+          if (runpath === undefined) yield* within(link, owner, rpath, name, lib);
+        }
+      }
+      yield* within(link, link.program, link.environment.get("LD_LIBRARY_PATH"), name, lib);
+      yield* within(link, requester, runpath, name, lib);
+      yield* cacheOf(link).lookup(name);
+      for (const directory of defaults) yield `${directory}/${name}`;
+    },
+  };
+}
+
+/** Libraries that are parts of musl's libc.so (musl, ldso/dynlink.c). */
+const PARTS_OF_MUSL = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
+
+/**
+ * The search of musl's loader: LD_LIBRARY_PATH; DT_RUNPATH or DT_RPATH of the requester and of those that
+ * requested it; the directories of `/etc/ld-musl-ARCH.path`, or the default ones. The names of the C
+ * library's parts are the loader itself.
+ */
+function muslSearch(interpreter: string): LibrarySearch {
+  const lib = "lib";
+  return {
+    lib,
+    *candidates(link, requester, name) {
+      if (PARTS_OF_MUSL.test(name) || interpreter.endsWith(`/${name}`)) return yield interpreter;
+      yield* within(link, link.program, link.environment.get("LD_LIBRARY_PATH"), name, lib);
+      for (const owner of requesters(link, requester)) {
+        const { runpath, rpath } = owner.elf.dynamic ?? {};
+        yield* within(link, owner, runpath ?? rpath, name, lib);
+      }
+      const configured = link.files.open(`/etc/ld-musl-${link.arch}.path`);
+      const directories = configured === undefined
+        ? "/lib:/usr/local/lib:/usr/lib"
+        : new TextDecoder().decode(configured.bytes).trim().replaceAll("\n", ":");
+      yield* within(link, link.program, directories, name, lib);
+    },
+  };
+}
+
+/** True if a program's interpreter is musl's loader. */
+export function usesMusl(program: LinkObject): boolean {
+  return program.elf.interp?.includes("/ld-musl-") ?? false;
+}
+
+/** The search that the program's own interpreter would make. */
+export function searchOf(link: LinkContext): LibrarySearch {
+  return usesMusl(link.program) ? muslSearch(link.program.elf.interp!) : glibcSearch(link);
+}
+
+const caches = new WeakMap<LinkContext, LdSoCache>();
+const firstRequester = new WeakMap<LinkObject, LinkObject>();
+
+/** Notes which object asked for another, if it is the first to: DT_RPATH is inherited along this chain. */
+export function noteRequester(object: LinkObject, requester: LinkObject): void {
+  if (!object.isProgram && !firstRequester.has(object)) firstRequester.set(object, requester);
+}
+
+/**
+ * Finds the file of a DT_NEEDED or LD_PRELOAD name. A name with a slash is a path. Files for another
+ * machine are passed over.
+ */
+export function findLibrary(link: LinkContext, requester: LinkObject, name: string): GuestFile {
+  const search = searchOf(link);
+  const expanded = expand(link, requester, name, search.lib);
+  const paths = expanded.includes("/") ? [expanded] : search.candidates(link, requester, expanded);
   const tried = new Set<string>();
-  for (const path of candidates(link, requester, expanded, options)) {
+  for (const path of paths) {
     if (tried.has(path)) continue;
     tried.add(path);
     const file = link.files.open(path);
     if (file !== undefined && isForMachine(file, link)) return file;
   }
+  const where = [...tried].join(", ");
   throw new LinkError(
-    `${name}: no such library, needed by ${requester.path} (looked for ${[...tried].join(", ")})`,
+    `${name}: no such library, needed by ${requester.path} (looked for ${where})`,
   );
 }
 
-function* candidates(
-  link: LinkContext,
-  requester: LinkObject,
-  name: string,
-  options: SearchOptions,
-): Generator<string> {
-  const directories = (list: string | undefined, owner: LinkObject): string[] =>
-    splitPath(list).map((directory) => expand(link, owner, directory, options));
-  const runpath = requester.elf.dynamic?.runpath;
-  if (runpath === undefined) {
-    for (const owner of requesters(link, requester)) {
-      if (owner.elf.dynamic?.runpath !== undefined) continue;
-      for (const directory of directories(owner.elf.dynamic?.rpath, owner)) {
-        yield join(directory, name);
-      }
-    }
-  }
-  const environment = link.environment.get("LD_LIBRARY_PATH");
-  for (const directory of directories(environment, link.program)) yield join(directory, name);
-  for (const directory of directories(runpath, requester)) yield join(directory, name);
-  yield* cacheOf(link, options).lookup(name);
-  for (const directory of options.directories) yield join(directory, name);
-}
-
-/** The object, then the one that asked for it, and so on up to the program. */
+/** The object, then the one that asked for it, and so on; the program last. */
 function* requesters(link: LinkContext, object: LinkObject): Generator<LinkObject> {
-  let current: LinkObject | undefined = object;
-  let reachedProgram = false;
-  for (; current !== undefined; current = origins.get(current)) {
-    yield current;
-    reachedProgram ||= current === link.program;
+  let last: LinkObject | undefined;
+  for (let at: LinkObject | undefined = object; at !== undefined; at = firstRequester.get(at)) {
+    yield last = at;
   }
-  if (!reachedProgram) yield link.program;
+  if (last !== link.program) yield link.program;
 }
 
-/** `a:b;c` as a list; an empty element is the current directory. */
-function splitPath(list: string | undefined): string[] {
-  if (list === undefined || list === "") return [];
-  return list.split(/[:;]/).map((directory) => directory === "" ? "." : directory);
-}
-
-function join(directory: string, name: string): string {
-  return directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+/** A name in every directory of a list; an empty element of the list is the current directory. */
+function* within(
+  link: LinkContext,
+  owner: LinkObject,
+  list: string | undefined,
+  name: string,
+  lib: string,
+): Generator<string> {
+  if (list === undefined || list === "") return;
+  for (const element of list.split(/[:;]/)) {
+    const directory = element === "" ? "." : expand(link, owner, element, lib);
+    yield directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+  }
 }
 
 /** Replaces `$ORIGIN`, `$LIB` and `$PLATFORM`, bare or in braces. */
-function expand(
-  link: LinkContext,
-  owner: LinkObject,
-  text: string,
-  options: SearchOptions,
-): string {
+function expand(link: LinkContext, owner: LinkObject, text: string, lib: string): string {
   if (!text.includes("$")) return text;
-  return text.replace(/\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)\b)/g, (_all, a, b) => {
-    const name = a ?? b;
-    return name === "ORIGIN" ? originOf(owner) : name === "LIB" ? options.lib : link.platform;
+  const tokens = /\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?!\w))/g;
+  return text.replace(tokens, (_all, braced, bare) => {
+    const token = braced ?? bare;
+    return token === "ORIGIN" ? originOf(owner) : token === "LIB" ? lib : link.platform;
   });
 }
 
@@ -137,24 +156,22 @@ function originOf(object: LinkObject): string {
   return end < 0 ? "." : end === 0 ? "/" : path.slice(0, end);
 }
 
-function cacheOf(link: LinkContext, options: SearchOptions): LdSoCache {
+function cacheOf(link: LinkContext): LdSoCache {
   let cache = caches.get(link);
   if (cache === undefined) {
-    const file = options.cache === undefined ? undefined : link.files.open(options.cache);
-    cache = new LdSoCache(file?.bytes ?? new Uint8Array(0), link.arch);
-    caches.set(link, cache);
+    const bytes = link.files.open("/etc/ld.so.cache")?.bytes ?? new Uint8Array(0);
+    caches.set(link, cache = new LdSoCache(bytes, link.arch));
   }
   return cache;
 }
 
-/** A library of another class or machine is passed over, as ld.so does in multi-architecture systems. */
+/** A library of another class or machine is passed over, as on systems with several architectures. */
 function isForMachine(file: GuestFile, link: LinkContext): boolean {
   try {
     return ElfFile.parse(file.bytes, file.path).machine === link.arch;
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;
-    const foreign = error.field === "e_machine" || error.field === "EI_CLASS";
-    if (foreign) return false;
+    if (error.field === "e_machine" || error.field === "EI_CLASS") return false;
     throw error;
   }
 }

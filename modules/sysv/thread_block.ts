@@ -1,4 +1,10 @@
-import { type LinkContext, pageUp, PROT_READ, PROT_WRITE } from "../../lib/linker/mod.ts";
+import {
+  type LinkContext,
+  type LinkObject,
+  pageUp,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../lib/linker/mod.ts";
 import { stateOf } from "./state.ts";
 
 /** Bytes from the thread pointer on (x86_64) or before it (aarch64) for the guest's thread structure. */
@@ -25,10 +31,19 @@ export function createThreadBlock(link: LinkContext): number {
 
 /** Copies every object's initial TLS image, as relocated, to its place relative to a thread pointer. */
 export function writeTlsImages(link: LinkContext, threadPointer: number): void {
-  const { tls } = stateOf(link);
-  for (const object of tls.objects) {
-    const { vaddr, filesz } = object.elf.tls!;
-    const image = link.read(link.base(object) + vaddr, filesz);
-    link.write(threadPointer + tls.offsetOf(object)!, image);
+  for (const object of stateOf(link).tls.objects) copyImage(link, object, threadPointer);
+}
+
+/** Initialises the first thread's TLS of an object that was opened after the program started. */
+export function writeTlsImage(link: LinkContext, object: LinkObject): void {
+  const { threadPointer } = stateOf(link);
+  if (object.elf.tls !== undefined && threadPointer !== undefined) {
+    copyImage(link, object, threadPointer);
   }
+}
+
+function copyImage(link: LinkContext, object: LinkObject, threadPointer: number): void {
+  const { vaddr, filesz } = object.elf.tls!;
+  const image = link.read(link.base(object) + vaddr, filesz);
+  link.write(threadPointer + stateOf(link).tls.offsetOf(object)!, image);
 }
