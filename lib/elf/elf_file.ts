@@ -173,7 +173,9 @@ export class ElfFile {
   get dynamic(): Dynamic | undefined {
     return this.lazy("dynamic", () => {
       const segment = this.segment(PT_DYNAMIC);
-      return segment && parseDynamic(this.file, this.map, segment);
+      // A file of debug information keeps the program headers of its object, without contents.
+      if (segment === undefined || segment.filesz === 0) return undefined;
+      return parseDynamic(this.file, this.map, segment);
     });
   }
 
@@ -224,10 +226,13 @@ export class ElfFile {
           parseNotes(this.file, s.offset, s.filesz, s.align)
         );
       }
-      return this.sections.filter((s) => s.type === SHT_NOTE).flatMap((s) =>
-        parseNotes(this.file, s.offset, s.size, s.addralign)
-      );
+      return this.sections.filter((s) => s.type === SHT_NOTE).flatMap((s) => this.sectionNotes(s));
     });
+  }
+
+  /** The notes of one SHT_NOTE section. */
+  sectionNotes(section: Section): readonly Note[] {
+    return parseNotes(this.file, section.offset, section.size, section.addralign);
   }
 
   /** The GNU build id in hexadecimal. */
