@@ -1,0 +1,118 @@
+import { assertEquals } from "@std/assert";
+import { Access, type CpuSpace } from "../../../sim/cpu/cpu.ts";
+import { Engine } from "../../../sim/cpu/engine.ts";
+import { Toy, toy } from "./toy_isa.ts";
+
+/** Identity-mapped pages from 1 to 15; page 8 reads only. */
+class FlatSpace implements CpuSpace {
+  readonly id = 1;
+  readonly resolved = { physical: 0, pageShift: 12, writable: true };
+  resolve(va: number, access: Access): number {
+    const page = Math.floor(va / 4096);
+    if (page < 1 || page > 15) return (11 << 8) | 1;
+    if (page === 8 && access === Access.Write) return (11 << 8) | 2;
+    this.resolved.physical = va;
+    this.resolved.writable = page !== 8;
+    return 0;
+  }
+}
+
+function machine(code: number[][], heat?: number) {
+  const physical = new WebAssembly.Memory({ initial: 16, maximum: 16 });
+  new Uint8Array(physical.buffer).set(code.flat(), 0x1000);
+  const cpu = new Engine({ isa: toy, physical, heat });
+  cpu.pc = 0x1000;
+  return { cpu, physical, space: new FlatSpace() };
+}
+
+for (const heat of [undefined, 10]) {
+  const tier = heat === undefined ? "cold" : "hot";
+
+  Deno.test(`${tier}: a loop counts exactly and stops at every quantum`, () => {
+    const { cpu, space } = machine([
+      [Toy.addi, 1, 1, 3],
+      [Toy.addi, 2, 2, 1],
+      [Toy.addi, 0, 0, -1],
+      [Toy.bnz, 0, 0, -3],
+      [Toy.syscall, 0, 0, 0],
+    ], heat);
+    cpu.setReg(0, 1000n);
+    let total = 0;
+    for (let quantum = 1;; quantum = quantum % 97 + 1) {
+      const exit = cpu.run(space, quantum);
+      total += cpu.retired;
+      if (exit.kind === "syscall") break;
+      assertEquals(exit.kind, "quantum");
+      assertEquals(cpu.retired, quantum);
+    }
+    assertEquals([cpu.reg(1), cpu.reg(2), total, cpu.pc], [3000n, 1000n, 4001, 0x1014]);
+  });
+
+  Deno.test(`${tier}: loads and stores, straddling two pages`, () => {
+    const { cpu, space, physical } = machine([
+      [Toy.store, 1, 2, 0],
+      [Toy.load, 3, 2, 0],
+      [Toy.load, 4, 2, 4],
+      [Toy.addi, 0, 0, -1],
+      [Toy.bnz, 0, 0, -4],
+      [Toy.syscall, 0, 0, 0],
+    ], heat);
+    cpu.setReg(0, 100n);
+    cpu.setReg(1, 0x1122334455667788n);
+    cpu.setReg(2, 0x3ffcn);
+    assertEquals(cpu.run(space, 1e6).kind, "syscall");
+    assertEquals(cpu.reg(3), 0x1122334455667788n);
+    assertEquals(cpu.reg(4), 0x11223344n);
+    assertEquals(new DataView(physical.buffer).getBigUint64(0x3ffc, true), 0x1122334455667788n);
+  });
+
+  Deno.test(`${tier}: a fault is precise`, () => {
+    const { cpu, space } = machine([
+      [Toy.addi, 1, 1, 1],
+      [Toy.store, 0, 2, 0],
+      [Toy.addi, 1, 1, 1],
+      [Toy.add, 2, 3, 0],
+      [Toy.addi, 4, 4, 1],
+      [Toy.jump, 0, 0, -5],
+    ], heat);
+    cpu.setReg(2, 0x7000n);
+    cpu.setReg(3, 0x20n);
+    const exit = cpu.run(space, 1e6);
+    assertEquals(exit.kind, "fault");
+    if (exit.kind !== "fault") return;
+    assertEquals([exit.signal, exit.code, exit.address], [11, 2, 0x8000n]);
+    assertEquals([cpu.pc, cpu.retired], [0x1004, 0x80 * 6 + 1]);
+    assertEquals([cpu.reg(1), cpu.reg(4)], [0x101n, 0x80n]);
+  });
+
+  Deno.test(`${tier}: flags cross blocks, jumps through registers`, () => {
+    const { cpu, space } = machine([
+      [Toy.addi, 1, 1, 1], // 1000
+      [Toy.cmp, 1, 2, 0], // 1004
+      [Toy.jr, 0, 3, 0], // 1008 -> 100c
+      [Toy.blt, 0, 0, -3], // 100c
+      [Toy.syscall, 0, 0, 0],
+    ], heat);
+    cpu.setReg(2, 500n);
+    cpu.setReg(3, 0x100cn);
+    assertEquals(cpu.run(space, 1e6).kind, "syscall");
+    assertEquals([cpu.reg(1), cpu.retired], [500n, 2001]);
+  });
+
+  Deno.test(`${tier}: a store into the running block takes effect at once`, () => {
+    const { cpu, space } = machine([
+      [Toy.addi, 0, 0, -1],
+      [Toy.bnz, 0, 0, -1],
+      [Toy.store, 1, 2, 0], // overwrites 100c and 1010
+      [Toy.addi, 4, 4, 1],
+      [Toy.addi, 4, 4, 1],
+      [Toy.syscall, 0, 0, 0],
+    ], heat);
+    cpu.setReg(0, 50n);
+    // Two times `addi r5, r5, 7`.
+    cpu.setReg(1, 0x07050500_07050500n);
+    cpu.setReg(2, 0x100cn);
+    assertEquals(cpu.run(space, 1e6).kind, "syscall");
+    assertEquals([cpu.reg(4), cpu.reg(5)], [0n, 14n]);
+  });
+}
