@@ -1,0 +1,462 @@
+/**
+ * The instruction decoder of x86-64: legacy and REX prefixes, opcode maps, ModRM, SIB,
+ * displacement and immediate (Intel SDM volume 2, chapter 2), driven by the decode rows.
+ *
+ * No VEX, EVEX or XOP: such encodings are undefined instructions, as CPUID says.
+ */
+import { Decoded, Flow } from "../ir/decoded.ts";
+import { GPR, VECTOR, X87_REGISTERS, ZERO } from "../layout.ts";
+import { ADDRESS32, EXTRA_SHIFT, Form, FORM_SHIFT, SEGMENT_SHIFT } from "./instruction.ts";
+import { type Encoding, File, Imm, Place, Size } from "./row.ts";
+
+/** How a ModRM register field becomes a state offset. */
+const enum Reg {
+  General,
+  Byte,
+  Vector,
+  Mmx,
+  /** No register. */
+  None,
+}
+
+/** Properties of a row as the decoder wants them. */
+class Plan {
+  readonly modrm: boolean;
+  readonly reg: Reg;
+  readonly rm: Reg;
+  readonly opcodeReg: boolean;
+  readonly condition: boolean;
+  readonly size: Size;
+  readonly immediate: Imm;
+  readonly flow: Flow;
+  readonly lock: boolean;
+  readonly rep: boolean;
+  readonly next: boolean;
+  readonly staticReg: boolean;
+  /** The index scale goes to imm1 rather than to the form. */
+  readonly scaleInRecord: boolean;
+
+  constructor(row: Encoding) {
+    this.modrm = row.modrm;
+    this.reg = registerKind(row, Place.Reg);
+    this.rm = registerKind(row, Place.Rm);
+    this.opcodeReg = row.operands.some((o) => o.place === Place.OpcodeReg);
+    if (this.opcodeReg) this.reg = registerKind(row, Place.OpcodeReg);
+    this.condition = row.count === 16;
+    this.size = row.size;
+    this.immediate = row.immediate;
+    this.flow = row.options.flow ?? Flow.Next;
+    this.lock = row.options.lock ?? false;
+    this.rep = row.options.rep ?? false;
+    this.next = row.options.next ?? false;
+    this.staticReg = row.options.staticReg ?? false;
+    this.scaleInRecord = row.immediate === Imm.None && !this.next;
+  }
+}
+
+function registerKind(row: Encoding, place: Place): Reg {
+  const o = row.operands.find((o) => o.place === place);
+  if (o === undefined) return Reg.None;
+  if (o.file === File.Vector) return Reg.Vector;
+  if (o.file === File.Mmx) return Reg.Mmx;
+  if (o.file === File.Segment) return Reg.None;
+  return o.bits === 8 ? Reg.Byte : Reg.General;
+}
+
+/** State offset of register `i` (with its REX bit); `rex` says whether any REX prefix is there. */
+function slot(kind: Reg, i: number, rex: number): number {
+  switch (kind) {
+    case Reg.General:
+      return GPR + 8 * i;
+    case Reg.Byte:
+      return i >= 4 && i < 8 && rex === 0 ? GPR + 8 * (i - 4) + 1 : GPR + 8 * i;
+    case Reg.Vector:
+      return VECTOR + 16 * i;
+    case Reg.Mmx:
+      return X87_REGISTERS + 16 * (i & 7);
+    default:
+      return ZERO;
+  }
+}
+
+const NONE = -1;
+
+/** A decoder over a list of rows; row 0 is what undefined encodings decode to. */
+export class Decoder {
+  readonly #plans: readonly Plan[];
+  /** Row by `map << 10 | prefix << 8 | opcode`; NONE, or ~group where the ModRM byte decides. */
+  readonly #rows = new Int16Array(4 * 4 * 256).fill(NONE);
+  /** Row by `group << 8 | modrm`. */
+  readonly #groups: Int16Array;
+
+  constructor(rows: readonly Encoding[]) {
+    this.#plans = rows.map((r) => new Plan(r));
+    const groups: Int16Array[] = [];
+    // Rows that name their prefix first: rows for any prefix take what those leave.
+    const taken = new Set<number>();
+    for (const specific of [true, false]) {
+      rows.forEach((row, index) => {
+        if (index === 0 || (row.prefix >= 0) !== specific) return;
+        for (let p = 0; p < 4; p++) {
+          if (specific && row.prefix !== p) continue;
+          for (let i = 0; i < row.count; i++) {
+            const at = (row.map << 10) | (p << 8) | (row.opcode + i);
+            if (specific) taken.add(at);
+            else if (taken.has(at)) continue;
+            this.#insert(groups, row, index, at);
+          }
+        }
+      });
+    }
+    this.#groups = new Int16Array(groups.length * 256);
+    groups.forEach((g, i) => this.#groups.set(g, i * 256));
+  }
+
+  #insert(groups: Int16Array[], row: Encoding, index: number, at: number): void {
+    const whole = row.digit < 0 && row.exact < 0 && row.memory && row.register;
+    if (whole || !row.modrm) {
+      if (this.#rows[at] !== NONE) throw new TypeError(`${row.name}: encoding is taken`);
+      this.#rows[at] = index;
+      return;
+    }
+    if (this.#rows[at] === NONE) {
+      groups.push(new Int16Array(256).fill(NONE));
+      this.#rows[at] = -1 - groups.length;
+    }
+    if (this.#rows[at] >= 0) throw new TypeError(`${row.name}: encoding is taken`);
+    const group = groups[-2 - this.#rows[at]];
+    for (let modrm = 0; modrm < 256; modrm++) {
+      if (row.exact >= 0 && (modrm < row.exact || modrm >= row.exact + row.exactCount)) continue;
+      if (row.digit >= 0 && ((modrm >> 3) & 7) !== row.digit) continue;
+      if (!(modrm >= 0xc0 ? row.register : row.memory)) continue;
+      if (group[modrm] !== NONE) throw new TypeError(`${row.name}: encoding is taken`);
+      group[modrm] = index;
+    }
+  }
+
+  /** See `Isa.decode`. */
+  decode(
+    bytes: Uint8Array,
+    offset: number,
+    available: number,
+    pc: number,
+    out: Decoded,
+  ): boolean {
+    const limit = offset + (available < 15 ? available : 15);
+    let at = offset;
+    let opsize = false, lock = false;
+    let repeat = 0, segment = 0, rex = 0, statics = 0;
+    let byte = 0;
+    out.target = 0;
+    out.imm0Low = out.imm0High = out.imm1 = 0;
+
+    prefixes: for (;;) {
+      if (at >= limit) return this.#short(available, at - offset, out);
+      byte = bytes[at++];
+      switch (byte) {
+        case 0x66:
+          opsize = true;
+          break;
+        case 0x67:
+          statics |= ADDRESS32;
+          break;
+        case 0xf0:
+          lock = true;
+          break;
+        case 0xf2:
+          repeat = 3;
+          break;
+        case 0xf3:
+          repeat = 2;
+          break;
+        case 0x64:
+          segment = 1;
+          break;
+        case 0x65:
+          segment = 2;
+          break;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+          break;
+        default:
+          if ((byte & 0xf0) === 0x40) {
+            rex = byte;
+            if (at >= limit) return this.#short(available, at - offset, out);
+            byte = bytes[at++];
+            // A REX prefix counts only right before the opcode.
+            if (isPrefix(byte)) {
+              at--;
+              rex = 0;
+              continue;
+            }
+          }
+          break prefixes;
+      }
+    }
+
+    let map = 0;
+    if (byte === 0x0f) {
+      if (at >= limit) return this.#short(available, at - offset, out);
+      byte = bytes[at++];
+      map = 1;
+      if (byte === 0x38 || byte === 0x3a) {
+        map = byte === 0x38 ? 2 : 3;
+        if (at >= limit) return this.#short(available, at - offset, out);
+        byte = bytes[at++];
+      }
+    } else if (byte === 0x90 && (rex & 1) !== 0) {
+      // 90 is NOP; with REX.B it is XCHG as its neighbours are.
+      out.regs[0] = GPR + 64;
+      return this.#exchange(rex, opsize, at - offset, out);
+    }
+    const opcode = byte;
+    const prefix = repeat !== 0 ? repeat : opsize ? 1 : 0;
+    let index = this.#rows[(map << 10) | (prefix << 8) | opcode];
+    if (index === NONE) return this.#undefined(at - offset, out);
+    let modrm = 0;
+    if (index < NONE) {
+      if (at >= limit) return this.#short(available, at - offset, out);
+      index = this.#groups[((-2 - index) << 8) | bytes[at]];
+      if (index === NONE) return this.#undefined(at + 1 - offset, out);
+    }
+    const plan = this.#plans[index];
+
+    let size = 0;
+    switch (plan.size) {
+      case Size.V:
+        size = (rex & 8) !== 0 ? 3 : opsize ? 1 : 2;
+        break;
+      case Size.Y:
+        size = (rex & 8) !== 0 ? 3 : 2;
+        break;
+      case Size.D64:
+        size = opsize && (rex & 8) === 0 ? 1 : 3;
+        break;
+    }
+
+    const regs = out.regs;
+    let form: Form = Form.Register;
+    let displacement = 0;
+    let relative = false;
+    let scale = 0;
+    if (plan.modrm) {
+      if (at >= limit) return this.#short(available, at - offset, out);
+      modrm = bytes[at++];
+      const reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
+      regs[0] = slot(plan.reg, reg, rex);
+      if (plan.staticReg) statics |= (reg & 7) << EXTRA_SHIFT;
+      const mode = modrm >> 6;
+      const rm = modrm & 7;
+      if (mode === 3) {
+        regs[1] = slot(plan.rm, rm | ((rex & 1) << 3), rex);
+        if (lock) return this.#undefined(at - offset, out);
+      } else {
+        if (lock && !plan.lock) return this.#undefined(at - offset, out);
+        form = Form.Base;
+        let base = ZERO;
+        if (rm === 4) {
+          if (at >= limit) return this.#short(available, at - offset, out);
+          const sib = bytes[at++];
+          const i = ((sib >> 3) & 7) | ((rex & 2) << 2);
+          if (i !== 4) {
+            regs[2] = GPR + 8 * i;
+            scale = sib >> 6;
+            form = Form.Index;
+          }
+          const b = sib & 7;
+          if (b === 5 && mode === 0) {
+            if (at + 4 > limit) return this.#short(available, at - offset, out);
+            displacement = int32(bytes, at);
+            at += 4;
+          } else base = GPR + 8 * (b | ((rex & 1) << 3));
+        } else if (rm === 5 && mode === 0) {
+          if (at + 4 > limit) return this.#short(available, at - offset, out);
+          displacement = int32(bytes, at);
+          at += 4;
+          relative = true;
+        } else base = GPR + 8 * (rm | ((rex & 1) << 3));
+        if (mode === 1) {
+          if (at >= limit) return this.#short(available, at - offset, out);
+          displacement = bytes[at++] << 24 >> 24;
+        } else if (mode === 2) {
+          if (at + 4 > limit) return this.#short(available, at - offset, out);
+          displacement = int32(bytes, at);
+          at += 4;
+        }
+        regs[1] = base;
+        statics |= segment << SEGMENT_SHIFT;
+      }
+    } else {
+      if (lock) return this.#undefined(at - offset, out);
+      if (plan.opcodeReg) regs[0] = slot(plan.reg, (opcode & 7) | ((rex & 1) << 3), rex);
+    }
+    if (plan.condition) statics |= (opcode & 15) << EXTRA_SHIFT;
+    let flow = plan.flow;
+    if (plan.rep) {
+      statics |= segment << SEGMENT_SHIFT;
+      if (repeat !== 0) {
+        statics |= (repeat - 1) << EXTRA_SHIFT;
+        flow = Flow.Repeat;
+        out.target = pc;
+      }
+    }
+
+    // Immediate.
+    switch (plan.immediate) {
+      case Imm.None:
+        break;
+      case Imm.One:
+        out.imm1 = 1;
+        break;
+      case Imm.Iw:
+        if (at + 2 > limit) return this.#short(available, at - offset, out);
+        out.imm1 = bytes[at] | (bytes[at + 1] << 8);
+        at += 2;
+        break;
+      case Imm.IwIb:
+        if (at + 3 > limit) return this.#short(available, at - offset, out);
+        out.imm1 = bytes[at] | (bytes[at + 1] << 8);
+        statics |= (bytes[at + 2] & 31) << EXTRA_SHIFT;
+        at += 3;
+        break;
+      case Imm.Iz:
+      case Imm.Iv:
+        if (size === 1) {
+          if (at + 2 > limit) return this.#short(available, at - offset, out);
+          out.imm1 = bytes[at] | (bytes[at + 1] << 24 >> 16);
+          at += 2;
+        } else {
+          if (at + 4 > limit) return this.#short(available, at - offset, out);
+          out.imm1 = int32(bytes, at);
+          at += 4;
+        }
+        if (plan.immediate === Imm.Iv) {
+          out.imm0Low = out.imm1;
+          if (size === 3) {
+            if (at + 4 > limit) return this.#short(available, at - offset, out);
+            out.imm0High = int32(bytes, at);
+            at += 4;
+          }
+        }
+        break;
+      case Imm.Moffs:
+        if (at + ((statics & ADDRESS32) !== 0 ? 4 : 8) > limit) {
+          return this.#short(available, at - offset, out);
+        }
+        out.imm0Low = int32(bytes, at);
+        at += 4;
+        if ((statics & ADDRESS32) === 0) {
+          out.imm0High = int32(bytes, at);
+          at += 4;
+        }
+        form = Form.Base;
+        regs[1] = ZERO;
+        statics |= segment << SEGMENT_SHIFT;
+        break;
+      case Imm.Jz:
+        if (at + 4 > limit) return this.#short(available, at - offset, out);
+        out.target = pc + (at + 4 - offset) + int32(bytes, at);
+        at += 4;
+        break;
+      case Imm.Jb:
+        if (at >= limit) return this.#short(available, at - offset, out);
+        out.target = pc + (at + 1 - offset) + (bytes[at] << 24 >> 24);
+        at++;
+        break;
+      default: {
+        if (at >= limit) return this.#short(available, at - offset, out);
+        const value = bytes[at++];
+        if (plan.immediate === Imm.Ib) out.imm1 = value << 24 >> 24;
+        else if (plan.immediate === Imm.Ub) out.imm1 = value;
+        else if (plan.immediate === Imm.Kb) statics |= value << EXTRA_SHIFT;
+        else {
+          out.imm1 = value & (size === 3 ? 63 : 31);
+          if (out.imm1 === 0) statics |= 1 << EXTRA_SHIFT;
+        }
+      }
+    }
+
+    const length = at - offset;
+    if (plan.next) {
+      setImm0(out, pc + length);
+      if (form !== Form.Register) {
+        out.imm1 = displacement;
+        if (relative) form = Form.Next;
+        else if (form === Form.Index) form += scale;
+      }
+    } else if (form !== Form.Register && plan.immediate !== Imm.Moffs) {
+      if (relative) setImm0(out, pc + length + displacement);
+      else {
+        out.imm0Low = displacement;
+        out.imm0High = displacement >> 31;
+      }
+      if (form === Form.Index) {
+        if (plan.scaleInRecord) out.imm1 = scale;
+        else form += scale;
+      }
+    }
+    out.row = index;
+    out.statics = statics | size | (form << FORM_SHIFT);
+    out.length = length;
+    out.flow = flow;
+    return true;
+  }
+
+  /** The row of an instruction, 0 if undefined or cut off: for messages. */
+  rowAt(bytes: Uint8Array, offset: number, available: number, pc: number): number {
+    const out = new Decoded();
+    return this.decode(bytes, offset, available, pc, out) ? out.row : 0;
+  }
+
+  /** XCHG r8, rAX in its single-byte form. */
+  #exchange(rex: number, opsize: boolean, length: number, out: Decoded): boolean {
+    out.row = this.#rows[0x91];
+    out.statics = (rex & 8) !== 0 ? 3 : opsize ? 1 : 2;
+    out.length = length;
+    out.flow = Flow.Next;
+    return true;
+  }
+
+  /** Out of bytes: ask for more, unless fifteen were not enough. */
+  #short(available: number, length: number, out: Decoded): boolean {
+    if (available < 15) return false;
+    return this.#undefined(length, out);
+  }
+
+  #undefined(length: number, out: Decoded): boolean {
+    out.row = 0;
+    out.statics = 0;
+    out.length = length;
+    out.flow = Flow.Stop;
+    return true;
+  }
+}
+
+function isPrefix(byte: number): boolean {
+  switch (byte) {
+    case 0x66:
+    case 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3:
+    case 0x64:
+    case 0x65:
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+      return true;
+  }
+  return (byte & 0xf0) === 0x40;
+}
+
+function int32(bytes: Uint8Array, at: number): number {
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+}
+
+function setImm0(out: Decoded, address: number): void {
+  out.imm0Low = address | 0;
+  out.imm0High = Math.floor(address / 4294967296) | 0;
+}

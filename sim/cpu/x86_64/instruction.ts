@@ -1,0 +1,276 @@
+/**
+ * What a semantic function sees of one instruction: its operands through the row's operand codes,
+ * its sizes, and the emitter.
+ *
+ * Register operands lie in the record at fixed places: `reg(0)` ModRM.reg or the opcode's register,
+ * `reg(1)` the rm register or the base, `reg(2)` the index.
+ */
+import type { Emitter } from "../ir/emitter.ts";
+import type { Node, Reg, Type } from "../ir/types.ts";
+import { FS_BASE, gpr, GS_BASE } from "../layout.ts";
+import { Kind } from "./flags.ts";
+import { type Encoding, Imm, Place } from "./row.ts";
+
+/** Form of the rm operand, in the statics. */
+export const enum Form {
+  Register,
+  /** base + imm0. */
+  Base,
+  /** base + index << scale + imm0; rows without an immediate keep the scale in imm1. */
+  Index,
+  Index2,
+  Index4,
+  Index8,
+  /** Relative to the next instruction's address in imm0 (rows that need that address). */
+  Next,
+}
+
+/** Where the fields of `statics` lie. */
+export const SIZE_SHIFT = 0;
+export const FORM_SHIFT = 2;
+export const SEGMENT_SHIFT = 5;
+export const ADDRESS32 = 1 << 7;
+export const EXTRA_SHIFT = 8;
+
+/** Linux signal numbers and codes used by semantics. */
+const SIGILL = 4, SIGTRAP = 5, SIGFPE = 8, SIGSEGV = 11;
+const ILL_ILLOPN = 2, FPE_INTDIV = 1, SI_KERNEL = 0x80;
+
+/** One instruction being translated. */
+export class Instruction {
+  /** Operand size: 8, 16, 32 or 64 bits. */
+  readonly size: number;
+  readonly form: Form;
+  /** What else the decoder put into the statics: condition, immediate byte, repeat prefix. */
+  readonly extra: number;
+  readonly #segment: number;
+  /** Whether the address size is 32 bits. */
+  readonly address32: boolean;
+  #address: Node | null = null;
+
+  constructor(readonly e: Emitter, readonly row: Encoding, statics: number) {
+    this.size = 8 << ((statics >> SIZE_SHIFT) & 3);
+    this.form = (statics >> FORM_SHIFT) & 7;
+    this.#segment = (statics >> SEGMENT_SHIFT) & 3;
+    this.address32 = (statics & ADDRESS32) !== 0;
+    this.extra = statics >> EXTRA_SHIFT;
+  }
+
+  // ---- operands --------------------------------------------------------------------------
+
+  /** Width of operand `i` in bits. */
+  bits(i: number): number {
+    return this.row.operands[i].bits || this.size;
+  }
+
+  /** Whether operand `i` is in memory. */
+  inMemory(i: number): boolean {
+    return this.row.operands[i].place === Place.Rm && this.form !== Form.Register;
+  }
+
+  /** The register of operand `i`, which is not in memory. */
+  register(i: number): Reg {
+    const o = this.row.operands[i];
+    if (o.place === Place.Fixed) return this.e.fixed(o.slot);
+    return this.e.reg(o.place === Place.Rm ? 1 : 0);
+  }
+
+  /** Value of general or immediate operand `i`: i64 for 64 bits, else i32, zero- or sign-extended. */
+  get(i: number, signed = false): Node {
+    const o = this.row.operands[i];
+    const bits = o.bits || this.size;
+    if (o.place === Place.Immediate) return this.#immediate(signed);
+    if (this.inMemory(i)) return this.e.load(intType(bits), this.address(), bits, signed);
+    return this.getReg(this.register(i), bits, signed);
+  }
+
+  /** Write general operand `i`. */
+  set(i: number, value: Node): void {
+    const bits = this.bits(i);
+    if (this.inMemory(i)) this.e.store(this.address(), value, bits);
+    else this.setReg(this.register(i), value, bits);
+  }
+
+  /** Read `bits` of a general register. */
+  getReg(reg: Reg, bits: number, signed = false): Node {
+    const e = this.e;
+    if (bits === 64) return e.get64(reg);
+    if (bits === 32) return e.get32(reg);
+    return bits === 16 ? e.get16(reg, signed) : e.get8(reg, signed);
+  }
+
+  /** Write `bits` of a general register; 32-bit writes clear the upper half. */
+  setReg(reg: Reg, value: Node, bits: number): void {
+    const e = this.e;
+    if (bits === 64) e.set64(reg, value);
+    else if (bits === 32) e.set32(reg, value);
+    else if (bits === 16) e.set16(reg, value);
+    else e.set8(reg, value);
+  }
+
+  /** Read or write a general register by number at the operand size. */
+  getGpr(i: number, bits = this.size, signed = false): Node {
+    return this.getReg(this.e.fixed(gpr(i)), bits, signed);
+  }
+  setGpr(i: number, value: Node, bits = this.size): void {
+    this.setReg(this.e.fixed(gpr(i)), value, bits);
+  }
+
+  /** Immediates are extended to the operand size. */
+  #immediate(signed: boolean): Node {
+    const e = this.e;
+    if (this.row.immediate === Imm.Iv) return this.size === 64 ? e.imm(0) : e.imm32(0);
+    if (this.size === 64) return e.imm(1);
+    const value = e.imm32(1);
+    return signed ? value : this.unsigned(value);
+  }
+
+  /** The immediate byte or word as the decoder extended it, i32. */
+  immediate(): Node {
+    return this.e.imm32(1);
+  }
+
+  // ---- addresses -------------------------------------------------------------------------
+
+  /** Effective address of the memory operand, with its segment base. */
+  address(): Node {
+    return this.#address ??= this.segmented(this.effective());
+  }
+
+  /** Effective address without the segment base. */
+  effective(): Node {
+    const e = this.e;
+    let sum = e.get64(e.reg(1));
+    if (this.form === Form.Next) sum = e.add(sum, e.imm(0));
+    else if (this.form !== Form.Base) {
+      const inRecord = this.row.immediate === Imm.None && !this.row.options.next;
+      const scale = inRecord ? e.imm(1) : e.i64(this.form - Form.Index);
+      sum = e.add(sum, e.shl(e.get64(e.reg(2)), scale));
+    }
+    sum = e.add(sum, e.imm(this.row.options.next ? 1 : 0));
+    return this.address32 ? e.and(sum, e.i64(0xffffffffn)) : sum;
+  }
+
+  /** Add the base of an FS or GS override. */
+  segmented(address: Node): Node {
+    if (this.#segment === 0) return address;
+    return this.e.add(
+      address,
+      this.e.getState("i64", this.#segment === 1 ? FS_BASE : GS_BASE),
+    );
+  }
+
+  // ---- vectors ---------------------------------------------------------------------------
+
+  /** Vector operand `i`, all 128 bits; a memory operand must be aligned unless told otherwise. */
+  vector(i: number, aligned = true): Node {
+    if (!this.inMemory(i)) return this.e.getVector(this.register(i));
+    if (aligned) this.align16();
+    return this.e.load("v128", this.address());
+  }
+  setVector(i: number, value: Node): void {
+    this.e.setVector(this.register(i), value);
+  }
+  /** Low 64 bits of vector operand `i`, or 64 bits of memory. */
+  low64(i: number): Node {
+    if (this.inMemory(i)) return this.e.load("i64", this.address());
+    return this.e.getLow64(this.register(i));
+  }
+  /** Low 32 bits of vector operand `i`, or 32 bits of memory, as i32. */
+  low32(i: number): Node {
+    if (this.inMemory(i)) return this.e.load("i32", this.address());
+    return this.e.wrap(this.e.getLow64(this.register(i)));
+  }
+  f64(i: number): Node {
+    if (this.inMemory(i)) return this.e.load("f64", this.address());
+    return this.e.getF64(this.register(i));
+  }
+  f32(i: number): Node {
+    if (this.inMemory(i)) return this.e.load("f32", this.address());
+    return this.e.getF32(this.register(i));
+  }
+  /** Refuse a memory operand that is not on a 16-byte boundary: #GP. */
+  align16(): void {
+    const e = this.e;
+    e.if(e.and(e.wrap(this.address()), e.i32(15)), () => this.protection());
+  }
+
+  // ---- integers --------------------------------------------------------------------------
+
+  /** A constant of the type of `like`. */
+  constant(value: number, like: Node): Node {
+    return like.type === "i64" ? this.e.i64(value) : this.e.i32(value);
+  }
+  /** A constant of the operand size's type. */
+  number(value: number | bigint): Node {
+    return this.size === 64
+      ? this.e.i64(value)
+      : this.e.i32(Number(BigInt.asIntN(32, BigInt(value))));
+  }
+  /** Sign-extend the low `bits` (the operand size) of an i32; wider values pass. */
+  narrow(value: Node, bits: number = this.size): Node {
+    if (bits === 8) return this.e.op("i32.extend8_s", [value]);
+    return bits === 16 ? this.e.op("i32.extend16_s", [value]) : value;
+  }
+  /** Zero-extend the low `bits` (the operand size) of an i32; wider values pass. */
+  unsigned(value: Node, bits: number = this.size): Node {
+    if (bits >= 32) return value;
+    return this.e.and(value, this.e.i32(bits === 8 ? 0xff : 0xffff));
+  }
+  /** A value as i64, zero-extended. */
+  wide(value: Node): Node {
+    return value.type === "i64" ? value : this.e.zext(value);
+  }
+  /** A value as i32: its low half if it is i64. */
+  low(value: Node): Node {
+    return value.type === "i64" ? this.e.wrap(value) : value;
+  }
+  /** The top bit of a value of `bits` bits, as 0 or 1 (i32). */
+  sign(value: Node, bits: number = this.size): Node {
+    const e = this.e;
+    if (bits === 64) return e.wrap(e.shrU(value, e.i64(63)));
+    return e.and(e.shrU(value, e.i32(bits - 1)), e.i32(1));
+  }
+
+  // ---- flags and faults ------------------------------------------------------------------
+
+  /** Set the flags of `kind` at width `bits`; narrow operands are sign-extended i32. */
+  flags(kind: Kind, a: Node, b: Node, bits: number = this.size): void {
+    const step = kind === Kind.Logic || kind === Kind.Right ? (bits === 64 ? 1 : 0) : log(bits);
+    this.e.setFlags(kind + step, this.wide(a), this.wide(b));
+  }
+  /** Set packed flags. */
+  packed(value: Node): void {
+    this.e.setFlags(Kind.Explicit, this.wide(value), this.e.i64(0));
+  }
+  /** Set CF and OF from one packed word, keep the others. */
+  merge(value: Node): void {
+    this.e.setFlags(Kind.Merge, this.wide(value), this.e.zext(this.e.packedFlags()));
+  }
+
+  /** #DE. */
+  divideError(): void {
+    this.e.fault(SIGFPE, FPE_INTDIV);
+  }
+  /** #UD. */
+  undefined(): void {
+    this.e.fault(SIGILL, ILL_ILLOPN);
+  }
+  /** #GP: the kernel reports no address. */
+  protection(): void {
+    this.e.fault(SIGSEGV, SI_KERNEL, this.e.i64(0));
+  }
+  /** #BP, #DB: reported after the instruction. */
+  trap(): void {
+    this.e.fault(SIGTRAP, SI_KERNEL, this.e.i64(0), true);
+  }
+}
+
+/** IR type of an integer of `bits` bits. */
+export function intType(bits: number): Type {
+  return bits === 64 ? "i64" : "i32";
+}
+
+function log(bits: number): number {
+  return 28 - Math.clz32(bits);
+}

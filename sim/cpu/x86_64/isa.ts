@@ -1,0 +1,60 @@
+/** The x86-64 instruction set at the level x86-64-v2: decoder, semantics and flags. */
+import type { Decoded, Isa } from "../ir/decoded.ts";
+import type { Emitter } from "../ir/emitter.ts";
+import { arithmetic } from "./arithmetic.ts";
+import { bits } from "./bits.ts";
+import { control } from "./control.ts";
+import { Decoder } from "./decode.ts";
+import { flags } from "./flags.ts";
+import { Instruction } from "./instruction.ts";
+import { moves } from "./moves.ts";
+import type { Encoding } from "./row.ts";
+import { shifts } from "./shifts.ts";
+import { strings } from "./strings.ts";
+import { system, undefinedRow } from "./system.ts";
+
+/** Every decode row; row 0 is the undefined instruction. */
+export const rows: readonly Encoding[] = [
+  undefinedRow,
+  ...arithmetic,
+  ...moves,
+  ...shifts,
+  ...bits,
+  ...control,
+  ...strings,
+  ...system,
+];
+
+const decoder = new Decoder(rows);
+
+/** Bytes as hexadecimal, for messages. */
+function hexadecimal(bytes: Uint8Array): string {
+  return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+}
+
+/** The x86-64 instruction set. */
+export const x86_64: Isa = {
+  arch: "x86_64",
+  rows,
+  flags,
+  decode(
+    bytes: Uint8Array,
+    offset: number,
+    available: number,
+    pc: number,
+    out: Decoded,
+  ): boolean {
+    return decoder.decode(bytes, offset, available, pc, out);
+  },
+  emit(row: number, statics: number, e: Emitter): void {
+    const encoding = rows[row];
+    encoding.emit(new Instruction(e, encoding, statics));
+  },
+  describe(bytes: Uint8Array, offset: number, available: number, pc: number): string {
+    const row = decoder.rowAt(bytes, offset, available, pc);
+    if (row > 0) return rows[row].name;
+    return `undefined instruction ${
+      hexadecimal(bytes.subarray(offset, offset + Math.min(available, 15)))
+    }`;
+  },
+};
