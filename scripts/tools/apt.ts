@@ -60,20 +60,12 @@ async function acquireSettings(): Promise<string> {
   ).join("\n");
 }
 
-/**
- * Downloads `packages` and everything they depend on into `${state}/cache/archives` and returns the
- * `.deb` files. `state` is created and can be kept as a cache.
- */
-export async function download(
-  archive: Archive,
-  packages: readonly string[],
-  state: string,
-): Promise<string[]> {
+/** Makes `state` a state directory for `archive`; the environment that makes apt use it. */
+async function configure(archive: Archive, state: string): Promise<Record<string, string>> {
   for (const folder of ["etc/apt.conf.d", "etc/preferences.d", "lib/lists/partial", "log"]) {
     await Deno.mkdir(`${state}/${folder}`, { recursive: true });
   }
-  const archives = `${state}/cache/archives`;
-  await Deno.mkdir(`${archives}/partial`, { recursive: true });
+  await Deno.mkdir(`${state}/cache/archives/partial`, { recursive: true });
   await Deno.writeTextFile(`${state}/status`, "");
   await Deno.writeTextFile(`${state}/etc/sources.list`, await sourceLines(archive));
   await Deno.writeTextFile(
@@ -96,7 +88,20 @@ APT::Sandbox::User "root";
 Acquire::Languages "none";
 `,
   );
-  const env = { APT_CONFIG: `${state}/apt.conf`, DEBIAN_FRONTEND: "noninteractive" };
+  return { APT_CONFIG: `${state}/apt.conf`, DEBIAN_FRONTEND: "noninteractive" };
+}
+
+/**
+ * Downloads `packages` and everything they depend on into `${state}/cache/archives` and returns the
+ * `.deb` files. `state` is created and can be kept as a cache.
+ */
+export async function download(
+  archive: Archive,
+  packages: readonly string[],
+  state: string,
+): Promise<string[]> {
+  const env = await configure(archive, state);
+  const archives = `${state}/cache/archives`;
   await text(["apt-get", "-qq", "update"], { env });
   await text(["apt-get", "-qq", "-y", "--download-only", "install", ...packages], { env });
   // The cache may hold packages of earlier requests: name the files of this one.
@@ -115,4 +120,26 @@ Acquire::Languages "none";
   );
   const names = wanted.split("\n").map((line) => /^'[^']*' (\S+\.deb) /.exec(line)?.[1]);
   return names.filter((name) => name !== undefined).map((name) => `${archives}/${name}`).sort();
+}
+
+/**
+ * Downloads the upstream archive (`.orig.tar.*`) of the source package that `name` is built from,
+ * in the version of the suite, and returns its path.
+ */
+export async function downloadUpstream(
+  archive: Archive,
+  name: string,
+  state: string,
+): Promise<string> {
+  const env = await configure(archive, state);
+  const sources = (await sourceLines(archive)).replace(/^deb /gm, "deb-src ");
+  await Deno.writeTextFile(`${state}/etc/sources.list`, sources);
+  await text(["apt-get", "-qq", "update"], { env });
+  const folder = `${state}/sources`;
+  await Deno.mkdir(folder, { recursive: true });
+  await text(["apt-get", "-qq", "--download-only", "source", name], { env, cwd: folder });
+  for await (const entry of Deno.readDir(folder)) {
+    if (/\.orig\.tar\.\w+$/.test(entry.name)) return `${folder}/${entry.name}`;
+  }
+  throw new CommandError(`the source package of ${name} has no upstream archive`);
 }

@@ -8,8 +8,8 @@
 /** How many libraries there are besides libtiny.so. */
 export const libraryCount = 26;
 const functionCount = 40;
-/** Functions of each library that most calls go to. */
-const hotCount = 5;
+/** Functions of each library that most calls go to: every eighth, so that they share no pages. */
+const hot = (draw: Draw) => 8 * draw.below(functionCount / 8);
 
 /** One library: its source and how it has to be built. */
 export interface LibrarySource {
@@ -91,7 +91,7 @@ function statement(draw: Draw, library: string): string {
 function callee(draw: Draw, library: number): [library: number, index: number] {
   const near = (library + 1 + draw.below(6)) % libraryCount;
   if (draw.below(8) === 0) return [draw.below(libraryCount), draw.below(functionCount)];
-  return [draw.below(3) === 0 ? draw.below(libraryCount) : near, draw.below(hotCount)];
+  return [draw.below(3) === 0 ? draw.below(libraryCount) : near, hot(draw)];
 }
 
 function body(draw: Draw, library: number, index: number): string {
@@ -238,10 +238,10 @@ function header(): string {
     const names = Array.from({ length: functionCount }, (_, j) => functionName(i, j));
     lines.push(`Hop ${names.join(", ")};`, `extern u64 ${libraryName(i)}_ready;`);
     if (tlsModel(i) !== undefined) lines.push(`extern __thread u64 ${libraryName(i)}_tls[4];`);
-    entries.push(functionName(i, draw.below(hotCount)), functionName(i, draw.below(functionCount)));
+    entries.push(functionName(i, hot(draw)), functionName(i, draw.below(functionCount)));
   }
   for (let i = 0; i < 10; i++) {
-    const target = functionName(draw.below(libraryCount), draw.below(hotCount));
+    const target = functionName(draw.below(libraryCount), hot(draw));
     calls.push(`case ${i}: return ${target}(x, depth) + ${i};`);
   }
   lines.push(`#define MANY_ENTRIES ${entries.join(", ")}`);
