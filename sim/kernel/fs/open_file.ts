@@ -1,0 +1,125 @@
+/**
+ * An open file description: what descriptors refer to. It has a position and status flags, and
+ * lives while any descriptor or message refers to it. Operations answer 0 or more, or -errno;
+ * -EAGAIN means "would block", and the syscall then sleeps on `waitQueues` unless O_NONBLOCK.
+ */
+import { EINVAL, ENOTTY, ESPIPE } from "../errno.ts";
+import type { MapSource } from "../../memory/vma.ts";
+import type { WaitQueue } from "../wait_queue.ts";
+import {
+  O_ACCMODE,
+  O_RDONLY,
+  O_WRONLY,
+  POLLIN,
+  POLLOUT,
+  POLLRDNORM,
+  POLLWRNORM,
+} from "./constants.ts";
+import type { Location } from "./dentry.ts";
+import type { Inode } from "./inode.ts";
+
+const NEVER: readonly WaitQueue[] = [];
+
+/** Memory of a process as `ioctl` needs it. */
+export interface UserMemory {
+  copyIn(address: number, into: Uint8Array): number;
+  copyOut(address: number, from: Uint8Array): number;
+}
+
+export abstract class OpenFile {
+  /** Descriptors, messages and registrations that hold this description. */
+  #references = 0;
+  /** The description as mmap sees it, once it has been mapped. */
+  mapSource: MapSource | null = null;
+
+  constructor(
+    readonly inode: Inode,
+    /** Where the file was found; its name for /proc/self/fd. */
+    readonly location: Location,
+    /** Access mode and status flags, in the kernel's own values. */
+    public flags: number,
+  ) {}
+
+  get readable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+  get writable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+
+  retain(): this {
+    if (this.#references++ === 0) this.inode.users++;
+    return this;
+  }
+
+  /** Drop one reference; the last one closes the file. */
+  release(): void {
+    if (--this.#references !== 0) return;
+    this.closed();
+    const { inode } = this;
+    if (--inode.users === 0 && inode.nlink <= 0) inode.fileSystem.discard(inode);
+  }
+
+  /** The last reference is gone. */
+  protected closed(): void {}
+
+  /** A descriptor of `owner` was closed (POSIX locks of that process go). */
+  flush(_owner: object): void {}
+
+  /** Read at the position and advance it. */
+  read(_into: Uint8Array): number {
+    return -EINVAL;
+  }
+  write(_from: Uint8Array): number {
+    return -EINVAL;
+  }
+  /** Read at `position`, leaving the description's own alone (pread). */
+  readAt(_position: number, _into: Uint8Array): number {
+    return -ESPIPE;
+  }
+  writeAt(_position: number, _from: Uint8Array): number {
+    return -ESPIPE;
+  }
+  seek(_offset: number, _whence: number): number {
+    return -ESPIPE;
+  }
+  /** Whether reads and writes may be split over several buffers. A message must come whole. */
+  get splittable(): boolean {
+    return false;
+  }
+  truncate(_size: number): number {
+    return -EINVAL;
+  }
+
+  /** Events that hold now, of POLLIN and its kin. */
+  poll(): number {
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  }
+  /** Whether epoll accepts this file; regular files and directories it refuses. */
+  get pollable(): boolean {
+    return false;
+  }
+  /** Queues woken when `poll` may have changed. */
+  waitQueues(_events: number): readonly WaitQueue[] {
+    return NEVER;
+  }
+
+  ioctl(_request: number, _argument: number, _memory: UserMemory): number {
+    return -ENOTTY;
+  }
+
+  /** Whether mmap can map the inode. */
+  get mappable(): boolean {
+    return false;
+  }
+
+  /** Text after `pos`, `flags`, `mnt_id` and `ino` in /proc/PID/fdinfo. */
+  get information(): string {
+    return "";
+  }
+
+  /** Position as fdinfo shows it. */
+  get offset(): number {
+    return 0;
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * The virtual file system of one machine: its mounts, its anonymous files, and what the process
+ * side needs to start programs.
+ */
+import { EBADF, ENOENT, ENOTDIR, EPERM } from "../errno.ts";
+import type { PageCache } from "../../memory/page_cache.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  S_IFDIR,
+  S_IFREG,
+} from "./constants.ts";
+import { AnonymousFs } from "./anonymous.ts";
+import { inodeAt, type Location, Mount, pathOf } from "./dentry.ts";
+import { DescriptorTable } from "./descriptor_table.ts";
+import { DeviceFs, type RandomSource, standardDevices } from "./devices.ts";
+import type { DeviceTable } from "./device_table.ts";
+import {
+  ANON_INODE_MAGIC,
+  type FileSystem,
+  PIPEFS_MAGIC,
+  SOCKFS_MAGIC,
+  type TimeSource,
+} from "./file_system.ts";
+import type { MapSource } from "../../memory/vma.ts";
+import { failed, type Inode } from "./inode.ts";
+import { FilePages, readInode } from "./mapped_pages.ts";
+import { MemoryFs } from "./memory_fs.ts";
+import { mayExecute } from "./open.ts";
+import type { Credentials } from "./permission.ts";
+import { StreamInode, type StreamName } from "./stream_file.ts";
+import { hostStreams, type StandardStreams } from "./streams.ts";
+import { FsContext, type Task } from "./task.ts";
+import { Terminal } from "./terminal.ts";
+import { Walk } from "./walk.ts";
+
+/** Device numbers of the anonymous file systems; mounts are numbered from 0x20 (0:32) on. */
+const FIRST_MOUNT_DEVICE = 0x20;
+
+export interface VfsOptions {
+  readonly now: TimeSource;
+  readonly random: RandomSource;
+  /** The page cache; without one, files cannot be mapped. */
+  readonly cache?: PageCache;
+  /** Standard streams; this process's own by default. */
+  readonly streams?: StandardStreams;
+  /** Owner of the standard streams, and who `openExecutable` checks for by default. */
+  readonly user?: Credentials;
+}
+
+/** A file opened for execution; `seam.ts` documents the fields. */
+export interface ExecutableFile {
+  readonly path: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly backing: MapSource;
+  readonly inode: Inode;
+  read(offset: number, into: Uint8Array): number;
+}
+
+const SYSTEM: Credentials = { uid: 0, gid: 0 };
+
+export class Vfs {
+  /** All mounts in the order they were made; the first is the root. */
+  readonly mounts: Mount[] = [];
+  readonly now: TimeSource;
+  readonly devices: DeviceTable;
+  readonly pages: FilePages | null;
+  readonly pipes: AnonymousFs;
+  readonly sockets: AnonymousFs;
+  readonly anonymous: AnonymousFs;
+  /** Where memfds live. */
+  readonly memory: MemoryFs;
+  readonly #memoryMount: Mount;
+  readonly streams: Readonly<Record<StreamName, StreamInode>>;
+  readonly user: Credentials;
+  #nextMount = 1;
+
+  /** @param root the file system mounted at `/` */
+  constructor(root: FileSystem, options: VfsOptions) {
+    const { now } = options;
+    this.now = now;
+    this.user = options.user ?? { uid: 1000, gid: 1000 };
+    this.pages = options.cache ? new FilePages(options.cache) : null;
+    this.pipes = new AnonymousFs("pipefs", PIPEFS_MAGIC, 0x0d, now);
+    this.sockets = new AnonymousFs("sockfs", SOCKFS_MAGIC, 0x08, now);
+    this.anonymous = new AnonymousFs("anon_inodefs", ANON_INODE_MAGIC, 0x0e, now);
+    this.memory = new MemoryFs(now);
+    this.memory.device = 0x01;
+    this.memory.pages = this.pages;
+    this.#memoryMount = new Mount(-1, this.memory, null, false, "none");
+
+    const streams = options.streams ?? hostStreams();
+    const terminal = streams.terminal ? new Terminal(streams.terminal) : null;
+    const stream = (name: StreamName, ino: number) =>
+      new StreamInode(this.pipes, ino, streams, name, this.user, terminal);
+    const stdin = stream("stdin", this.pipes.number());
+    this.streams = terminal ? { stdin, stdout: stdin, stderr: stdin } : {
+      stdin,
+      stdout: stream("stdout", this.pipes.number()),
+      stderr: stream("stderr", this.pipes.number()),
+    };
+    this.devices = standardDevices(options.random, () => terminal ? stdin : null);
+    this.#attach(root, null, false, "rootfs");
+  }
+
+  /** The location of `/`. */
+  get root(): Location {
+    const [mount] = this.mounts;
+    return { mount, dentry: mount.root };
+  }
+
+  #attach(fileSystem: FileSystem, over: Location | null, readOnly: boolean, source: string): Mount {
+    if (fileSystem.device === 0) fileSystem.device = FIRST_MOUNT_DEVICE + this.mounts.length;
+    fileSystem.pages = this.pages;
+    const mount = new Mount(
+      this.#nextMount++,
+      fileSystem,
+      over,
+      readOnly || fileSystem.readOnly,
+      source,
+    );
+    if (over !== null) over.dentry.mounted = mount;
+    this.mounts.push(mount);
+    return mount;
+  }
+
+  /**
+   * Mount `fileSystem` over the directory `path`, which is made if the file system there lets it
+   * be made. Throws a TypeError naming the path if it cannot be.
+   */
+  mount(
+    fileSystem: FileSystem,
+    path: string,
+    options: { readOnly?: boolean; source?: string } = {},
+  ): Mount {
+    const over = this.#directory(path);
+    return this.#attach(
+      fileSystem,
+      over,
+      options.readOnly ?? false,
+      options.source ?? fileSystem.type,
+    );
+  }
+
+  /** The directory at `path`, made with its parents where missing. */
+  #directory(path: string): Location {
+    let location = this.root;
+    for (const name of path.split("/")) {
+      if (name === "" || name === ".") continue;
+      const next = this.#enter(location, name);
+      if (failed(next)) throw new TypeError(`cannot mount at ${path}: no directory ${name}`);
+      location = next;
+    }
+    return location;
+  }
+
+  #enter(location: Location, name: string): Location | number {
+    const task = this.task(new FsContext(this.root, location), SYSTEM);
+    const found = this.resolve(task, location, name, true);
+    if (!failed(found)) return inodeAt(found).isDirectory ? found : -ENOTDIR;
+    if (found !== -ENOENT) return found;
+    const made = inodeAt(location).create(name, { mode: S_IFDIR | 0o755, uid: 0, gid: 0 });
+    if (failed(made)) return made;
+    const dentry = location.dentry.child(name, made);
+    dentry.inode = made;
+    return { mount: location.mount, dentry };
+  }
+
+  /** Mount what every machine has beside its root: /dev, /dev/shm, /tmp, /run. */
+  mountStandard(): void {
+    this.mount(new DeviceFs(this.now, this.devices), "/dev");
+    this.mount(new MemoryFs(this.now, 0o1777, this.devices), "/dev/shm");
+    this.mount(new MemoryFs(this.now, 0o1777, this.devices), "/tmp");
+    this.mount(new MemoryFs(this.now, 0o755, this.devices), "/run");
+  }
+
+  /** A task of `credentials`, for operations no process asked for. */
+  task(fs: FsContext, credentials: Credentials): Task {
+    return { fs, credentials, opener: {} };
+  }
+
+  /** Walk `path` from `start` to the file it names, following a last link if `follow`. */
+  resolve(task: Task, start: Location, path: string, follow: boolean): Location | number {
+    const walk = new Walk(task.fs, start, task.credentials);
+    const error = walk.toParent(path);
+    if (error < 0) return error;
+    const taken = walk.takeLast(follow);
+    return taken < 0 ? taken : walk.location;
+  }
+
+  /** A context at `cwd`, root at `/`, umask 022; or -errno. */
+  context(cwd: string): FsContext | number {
+    const task = this.task(new FsContext(this.root, this.root), this.user);
+    const found = this.resolve(task, this.root, cwd, true);
+    if (failed(found)) return found;
+    return inodeAt(found).isDirectory ? new FsContext(this.root, found) : -ENOTDIR;
+  }
+
+  /** A table with 0, 1, 2 open on the machine's standard streams. */
+  standardDescriptors(): DescriptorTable {
+    const table = new DescriptorTable(this);
+    const isTerminal = this.streams.stdin.terminal !== null;
+    const names: readonly StreamName[] = ["stdin", "stdout", "stderr"];
+    for (const name of names) {
+      const inode = this.streams[name];
+      const label = isTerminal ? "/dev/pts/0" : `pipe:[${inode.ino}]`;
+      const flags = isTerminal ? O_RDWR : name === "stdin" ? O_RDONLY : O_WRONLY;
+      const file = inode.open(flags, this.pipes.place(inode, label), {});
+      if (failed(file)) throw new TypeError(`cannot open ${name}`);
+      table.install(file, 0, false);
+    }
+    return table;
+  }
+
+  /** Absolute path of a location as a process with root `root` sees it; `(deleted)` if it is gone. */
+  pathName(location: Location, root: Location = this.root): string {
+    const found = pathOf(location, root);
+    if (found === null) return location.dentry.name || "/";
+    return found.deleted ? `${found.path} (deleted)` : found.path;
+  }
+
+  /** An unnamed file in memory (memfd_create). */
+  memfd(name: string, owner: Credentials): { inode: Inode; location: Location } {
+    const { uid, gid } = owner;
+    const inode = this.memory.root.temporary({ mode: S_IFREG | 0o777, uid, gid });
+    if (failed(inode)) throw new TypeError("no memory for a memfd");
+    const location = {
+      mount: this.#memoryMount,
+      dentry: this.pipes.place(inode, `/memfd:${name} (deleted)`).dentry,
+    };
+    return { inode, location };
+  }
+
+  /**
+   * `inode` as mmap wants it, a new object each time (areas of different objects never merge); null
+   * without a page cache.
+   */
+  mapSource(
+    inode: Inode,
+    location: Location,
+    access: { readable: boolean; writable: boolean },
+  ): MapSource | null {
+    if (this.pages === null) return null;
+    const name = () => this.pathName(location);
+    const { file } = this.pages.of(inode, name);
+    return {
+      file,
+      ...access,
+      get path() {
+        return name();
+      },
+    };
+  }
+
+  /** Resolve and check `path` for execution; see `seam.ts`. */
+  openExecutable(
+    fs: FsContext,
+    descriptors: DescriptorTable,
+    directory: number,
+    path: string,
+    flags: number,
+    credentials: Credentials = this.user,
+  ): ExecutableFile | number {
+    let start = fs.cwd;
+    if (directory !== AT_FDCWD && !path.startsWith("/")) {
+      const file = descriptors.get(directory);
+      if (file === null) return -EBADF;
+      start = file.location;
+    }
+    const task = this.task(fs, credentials);
+    const location = path === "" && (flags & AT_EMPTY_PATH) !== 0
+      ? start
+      : this.resolve(task, start, path, (flags & AT_SYMLINK_NOFOLLOW) === 0);
+    if (failed(location)) return location;
+    const inode = inodeAt(location);
+    inode.refresh();
+    const denied = mayExecute(task, inode);
+    if (denied) return denied;
+    const backing = this.mapSource(inode, location, { readable: true, writable: false });
+    if (backing === null) return -EPERM;
+    return {
+      path: this.pathName(location, fs.root),
+      size: inode.size,
+      mode: inode.mode,
+      uid: inode.uid,
+      gid: inode.gid,
+      backing,
+      inode,
+      read: (offset, into) => readInode(inode, offset, into),
+    };
+  }
+}
