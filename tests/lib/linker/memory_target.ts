@@ -27,7 +27,11 @@ export interface MemoryTargetOptions {
   readonly overlay?: ReadonlyMap<string, Uint8Array>;
   /** Where an object of this many bytes goes; undefined leaves the choice to the target. */
   readonly choose?: (size: number, align: number) => number | undefined;
-  readonly call?: (address: number, args: readonly (number | bigint)[]) => number;
+  readonly call?: (
+    target: MemoryTarget,
+    address: number,
+    args: readonly (number | bigint)[],
+  ) => number;
 }
 
 /** A LinkTarget without a machine: sparse pages in host memory, and the host's files. */
@@ -117,7 +121,23 @@ export class MemoryTarget implements LinkTarget {
 
   call(address: number, args: readonly (number | bigint)[]): number {
     if (this.options.call === undefined) throw new LinkTargetError("this target runs nothing");
-    return this.options.call(address, args);
+    return this.options.call(this, address, args);
+  }
+
+  /** Everything accessible, as runs of pages of equal protection, in ascending order. */
+  *regions(): Generator<{ at: number; protection: Protection; bytes: Uint8Array }> {
+    const starts = [...this.#pages.keys()].filter((at) => this.#page(at).protection !== PROT_NONE)
+      .sort((a, b) => a - b);
+    for (let i = 0; i < starts.length;) {
+      const { protection } = this.#page(starts[i]);
+      let end = i + 1;
+      while (
+        end < starts.length && starts[end] === starts[end - 1] + PAGE &&
+        this.#page(starts[end]).protection === protection
+      ) end++;
+      yield { at: starts[i], protection, bytes: this.read(starts[i], (end - i) * PAGE) };
+      i = end;
+    }
   }
 
   /** Rights of the page at an address; undefined if nothing is mapped. */
