@@ -31,6 +31,8 @@ export interface Block {
   readonly target: number;
   /** Row and statics of each instruction are found again by decoding; offsets lie in the records. */
   alive: boolean;
+  /** Another translation of the same bytes, for spaces that cannot enter this one's region. */
+  variant: Block | undefined;
 }
 
 /** Where instruction bytes are fetched: filled by `CodeSource.fetch`. */
@@ -67,6 +69,7 @@ export class Blocks {
     physical: WebAssembly.Memory,
     state: WebAssembly.Memory,
     readonly heat: number,
+    readonly died: (block: Block) => void,
   ) {
     this.#isa = isa;
     this.#handlers = handlers;
@@ -93,6 +96,12 @@ export class Blocks {
     if (block === undefined || block.frame2 < 0) return block;
     const second = source.fetch((Math.floor(pc / 4096) + 1) * 4096) >>> 12;
     return second === block.frame2 ? block : undefined;
+  }
+
+  /** The block at `pc` in `frame`, if it was translated and lies on one page. */
+  peek(pc: number, frame: number): Block | undefined {
+    const block = this.#byFrame.get(frame)?.get(pc);
+    return block === undefined || block.frame2 >= 0 ? undefined : block;
   }
 
   /** Predecode the block at `pc`. */
@@ -157,6 +166,7 @@ export class Blocks {
       flow,
       target,
       alive: true,
+      variant: undefined,
     };
     this.#u32[(head + R.HANDLER) >> 2] = HEAD_SLOT;
     this.#i32[(head + R.HEAT) >> 2] = this.heat;
@@ -240,7 +250,12 @@ export class Blocks {
   #index(block: Block, physical: number, bytes: number, room: number): void {
     let map = this.#byFrame.get(block.frame);
     if (map === undefined) this.#byFrame.set(block.frame, map = new Map());
-    map.set(block.pc, block);
+    const known = map.get(block.pc);
+    if (known === undefined) map.set(block.pc, block);
+    else {
+      block.variant = known.variant;
+      known.variant = block;
+    }
     this.#mark(block.frame, physical & 4095, Math.min(bytes, room));
     if (block.frame2 >= 0) this.#mark(block.frame2, 0, bytes - room);
   }
@@ -288,6 +303,8 @@ export class Blocks {
       if (!b.alive) return;
       b.alive = false;
       dead++;
+      this.died(b);
+      if (b.variant !== undefined) kill(b.variant);
       this.#u32[(b.head + R.HANDLER) >> 2] = DEAD_SLOT;
       for (let i = 1; i <= b.count; i++) {
         this.#u32[(b.head + i * R.RECORD_SIZE) >> 2] = RESYNC_SLOT;

@@ -17,6 +17,8 @@ export interface CpuSpace {
    * `signal << 8 | si_code` (for instance SIGSEGV with SEGV_MAPERR).
    */
   resolve(va: number, access: Access): number;
+  /** Physical address that `va` executes from if it is mapped in now, or -1: takes no fault, counts nothing. */
+  peekExecutable(va: number): number;
   /** Results of the last successful `resolve`. */
   readonly resolved: Resolved;
 }

@@ -9,6 +9,8 @@ import { Handlers } from "./handlers.ts";
 import { Flow, type Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
 import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
+import { type Region, Regions } from "./regions.ts";
+import { STALE } from "./wasm/hot.ts";
 import * as R from "./wasm/records.ts";
 import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
 
@@ -34,6 +36,8 @@ const SI_KERNEL = 0x80;
 interface SpaceAreas {
   readonly links: number;
   readonly dispatch: number;
+  /** Pages from which instructions were fetched, with their frames; forgotten at code shootdowns. */
+  readonly pages: Map<number, number>;
 }
 
 /** Thrown through generated code when an access faults; one reused instance. */
@@ -52,6 +56,8 @@ export interface EngineOptions {
   readonly physical: WebAssembly.Memory;
   /** Executions of a block before the hot tier compiles it; Infinity keeps everything cold. */
   readonly heat?: number;
+  /** Hot blocks that are compiled together; more of them cost less each. */
+  readonly batch?: number;
 }
 
 /** One modelled CPU's engine. */
@@ -62,6 +68,7 @@ export class Engine implements Cpu, CodeSource {
   readonly isa: Isa;
   readonly handlers: Handlers;
   readonly blocks: Blocks;
+  readonly regions: Regions;
   retired = 0;
   /** Entries into generated code, and blocks found for it, for reports. */
   readonly counts = {
@@ -71,6 +78,7 @@ export class Engine implements Cpu, CodeSource {
     translated: 0,
     loadMisses: 0,
     storeMisses: 0,
+    invalidations: 0,
   };
 
   readonly #view: DataView;
@@ -85,7 +93,7 @@ export class Engine implements Cpu, CodeSource {
   readonly #freeAreas: SpaceAreas[] = [];
   #nextArea = SPACES;
   #space: CpuSpace | null = null;
-  #areas: SpaceAreas = { links: 0, dispatch: 0 };
+  #areas: SpaceAreas = { links: 0, dispatch: 0, pages: new Map() };
   /** Host entry points: addresses in `[#hostStart, #hostEnd)` leave to the host. */
   #hostStart = -1;
   #hostEnd = -1;
@@ -116,6 +124,15 @@ export class Engine implements Cpu, CodeSource {
       options.physical,
       this.state,
       Number.isFinite(heat) ? heat : 0x7fffffff,
+      (block) => this.regions.retire(block),
+    );
+    this.regions = new Regions(
+      options.isa,
+      this.blocks,
+      this.handlers,
+      this.state,
+      heat,
+      options.batch ?? 16,
     );
     this.#run = this.handlers.functions.run as (record: number) => number;
     this.#flushTlb();
@@ -209,6 +226,8 @@ export class Engine implements Cpu, CodeSource {
       exit = this.#memoryFault();
     }
     this.#scratchBlock = null;
+    this.#unstale();
+    if (this.regions.pending > 0) this.#compile();
     this.retired = budget - this.#signed(L.BUDGET);
     return exit;
   }
@@ -229,6 +248,7 @@ export class Engine implements Cpu, CodeSource {
       this.counts.entries++;
       let exit = this.#run(block.head);
       if (exit === R.Exit.Quantum) {
+        if (this.#unstale()) continue;
         const left = this.#signed(L.BUDGET);
         if (left === 0) return { kind: "quantum" };
         const tail = this.blocks.all[this.#u32[(this.#u32[L.EXIT_RECORD >> 2] + R.BLOCK) >> 2]];
@@ -291,7 +311,14 @@ export class Engine implements Cpu, CodeSource {
       if (block.alive) return block;
     }
     const physical = this.fetch(pc);
+    this.#areas.pages.set(Math.floor(pc / 4096), physical >>> 12);
     let block = this.blocks.find(pc, physical, this);
+    while (block !== undefined) {
+      const region = this.regions.at(block);
+      if (region === undefined || region.pages.size === 1 || this.#maps(region)) break;
+      // Its region spans pages that this space maps otherwise: use another translation.
+      block = block.variant;
+    }
     if (block === undefined) {
       this.counts.translated++;
       block = this.blocks.translate(pc, physical, this);
@@ -326,8 +353,43 @@ export class Engine implements Cpu, CodeSource {
     return this.arch === "x86_64" ? SI_KERNEL : SEGV_MAPERR;
   }
 
+  /** Undo the mark of a store that changed code of a running region. */
+  #unstale(): boolean {
+    const left = this.#signed(L.BUDGET);
+    if (left > -STALE / 2) return false;
+    this.#put(L.BUDGET, left + STALE * Math.round(-left / STALE));
+    return true;
+  }
+
   #hot(head: number): void {
-    this.#i32[(head + R.HEAT) >> 2] = 0x7fffffff;
+    const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
+    if (this.regions.enqueue(block)) this.#compile();
+  }
+
+  /** Compile hot regions; those over several pages must be checked before another space enters them. */
+  #compile(): void {
+    const installed = this.regions.compile((pc) => {
+      const frame = this.#areas.pages.get(Math.floor(pc / 4096));
+      if (frame === undefined) return undefined;
+      return this.blocks.peek(pc, frame);
+    });
+    if (!installed.some((r) => r.pages.size > 1)) return;
+    for (const [space, areas] of this.#spaces) {
+      if (space !== this.#space) this.#clearAreas(areas);
+    }
+  }
+
+  /** Whether the current space maps all pages of `region` as they were when it was compiled. */
+  #maps(region: Region): boolean {
+    for (const [page, frame] of region.pages) {
+      const known = this.#areas.pages.get(page);
+      if (known === frame) continue;
+      if (known !== undefined) return false;
+      const physical = this.#space!.peekExecutable(page * 4096);
+      if (physical < 0 || physical >>> 12 !== frame) return false;
+      this.#areas.pages.set(page, frame);
+    }
+    return true;
   }
 
   // ---- faults ----------------------------------------------------------------------------
@@ -436,7 +498,7 @@ export class Engine implements Cpu, CodeSource {
     return BOUNCE;
   }
 
-  #storeMiss(size: number, record: number): void {
+  #storeMiss(size: number, record: number): number {
     this.counts.storeMisses++;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
     const first = this.#translate(0, Access.Write, record);
@@ -445,10 +507,12 @@ export class Engine implements Cpu, CodeSource {
     const from = L.STORE_VALUE;
     for (let i = 0; i < part; i++) this.#physical[first + i] = this.#u8[from + i];
     for (let i = part; i < size; i++) this.#physical[second + i - part] = this.#u8[from + i];
+    const before = this.counts.invalidations;
     if (this.blocks.codeFrames[first >>> 12] !== 0) this.frameWritten(first, part);
     if (part < size && this.blocks.codeFrames[second >>> 12] !== 0) {
       this.frameWritten(second, size - part);
     }
+    return this.counts.invalidations === before ? 0 : 1;
   }
 
   #flushTlb(): void {
@@ -475,13 +539,13 @@ export class Engine implements Cpu, CodeSource {
     const links = this.#nextArea;
     this.#nextArea += LINK_AREA + DISPATCH_AREA;
     if (this.#nextArea > STATE_SIZE) throw new RangeError("too many address spaces");
-    const areas = { links, dispatch: links + LINK_AREA };
-    return areas;
+    return { links, dispatch: links + LINK_AREA, pages: new Map() };
   }
 
   #clearAreas(areas: SpaceAreas): void {
     this.#u8.fill(0, areas.links, areas.links + this.blocks.links * 4);
     this.#u8.fill(0, areas.dispatch, areas.dispatch + DISPATCH_AREA);
+    areas.pages.clear();
   }
 
   #unlinkAll(): void {
@@ -512,6 +576,7 @@ export class Engine implements Cpu, CodeSource {
 
   frameWritten(physical: number, size: number): void {
     if (this.blocks.written(physical, size) === 0) return;
+    this.counts.invalidations++;
     this.#linksStale = true;
     const block = this.#scratchBlock;
     if (block !== null && !block.alive) {

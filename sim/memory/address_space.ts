@@ -69,6 +69,11 @@ export class AddressSpace implements CpuSpace {
     return this.permitted(va, access) ? 0 : FAULT_MAPERR;
   }
 
+  /** See `CpuSpace.peekExecutable`. */
+  peekExecutable(va: number): number {
+    return this.permitted(va, Access.Execute) ? this.resolved.physical : -1;
+  }
+
   private permitted(va: number, access: Access): boolean {
     const table = this.table;
     if (!table.find(va)) return false;

@@ -4,12 +4,12 @@
  */
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import { Flow, type Isa } from "../ir/decoded.ts";
-import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
+import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import { PHYSICAL, STATE, typeCode, W } from "./code.ts";
-import { FLAG_PARAMS, runtimeSignatures } from "./imports.ts";
-import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
-import { tlbMatch, tlbPhysical } from "./memory_access.ts";
+import { STATE, typeCode, W } from "./code.ts";
+import { FLAG_PARAMS } from "./imports.ts";
+import { loadOpcode, storeOpcode } from "./lower.ts";
+import { GuestLowering } from "./memory_access.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 
@@ -31,18 +31,18 @@ export const exitCode: Readonly<Record<ExitReason, R.Exit>> = {
 };
 
 /** Lowers one handler. */
-export class Handler extends Lowering {
+export class Handler extends GuestLowering {
   protected override readonly eagerReads = true;
-  readonly #isa: Isa;
-  readonly #linker: Linker;
+  protected override readonly isa: Isa;
+  protected override readonly linker: Linker;
   readonly #flow: Flow;
   /** Loads and stores that happen on every execution. */
   readonly accesses: { readonly loads: number; readonly stores: number };
 
   constructor(isa: Isa, linker: Linker, row: number, statics: number, flow: Flow) {
     super(1);
-    this.#isa = isa;
-    this.#linker = linker;
+    this.isa = isa;
+    this.linker = linker;
     this.#flow = flow;
     const e = new Emitter(null);
     isa.emit(row, statics, e);
@@ -106,11 +106,11 @@ export class Handler extends Lowering {
   }
   protected override readCondition(condition: number): void {
     this.#flagOperands();
-    this.code.call(this.#linker.builder.import(`condition_${condition}`, FLAG_PARAMS, ["i32"]));
+    this.code.call(this.linker.builder.import(`condition_${condition}`, FLAG_PARAMS, ["i32"]));
   }
   protected override readFlags(): void {
     this.#flagOperands();
-    this.code.call(this.#linker.builder.import("flags", FLAG_PARAMS, ["i32"]));
+    this.code.call(this.linker.builder.import("flags", FLAG_PARAMS, ["i32"]));
   }
   protected override setFlags(kind: number, a: Node, b: Node): void {
     // Operands may read the old flags: evaluate both before any store.
@@ -125,46 +125,17 @@ export class Handler extends Lowering {
     code.i32(0).get(y).mem(W.i64_store, STATE, L.FLAG_B);
   }
 
-  protected override load(type: Type, address: Node, bits: number, signed: boolean): void {
-    const code = this.code;
-    const va = this.temporary("i64");
-    const entry = this.temporary("i32");
-    this.value(address);
-    code.set(va);
-    tlbMatch(code, va, entry, bits / 8, false, this.#isa.arch === "aarch64");
-    code.op(W.if, typeCode.i32);
-    tlbPhysical(code, va, entry, false);
-    code.op(W.else).get(va).i32(bits / 8).get(RECORD).call(this.#import("load_slow"));
-    code.op(W.end);
-    if (type === "v128") code.op(0xfd, 0x00).memarg(PHYSICAL, 0);
-    else code.mem(loadOpcode(type, bits, signed), PHYSICAL, 0);
+  protected override record(): void {
+    this.code.get(RECORD);
   }
-  protected override store(address: Node, value: Node, bits: number): void {
-    const code = this.code;
-    const va = this.temporary("i64");
-    const entry = this.temporary("i32");
-    const v = this.temporary(value.type);
-    this.value(address);
-    code.set(va);
-    this.value(value);
-    code.set(v);
-    tlbMatch(code, va, entry, bits / 8, true, this.#isa.arch === "aarch64");
-    code.op(W.if, typeCode.void);
-    tlbPhysical(code, va, entry, true);
-    code.get(v);
-    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(PHYSICAL, 0);
-    else code.mem(storeOpcode(value.type, bits), PHYSICAL, 0);
-    code.op(W.else).get(va).get(v).i32(bits / 8).get(RECORD)
-      .call(this.#import(`store_slow_${value.type}`)).op(W.end);
-  }
-  #import(name: keyof typeof runtimeSignatures): number {
-    const { params, results } = runtimeSignatures[name];
-    return this.#linker.builder.import(name, params, results);
+  protected override stored(): void {
+    // Records of changed code were replaced: the next one leaves by itself.
+    this.code.op(W.drop);
   }
 
   protected override helper(helper: Helper, args: readonly Node[]): void {
     for (const a of args) this.value(a);
-    this.code.call(this.#linker.helper(helper));
+    this.code.call(this.linker.helper(helper));
   }
 
   /** Go through a link slot of the exits record: tail-call its head, or ask the engine for it. */

@@ -8,15 +8,16 @@ interface Signature {
 
 /**
  * Out-of-line memory paths. The address is parameter 0; then the access size in bytes and the
- * record of the instruction; stores pass the value first.
+ * record of the instruction; stores pass the value first and
+ * return 1 if they changed translated code.
  */
 export const runtimeSignatures = {
   load_slow: { params: ["i64", "i32", "i32"], results: ["i32"] },
-  store_slow_i32: { params: ["i64", "i32", "i32", "i32"], results: [] },
-  store_slow_i64: { params: ["i64", "i64", "i32", "i32"], results: [] },
-  store_slow_f32: { params: ["i64", "f32", "i32", "i32"], results: [] },
-  store_slow_f64: { params: ["i64", "f64", "i32", "i32"], results: [] },
-  store_slow_v128: { params: ["i64", "v128", "i32", "i32"], results: [] },
+  store_slow_i32: { params: ["i64", "i32", "i32", "i32"], results: ["i32"] },
+  store_slow_i64: { params: ["i64", "i64", "i32", "i32"], results: ["i32"] },
+  store_slow_f32: { params: ["i64", "f32", "i32", "i32"], results: ["i32"] },
+  store_slow_f64: { params: ["i64", "f64", "i32", "i32"], results: ["i32"] },
+  store_slow_v128: { params: ["i64", "v128", "i32", "i32"], results: ["i32"] },
 } as const satisfies Record<string, Signature>;
 
 /** `condition_N(kind, a, b)` and `flags(kind, a, b)`. */

@@ -221,6 +221,16 @@ export abstract class Lowering {
     this.#taken = [];
   }
 
+  /** Push `result`, an expression built apart (a condition over the lazy flags). */
+  protected inline(e: { body: readonly Statement[]; variables: readonly Type[] }, result: Node) {
+    analyse([...e.body, { kind: "return", value: result }], this.eagerReads);
+    const outer = this.#variables;
+    this.#variables = e.variables.map((t) => this.temporary(t));
+    this.statements(e.body);
+    this.value(result);
+    this.#variables = outer;
+  }
+
   protected statements(body: readonly Statement[]): void {
     for (const s of body) this.#statement(s);
   }

@@ -14,8 +14,8 @@ import * as R from "./records.ts";
 export interface RuntimeHost {
   /** Physical address of the bytes to read. Throws a guest fault. */
   load_miss(size: number, record: number): number;
-  /** Does the store of `STORE_VALUE`. Throws a guest fault. */
-  store_miss(size: number, record: number): void;
+  /** Does the store of `STORE_VALUE`; 1 if it changed translated code. Throws a guest fault. */
+  store_miss(size: number, record: number): number;
 }
 
 /** Table slots of the handlers that are the same for both architectures. */
@@ -31,7 +31,7 @@ export const FIRST_SLOT = 8;
 export function runtimeModule(): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
   const load = m.import("load_miss", ["i32", "i32"], ["i32"]);
-  const store = m.import("store_miss", ["i32", "i32"], []);
+  const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
   const define = (
     name: string,
     params: readonly Type[],

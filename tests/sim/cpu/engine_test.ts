@@ -7,6 +7,9 @@ import { Toy, toy } from "./toy_isa.ts";
 class FlatSpace implements CpuSpace {
   readonly id = 1;
   readonly resolved = { physical: 0, pageShift: 12, writable: true };
+  peekExecutable(va: number): number {
+    return va;
+  }
   resolve(va: number, access: Access): number {
     const page = Math.floor(va / 4096);
     if (page < 1 || page > 15) return (11 << 8) | 1;
@@ -20,7 +23,7 @@ class FlatSpace implements CpuSpace {
 function machine(code: number[][], heat?: number) {
   const physical = new WebAssembly.Memory({ initial: 16, maximum: 16 });
   new Uint8Array(physical.buffer).set(code.flat(), 0x1000);
-  const cpu = new Engine({ isa: toy, physical, heat });
+  const cpu = new Engine({ isa: toy, physical, heat, batch: 1 });
   cpu.pc = 0x1000;
   return { cpu, physical, space: new FlatSpace() };
 }

@@ -1,0 +1,105 @@
+/**
+ * The control-flow graph of a region and its order for structured code: dominators (Cooper, Harvey,
+ * Kennedy, "A Simple, Fast Dominance Algorithm"), and the cuts that make it reducible.
+ */
+
+/** A region's graph over nodes `0 .. n-1`; node 0 is the entry. */
+export interface FlowGraph {
+  /** Nodes in reverse postorder; unreachable ones are absent. */
+  readonly order: readonly number[];
+  /** Position of each node in `order`. */
+  readonly rank: Int32Array;
+  /** Children in the dominator tree. */
+  readonly children: readonly number[][];
+  /** Whether a node is the target of a back edge. */
+  readonly isLoop: Uint8Array;
+  /** Whether the edge `from → to` is kept; cut edges leave the region. */
+  has(from: number, to: number): boolean;
+}
+
+/** Analyse `successors`; edges that would make the graph irreducible are cut. */
+export function flowGraph(successors: readonly (readonly number[])[]): FlowGraph {
+  const n = successors.length;
+  const edges = successors.map((s) => new Set(s));
+  for (;;) {
+    const { order, rank } = reversePostorder(edges);
+    const parent = dominators(edges, order, rank);
+    const dominates = (a: number, b: number): boolean => {
+      while (rank[b] > rank[a]) b = parent[b];
+      return a === b;
+    };
+    const isLoop = new Uint8Array(n);
+    let cut = false;
+    for (const from of order) {
+      for (const to of edges[from]) {
+        if (rank[to] > rank[from]) continue;
+        if (dominates(to, from)) isLoop[to] = 1;
+        else {
+          edges[from].delete(to);
+          cut = true;
+        }
+      }
+    }
+    if (cut) continue;
+    const children: number[][] = successors.map(() => []);
+    for (const node of order) if (node !== 0) children[parent[node]].push(node);
+    return { order, rank, children, isLoop, has: (from, to) => edges[from].has(to) };
+  }
+}
+
+function reversePostorder(edges: readonly Set<number>[]): { order: number[]; rank: Int32Array } {
+  const rank = new Int32Array(edges.length).fill(-1);
+  const seen = new Uint8Array(edges.length);
+  const post: number[] = [];
+  const stack: { node: number; next: Iterator<number> }[] = [];
+  const enter = (node: number): void => {
+    seen[node] = 1;
+    stack.push({ node, next: edges[node].values() });
+  };
+  enter(0);
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1];
+    const step = top.next.next();
+    if (step.done === true) {
+      post.push(top.node);
+      stack.pop();
+    } else if (seen[step.value] === 0) enter(step.value);
+  }
+  const order = post.reverse();
+  order.forEach((node, i) => rank[node] = i);
+  return { order, rank };
+}
+
+function dominators(
+  edges: readonly Set<number>[],
+  order: readonly number[],
+  rank: Int32Array,
+): Int32Array {
+  const predecessors: number[][] = edges.map(() => []);
+  for (const from of order) for (const to of edges[from]) predecessors[to].push(from);
+  const parent = new Int32Array(edges.length).fill(-1);
+  parent[0] = 0;
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const node of order) {
+      if (node === 0) continue;
+      let best = -1;
+      for (const p of predecessors[node]) {
+        if (parent[p] < 0) continue;
+        if (best < 0) best = p;
+        else {
+          let a = p;
+          while (a !== best) {
+            while (rank[a] > rank[best]) a = parent[a];
+            while (rank[best] > rank[a]) best = parent[best];
+          }
+        }
+      }
+      if (best !== parent[node]) {
+        parent[node] = best;
+        changed = true;
+      }
+    }
+  }
+  return parent;
+}

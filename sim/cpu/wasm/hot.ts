@@ -1,0 +1,605 @@
+/**
+ * The hot tier: a region of blocks lowered to one WebAssembly function with structured control flow
+ * (Ramsey, "Beyond Relooper", on the dominator tree). Guest registers live in locals; they are
+ * written back where control leaves and when an exception (a guest fault) passes.
+ */
+import type { Block } from "../blocks.ts";
+import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
+import { bitsOf, Emitter } from "../ir/emitter.ts";
+import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
+import { NodeKind } from "../ir/types.ts";
+import * as L from "../layout.ts";
+import { STATE, typeCode, W } from "./code.ts";
+import { dispatchEntry, exitCode, faultInfo, type Linker } from "./cold.ts";
+import { type FlowGraph, flowGraph } from "./flow_graph.ts";
+import { FLAG_PARAMS } from "./imports.ts";
+import { loadOpcode, storeOpcode } from "./lower.ts";
+import { GuestLowering } from "./memory_access.ts";
+import { ENTRY_TYPE } from "./module.ts";
+import * as R from "./records.ts";
+
+/** Subtracted from the budget when a store changes translated code: every later check leaves. */
+export const STALE = 2 ** 50;
+
+/** Most returns that a `ret` inside a region compares with before it goes through the hash. */
+const MAX_RETURN_SITES = 6;
+
+/** One block of a region with what was emitted for its instructions. */
+interface Member {
+  readonly block: Block;
+  readonly instructions: Emitter[];
+  /** Node numbers of direct successors, -1 when outside. */
+  target: number;
+  next: number;
+  /** For returns: nodes that this region's calls return to. */
+  returns: number[];
+  /** Flag kind known at entry: -1 not known, -2 not yet seen. */
+  kindIn: number;
+  /** Flag kind set last inside, or -1 when none is set. */
+  kindSet: number;
+}
+
+/** What the region compiler needs of the translation cache. */
+export interface RegionSource {
+  readonly isa: Isa;
+  decodeAt(block: Block, index: number, out: Decoded): void;
+  offsetOf(block: Block, index: number): number;
+  /** Link slot of an exits record's target or next instruction. */
+  linkOf(block: Block, next: boolean): number;
+}
+
+/** Lowers one region; `blocks[0]` is its entry. */
+export class Region extends GuestLowering {
+  protected override readonly isa: Isa;
+  protected override readonly linker: Linker;
+  readonly #source: RegionSource;
+  readonly #members: Member[];
+  readonly #graph: FlowGraph;
+  /** Local of each register slot, and whether the region writes it. */
+  readonly #registers = new Map<number, number>();
+  readonly #written = new Set<number>();
+  #member!: Member;
+  #index = 0;
+  /** Labels that are open: node numbers, or negative pseudo-labels. */
+  readonly #labels: number[] = [];
+  /** Flag kind at the current point, -1 when not known. */
+  #kind = -1;
+  #flagsWritten = false;
+
+  readonly #budget: number;
+  readonly #pc: number;
+  readonly #slot: number;
+  readonly #exitRecord: number;
+  readonly #exit: number;
+  readonly #flagKind: number;
+  readonly #flagA: number;
+  readonly #flagB: number;
+
+  constructor(source: RegionSource, linker: Linker, blocks: readonly Block[], scratch: Decoded) {
+    super(1);
+    this.isa = source.isa;
+    this.linker = linker;
+    this.#source = source;
+    this.#members = blocks.map((block) => this.#emit(block, scratch));
+    this.#connect(blocks);
+    this.#graph = flowGraph(
+      this.#members.map((m) => [m.target, m.next, ...m.returns].filter((s) => s >= 0)),
+    );
+    this.#findFlagKinds();
+    this.#findRegisters();
+    this.#budget = this.newLocal("i64");
+    this.#pc = this.newLocal("i64");
+    this.#slot = this.newLocal("i32");
+    this.#exitRecord = this.newLocal("i32");
+    this.#exit = this.newLocal("i32");
+    this.#flagKind = this.newLocal("i32");
+    this.#flagA = this.newLocal("i64");
+    this.#flagB = this.newLocal("i64");
+    this.#function();
+  }
+
+  // ---- analysis --------------------------------------------------------------------------
+
+  /** Run the semantics of a block's instructions. */
+  #emit(block: Block, scratch: Decoded): Member {
+    const instructions: Emitter[] = [];
+    let kindSet = -1;
+    for (let i = 0; i < block.count; i++) {
+      this.#source.decodeAt(block, i, scratch);
+      const e = new Emitter(scratch);
+      this.isa.emit(scratch.row, scratch.statics, e);
+      instructions.push(e);
+      const kind = kindSetBy(e.body);
+      if (kind !== -1) kindSet = kind;
+    }
+    return { block, instructions, target: -1, next: -1, returns: [], kindIn: -2, kindSet };
+  }
+
+  #connect(blocks: readonly Block[]): void {
+    const byPc = new Map(blocks.map((b, i) => [b.pc, i]));
+    const at = (pc: number): number => byPc.get(pc) ?? -1;
+    const returns: number[] = [];
+    for (const m of this.#members) {
+      const { block } = m;
+      const next = block.pc + block.bytes;
+      switch (block.flow) {
+        case Flow.Next:
+          m.next = at(next);
+          break;
+        case Flow.Branch:
+        case Flow.Repeat:
+          m.target = at(block.target);
+          m.next = at(next);
+          break;
+        case Flow.Jump:
+          m.target = at(block.target);
+          break;
+        case Flow.Call:
+          m.target = at(block.target);
+          if (m.target >= 0 && at(next) >= 0) returns.push(at(next));
+          break;
+      }
+    }
+    if (returns.length === 0) return;
+    const sites = [...new Set(returns)].slice(0, MAX_RETURN_SITES);
+    for (const m of this.#members) if (m.block.flow === Flow.Return) m.returns = sites;
+  }
+
+  /** Which flag kind reaches each block: the same on all paths, or not known. */
+  #findFlagKinds(): void {
+    this.#members[0].kindIn = -1;
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const from of this.#graph.order) {
+        const m = this.#members[from];
+        const out = m.kindSet !== -1 ? m.kindSet === -2 ? -1 : m.kindSet : m.kindIn;
+        for (const to of [m.target, m.next, ...m.returns]) {
+          if (to < 0 || !this.#graph.has(from, to)) continue;
+          const t = this.#members[to];
+          const merged = t.kindIn === -2 ? out : t.kindIn === out ? out : -1;
+          if (merged !== t.kindIn) {
+            t.kindIn = merged;
+            changed = true;
+          }
+        }
+      }
+    }
+  }
+
+  #findRegisters(): void {
+    const use = (reg: Reg): void => {
+      const slot = reg.slot;
+      if (slot < 0x100 || slot >= 0x400) return;
+      const base = baseSlot(slot);
+      if (!this.#registers.has(base)) {
+        this.#registers.set(base, this.newLocal(base >= L.VECTOR ? "v128" : "i64"));
+      }
+    };
+    const visit = (body: readonly Statement[]): void => {
+      for (const s of body) {
+        if (s.kind === "def") {
+          if (s.node.kind === NodeKind.Reg) use(s.node.reg!);
+        } else if (s.kind === "setReg") {
+          use(s.reg);
+          if (s.reg.slot >= 0x100) this.#written.add(baseSlot(s.reg.slot));
+        } else if (s.kind === "setFlags") this.#flagsWritten = true;
+        else if (s.kind === "if") {
+          visit(s.then);
+          visit(s.else);
+        } else if (s.kind === "loop") visit(s.body);
+        else if (s.kind === "call" && s.helper.flags === true) this.#flagsWritten = true;
+      }
+    };
+    for (const node of this.#graph.order) {
+      for (const e of this.#members[node].instructions) visit(e.body);
+    }
+  }
+
+  // ---- the function ----------------------------------------------------------------------
+
+  #function(): void {
+    const code = this.code;
+    this.#fill([...this.#registers.keys()]);
+    code.stateLoad(W.i64_load, L.BUDGET).set(this.#budget);
+    this.#fillFlags();
+
+    code.op(W.block, typeCode.void); // leave
+    code.op(W.block, typeCode.void); // dispatch
+    code.op(W.block, typeCode.void); // link
+    code.op(W.block, typeCode.exnref); // catch
+    // try_table (catch_all_ref 0)
+    code.op(W.try_table, typeCode.void, 1, 0x03, 0);
+    this.#labels.push(LEAVE, DISPATCH, LINK, CATCH, TRY);
+    this.#tree(0);
+    this.#labels.length = 0;
+    code.op(W.unreachable, W.end, W.unreachable, W.end);
+    // A guest fault, or a host error, passes through: registers as they were at the access.
+    this.#spill();
+    code.op(W.throw_ref);
+
+    code.op(W.end); // link
+    this.#spill();
+    const head = this.#exitRecord;
+    code.get(this.#slot).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
+      .mem(W.i32_load, STATE, 0).tee(head).op(W.if, typeCode.void)
+      .get(head).get(head).mem(W.i32_load, STATE, R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+    code.i32(0).get(this.#slot).mem(W.i32_store, STATE, L.EXIT_SLOT);
+    this.#storePc();
+    code.i32(R.Exit.Link).op(W.return);
+
+    code.op(W.end); // dispatch
+    this.#spill();
+    const entry = this.#exitRecord;
+    dispatchEntry(code, this.#pc);
+    code.tee(entry).mem(W.i64_load, STATE, 0).get(this.#pc).op(W.i64_eq, W.if, typeCode.void)
+      .get(entry).mem(W.i32_load, STATE, 8).tee(entry)
+      .get(entry).mem(W.i32_load, STATE, R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+    this.#storePc();
+    code.i32(R.Exit.Lookup).op(W.return);
+
+    code.op(W.end); // leave
+    this.#spill();
+    code.i32(0).get(this.#exitRecord).mem(W.i32_store, STATE, L.EXIT_RECORD);
+    this.#storePc();
+    code.get(this.#exit);
+  }
+
+  #storePc(): void {
+    this.code.i32(0).get(this.#pc).mem(W.i64_store, STATE, L.PC);
+  }
+
+  /** Load registers (and not flags) from state memory. */
+  #fill(slots: readonly number[]): void {
+    for (const slot of slots) {
+      const local = this.#registers.get(slot)!;
+      this.code.i32(0);
+      if (slot >= L.VECTOR) this.code.op(0xfd, 0x00).memarg(STATE, slot);
+      else this.code.mem(W.i64_load, STATE, slot);
+      this.code.set(local);
+    }
+  }
+  #fillFlags(): void {
+    this.code.stateLoad(W.i32_load, L.FLAG_KIND).set(this.#flagKind)
+      .stateLoad(W.i64_load, L.FLAG_A).set(this.#flagA)
+      .stateLoad(W.i64_load, L.FLAG_B).set(this.#flagB);
+  }
+  #spillRegisters(slots: Iterable<number>): void {
+    for (const slot of slots) {
+      const local = this.#registers.get(slot)!;
+      this.code.i32(0).get(local);
+      if (slot >= L.VECTOR) this.code.op(0xfd, 0x0b).memarg(STATE, slot);
+      else this.code.mem(W.i64_store, STATE, slot);
+    }
+  }
+  #spillFlags(): void {
+    if (!this.#flagsWritten) return;
+    this.code.i32(0).get(this.#flagKind).mem(W.i32_store, STATE, L.FLAG_KIND)
+      .i32(0).get(this.#flagA).mem(W.i64_store, STATE, L.FLAG_A)
+      .i32(0).get(this.#flagB).mem(W.i64_store, STATE, L.FLAG_B);
+  }
+  /** Write everything back. */
+  #spill(): void {
+    this.#spillRegisters(this.#written);
+    this.#spillFlags();
+    this.code.i32(0).get(this.#budget).mem(W.i64_store, STATE, L.BUDGET);
+  }
+
+  /** Code of node `x` and of all that it dominates. */
+  #tree(x: number): void {
+    const loop = this.#graph.isLoop[x] === 1;
+    if (loop) {
+      this.code.op(W.loop, typeCode.void);
+      this.#labels.push(LOOP - x);
+    }
+    const children = [...this.#graph.children[x]]
+      .sort((a, b) => this.#graph.rank[b] - this.#graph.rank[a]);
+    for (const child of children) {
+      this.code.op(W.block, typeCode.void);
+      this.#labels.push(child);
+    }
+    this.#block(x);
+    for (let i = children.length - 1; i >= 0; i--) {
+      this.code.op(W.end);
+      this.#labels.pop();
+      this.#tree(children[i]);
+    }
+    if (loop) {
+      this.code.op(W.end);
+      this.#labels.pop();
+    }
+  }
+
+  /** `br` to a label. */
+  #br(label: number): void {
+    const at = this.#labels.lastIndexOf(label);
+    this.code.br(this.#labels.length - 1 - at + this.depth);
+  }
+
+  #block(x: number): void {
+    const code = this.code;
+    const m = this.#members[x];
+    const { block } = m;
+    this.#member = m;
+    this.#kind = m.kindIn;
+    // Charge the block, or leave before it.
+    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).tee(this.#budget)
+      .i64(0n).op(W.i64_lt_s, W.if, typeCode.void);
+    this.depth++;
+    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_add).set(this.#budget);
+    code.i32(block.head).set(this.#exitRecord);
+    this.#leave(block.pc, R.Exit.Quantum);
+    this.depth--;
+    code.op(W.end);
+    for (let i = 0; i < block.count; i++) {
+      this.#index = i;
+      const e = m.instructions[i];
+      this.lower(e.body, e.variables);
+      if (i < block.count - 1 && this.isa.arch === "x86_64" && hasStore(e.body)) {
+        this.#leaveIfStale(i + 1);
+      }
+    }
+    this.fallthrough();
+  }
+
+  /** x86: code changed by instruction `next - 1` takes effect before instruction `next`. */
+  #leaveIfStale(next: number): void {
+    const { block } = this.#member;
+    const code = this.code;
+    code.get(this.#budget).i64(0n).op(W.i64_lt_s, W.if, typeCode.void);
+    this.depth++;
+    code.get(this.#budget).i64(BigInt(block.count - next)).op(W.i64_add).set(this.#budget);
+    code.i32(block.head).set(this.#exitRecord);
+    this.#leave(block.pc + this.#source.offsetOf(block, next), R.Exit.Quantum);
+    this.depth--;
+    code.op(W.end);
+  }
+
+  /** Leave with `exit` and pc; `#exitRecord` is set by the caller. */
+  #leave(pc: number, exit: R.Exit): void {
+    this.code.i64(BigInt(pc)).set(this.#pc).i32(exit).set(this.#exit);
+    this.#br(LEAVE);
+  }
+  #recordAddress(): number {
+    return this.#member.block.head + R.RECORD_SIZE * (this.#index + 1);
+  }
+  get #nextPc(): number {
+    return this.#member.block.pc + this.#member.block.bytes;
+  }
+
+  /** Go to node `to`, or through the link when it lies outside. */
+  #goto(to: number, next: boolean): void {
+    const from = this.#members.indexOf(this.#member);
+    if (to >= 0 && this.#graph.has(from, to)) {
+      const back = this.#graph.rank[to] <= this.#graph.rank[from];
+      this.#br(back ? LOOP - to : to);
+      return;
+    }
+    const { block } = this.#member;
+    this.code.i64(BigInt(next ? this.#nextPc : block.target)).set(this.#pc)
+      .i32(this.#source.linkOf(block, next)).set(this.#slot);
+    this.#br(LINK);
+  }
+
+  // ---- what Lowering asks ----------------------------------------------------------------
+
+  protected override record(): void {
+    this.code.i32(this.#recordAddress());
+  }
+  protected override stored(): void {
+    this.code.op(W.if, typeCode.void).get(this.#budget).i64(BigInt(STALE)).op(W.i64_sub)
+      .set(this.#budget).op(W.end);
+  }
+
+  protected override readReg(n: Node): void {
+    const code = this.code;
+    const slot = n.reg!.slot;
+    if (slot < 0x100) {
+      if (slot >= L.TRASH + 16) throw new TypeError(`register at state offset ${slot}`);
+      if (n.type === "v128") code.op(0xfd, 0x0c).raw(new Uint8Array(16));
+      else if (n.type === "i64") code.i64(0n);
+      else if (n.type === "i32") code.i32(0);
+      else if (n.type === "f64") code.op(0x44).raw(new Uint8Array(8));
+      else code.op(0x43).raw(new Uint8Array(4));
+      return;
+    }
+    if (slot >= 0x400) {
+      code.i32(0);
+      if (n.type === "v128") code.op(0xfd, 0x00).memarg(STATE, slot);
+      else code.mem(loadOpcode(n.type, n.bits!, n.signed === true), STATE, slot);
+      return;
+    }
+    const base = baseSlot(slot);
+    const offset = slot - base;
+    code.get(this.#registers.get(base)!);
+    if (base >= L.VECTOR) {
+      if (n.type === "v128") return;
+      const lane = offset / (n.type === "i64" || n.type === "f64" ? 8 : 4);
+      const extract = { i64: 0x1d, f64: 0x21, i32: 0x1b, f32: 0x1f }[n.type as "i64"];
+      code.op(0xfd, extract, lane);
+      return;
+    }
+    if (n.type === "i64") return;
+    if (n.type !== "i32") throw new TypeError(`${n.type} read of a general register`);
+    if (offset > 0) code.i64(BigInt(8 * offset)).op(W.i64_shr_u);
+    code.op(W.i32_wrap_i64);
+    if (n.bits === 32) return;
+    if (n.signed === true) code.op(n.bits === 8 ? 0xc0 : 0xc1);
+    else code.i32(n.bits === 8 ? 0xff : 0xffff).op(W.i32_and);
+  }
+
+  protected override setReg(reg: Reg, value: Node, bits: number): void {
+    const code = this.code;
+    const slot = reg.slot;
+    if (slot < 0x100) {
+      this.value(value);
+      code.op(W.drop);
+      return;
+    }
+    if (slot >= 0x400) {
+      code.i32(0);
+      this.value(value);
+      if (value.type === "v128") code.op(0xfd, 0x0b).memarg(STATE, slot);
+      else code.mem(storeOpcode(value.type, bits), STATE, slot);
+      return;
+    }
+    const base = baseSlot(slot);
+    const local = this.#registers.get(base)!;
+    if (bits === 64 || bits === 128) {
+      this.value(value);
+    } else if (bits === 32) {
+      this.value(value);
+      code.op(W.i64_extend_i32_u);
+    } else {
+      const shift = 8 * (slot - base);
+      const mask = ((1n << BigInt(bits)) - 1n) << BigInt(shift);
+      code.get(local).i64(BigInt.asIntN(64, ~mask)).op(W.i64_and);
+      this.value(value);
+      code.i32(bits === 8 ? 0xff : 0xffff).op(W.i32_and, W.i64_extend_i32_u);
+      if (shift > 0) code.i64(BigInt(shift)).op(W.i64_shl);
+      code.op(W.i64_or);
+    }
+    code.set(local);
+  }
+
+  protected override readState(n: Node): void {
+    this.code.i32(0);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, n.offset!);
+    else this.code.mem(loadOpcode(n.type, n.bits!, false), STATE, n.offset!);
+  }
+  protected override setState(offset: number, value: Node): void {
+    this.code.i32(0);
+    this.value(value);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
+    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), STATE, offset);
+  }
+  protected override readField(): void {
+    throw new TypeError("a record field in the hot tier");
+  }
+
+  protected override readCondition(condition: number): void {
+    if (this.#kind >= 0) {
+      const e = new Emitter(null);
+      const [a, b] = this.#flagNodes(e);
+      this.inline(e, this.isa.flags.condition(e, this.#kind, condition, a, b));
+      return;
+    }
+    this.code.get(this.#flagKind).get(this.#flagA).get(this.#flagB)
+      .call(this.linker.builder.import(`condition_${condition}`, FLAG_PARAMS, ["i32"]));
+  }
+  protected override readFlags(): void {
+    if (this.#kind >= 0) {
+      const e = new Emitter(null);
+      const [a, b] = this.#flagNodes(e);
+      this.inline(e, this.isa.flags.pack(e, this.#kind, a, b));
+      return;
+    }
+    this.code.get(this.#flagKind).get(this.#flagA).get(this.#flagB)
+      .call(this.linker.builder.import("flags", FLAG_PARAMS, ["i32"]));
+  }
+  #flagNodes(e: Emitter): [Node, Node] {
+    return [e.param(this.#flagA, "i64"), e.param(this.#flagB, "i64")];
+  }
+  protected override setFlags(kind: number, a: Node, b: Node): void {
+    const code = this.code;
+    this.value(a);
+    this.value(b);
+    code.set(this.#flagB).set(this.#flagA).i32(kind).set(this.#flagKind);
+    // Inside a conditional arm the kind is known on that path only.
+    this.#kind = this.depth === 0 ? kind : -1;
+  }
+
+  protected override helper(helper: Helper, args: readonly Node[]): void {
+    const all = [...this.#registers.keys()];
+    if (helper.reads === "all") this.#spillRegisters(this.#written);
+    else this.#spillRegisters(helper.reads.map(baseSlot).filter((s) => this.#written.has(s)));
+    if (helper.flags === true) this.#spillFlags();
+    for (const a of args) this.value(a);
+    this.code.call(this.linker.helper(helper));
+    // A result stays on the stack below the reloads.
+    if (helper.writes === "all") this.#fill(all);
+    else this.#fill(helper.writes.map(baseSlot).filter((s) => this.#registers.has(s)));
+    if (helper.flags === true) {
+      this.#fillFlags();
+      this.#kind = -1;
+    }
+  }
+
+  protected override jump(): void {
+    this.#goto(this.#member.target, false);
+  }
+  protected override fallthrough(): void {
+    this.#goto(this.#member.next, true);
+  }
+  protected override branch(condition: Node): void {
+    this.value(condition);
+    this.code.op(W.if, typeCode.void);
+    this.depth++;
+    this.jump();
+    this.depth--;
+    this.code.op(W.end);
+    this.fallthrough();
+  }
+  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
+    const code = this.code;
+    this.value(target);
+    code.set(this.#pc);
+    if (flow === "return") {
+      const from = this.#members.indexOf(this.#member);
+      for (const to of this.#member.returns) {
+        if (!this.#graph.has(from, to)) continue;
+        code.get(this.#pc).i64(BigInt(this.#members[to].block.pc))
+          .op(W.i64_eq, W.if, typeCode.void);
+        this.depth++;
+        this.#br(this.#graph.rank[to] <= this.#graph.rank[from] ? LOOP - to : to);
+        this.depth--;
+        code.op(W.end);
+      }
+    }
+    this.#br(DISPATCH);
+  }
+  protected override exit(reason: ExitReason): void {
+    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
+    this.#leave(this.#nextPc, exitCode[reason]);
+  }
+  protected override fault(signal: number, code: number, address: Node | null, after: boolean) {
+    faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));
+    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
+    this.#leave(this.#nextPc, R.Exit.Fault);
+  }
+}
+
+/** Pseudo-labels; loop headers are `LOOP - node`. */
+const LEAVE = -1;
+const DISPATCH = -2;
+const LINK = -3;
+const CATCH = -4;
+const TRY = -5;
+const LOOP = -10;
+
+function baseSlot(slot: number): number {
+  return slot >= L.VECTOR ? slot & ~15 : slot & ~7;
+}
+
+/** The flag kind that a statement tree leaves: -1 untouched, -2 not the same on all paths. */
+function kindSetBy(body: readonly Statement[]): number {
+  let kind = -1;
+  for (const s of body) {
+    if (s.kind === "setFlags") kind = s.flag;
+    else if (s.kind === "if") {
+      if (kindSetBy(s.then) !== -1 || kindSetBy(s.else) !== -1) kind = -2;
+    } else if (s.kind === "loop") {
+      if (kindSetBy(s.body) !== -1) kind = -2;
+    } else if (s.kind === "call" && s.helper.flags === true) kind = -2;
+  }
+  return kind;
+}
+
+function hasStore(body: readonly Statement[]): boolean {
+  return body.some((s) =>
+    s.kind === "store" || (s.kind === "if" && (hasStore(s.then) || hasStore(s.else))) ||
+    (s.kind === "loop" && hasStore(s.body))
+  );
+}
+export type { Type };
