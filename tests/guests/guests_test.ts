@@ -16,7 +16,10 @@ const mismatch = await toolMismatch();
 
 for (const arch of guestArchitectures) {
   const native = arch === Deno.build.arch;
-  const needs = native || await available(`qemu-${arch}`) ? "" : ` (skipped: needs qemu-${arch})`;
+  const tools = native ? [] : [`qemu-${arch}`, `${arch}-linux-gnu-gcc`]; // gcc for its C library
+  const lacking = (await Promise.all(tools.map(async (tool) => await available(tool) ? "" : tool)))
+    .find((tool) => tool !== "");
+  const needs = lacking === undefined ? "" : ` (skipped: needs ${lacking})`;
   Deno.test({ name: `${arch} guests run as recorded${needs}`, ignore: needs !== "" }, async () => {
     for (const run of expected) {
       if (run.only !== undefined && run.only !== arch) continue;

@@ -2,7 +2,7 @@
    simulator: 64-entry 4-way L1 TLBs for instructions and data, one 1536-entry 12-way L2, true LRU,
    4 KiB entries; gshare with 2^14 two-bit counters. Counters mean what docs/counters.md says.
    Arguments: out=FILE for the counters as JSON (default: standard error);
-   trace=FILE for every event as well, 16 bytes each: address, size, kind (see textbook_trace.ts). */
+   trace=FILE for every event as well (the format is that of textbook_trace.ts). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +30,9 @@ static char out_path[4096];
 
 enum { FETCH, LOAD, STORE, BRANCH_NOT_TAKEN, BRANCH_TAKEN };
 
-static void record(int kind, uint64_t address, uint32_t size) {
-  struct { uint64_t address; uint32_t size, kind; } event = {address, size, (uint32_t)kind};
+static void record(int kind, uint64_t address, uint64_t other, uint32_t size) {
+  struct { uint64_t address, other; uint32_t size, kind; } event = {
+      address, other, size, (uint32_t)kind};
   if (trace) fwrite(&event, sizeof event, 1, trace);
 }
 
@@ -67,7 +68,8 @@ static void access_memory(Tlb *l1, uint64_t address, uint64_t size) {
 static void resolve_branch(uint64_t next) {
   uint32_t index = ((uint32_t)(branch_pc >> (aarch64 ? 2 : 0)) ^ history) & 0x3fff;
   bool taken = next != branch_next;
-  record(taken ? BRANCH_TAKEN : BRANCH_NOT_TAKEN, branch_pc, (uint32_t)(branch_next - branch_pc));
+  record(taken ? BRANCH_TAKEN : BRANCH_NOT_TAKEN, branch_pc, next,
+         (uint32_t)(branch_next - branch_pc));
   conditional++;
   if (taken != (counters[index] >= 2)) mispredicted++;
   if (taken && counters[index] < 3) counters[index]++;
@@ -83,7 +85,7 @@ static void on_instruction(unsigned int cpu, void *data) {
   const Instruction *instruction = data;
   if (pending) resolve_branch(instruction->pc);
   instructions++;
-  record(FETCH, instruction->pc, instruction->size);
+  record(FETCH, instruction->pc, 0, instruction->size);
   access_memory(&itlb, instruction->pc, instruction->size);
   if (instruction->conditional) {
     pending = 1;
@@ -98,7 +100,7 @@ static void on_memory(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t add
   uint32_t size = 1u << qemu_plugin_mem_size_shift(info);
   if (store) stores++;
   else loads++;
-  record(store ? STORE : LOAD, address, size);
+  record(store ? STORE : LOAD, address, 0, size);
   access_memory(&dtlb, address, size);
   (void)cpu;
   (void)data;

@@ -56,6 +56,8 @@ export interface ReferenceRun {
   readonly arch: string;
   /** The guest's root folder; the program is looked up below it. */
   readonly root: string;
+  /** Where the program interpreter and its libraries are, if not in `root`. */
+  readonly sysroot?: string;
   /** Program (a guest path) and arguments. */
   readonly argv: readonly string[];
   /** The guest's whole environment. */
@@ -82,7 +84,7 @@ export async function runReference(run: ReferenceRun): Promise<ReferenceResult> 
     if (run.trace !== undefined) options.push(`trace=${run.trace}`);
     const cpu = run.cpu === undefined ? [] : ["-cpu", run.cpu];
     const program = run.root + run.argv[0];
-    const qemu = [`qemu-${run.arch}`, "-L", run.root, ...cpu, "-0", run.argv[0]];
+    const qemu = [`qemu-${run.arch}`, "-L", run.sysroot ?? run.root, ...cpu, "-0", run.argv[0]];
     const done = await capture(
       [...qemu, "-plugin", options.join(","), program, ...run.argv.slice(1)],
       { env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", ...run.env }, clearEnv: true },
