@@ -181,7 +181,7 @@ class FrameTables {
 
   private headerTable(): Table | undefined {
     const segment = this.elf.segments.find((s) => s.type === PT_GNU_EH_FRAME);
-    if (segment === undefined) return undefined;
+    if (segment === undefined || segment.filesz === 0) return undefined;
     this.file.check(segment.offset, segment.filesz, "PT_GNU_EH_FRAME");
     return { offset: segment.offset, size: segment.filesz, vaddr: segment.vaddr };
   }

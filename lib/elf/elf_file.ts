@@ -235,9 +235,14 @@ export class ElfFile {
     return parseNotes(this.file, section.offset, section.size, section.addralign);
   }
 
-  /** The GNU build id in hexadecimal. */
+  /** The GNU build id in hexadecimal; of a note section where no segment holds one. */
   get buildId(): string | undefined {
-    return buildIdOf(this.notes);
+    return this.lazy("buildId", () =>
+      buildIdOf(this.notes) ??
+        buildIdOf(
+          this.optionalSections().filter((s) => s.type === SHT_NOTE)
+            .flatMap((s) => this.sectionNotes(s)),
+        ));
   }
 
   /** The properties of PT_GNU_PROPERTY, else of the first property note. */

@@ -38,3 +38,13 @@ export {
   type FunctionRange,
   functionRanges,
 } from "./dwarf_frames.ts";
+export {
+  type BuilderOptions,
+  type BuilderPlace,
+  ElfBuilder,
+  type NoteSpec,
+  type RelocationSpec,
+} from "./builder.ts";
+export { BuilderSection, type SectionSpec } from "./build_layout.ts";
+export type { FrameSpec } from "./build_frames.ts";
+export type { SymbolSpec } from "./build_symbols.ts";

@@ -391,7 +391,9 @@ function compareRelocationViews(elf: ElfFile, out: Differences): void {
 function compareNotes(elf: ElfFile, report: ReadelfReport, out: Differences): void {
   const owners = (section: Section): string[] =>
     elf.sectionNotes(section).map((note) => {
-      const id = note.name === "GNU" && note.type === 3 ? ` ${elf.buildId}` : "";
+      const id = note.name === "GNU" && note.type === 3
+        ? ` ${Array.from(note.desc, (byte) => byte.toString(16).padStart(2, "0")).join("")}`
+        : "";
       return `${note.name || "(NONE)"} ${note.desc.length}${id}`;
     });
   const ours = elf.sections.filter((s) => s.type === SHT_NOTE).flatMap(owners);
