@@ -2,19 +2,7 @@
  * What the process side of the kernel asks of the file side (`fs/` implements these; its own
  * classes have more).
  */
-
-/** A file as `sim/memory` maps it: the page cache's handle. */
-export type FileBacking = unknown;
-
-/** The address space as syscall handlers use it (`sim/memory`'s AddressSpace). */
-export interface AddressSpace {
-  /** Copy guest memory out of `va`; a negative errno (-EFAULT) or 0. */
-  copyIn(va: number, into: Uint8Array): number;
-  /** Copy host bytes to guest memory at `va`; a negative errno (-EFAULT) or 0. */
-  copyOut(va: number, from: Uint8Array): number;
-  /** NUL-ended string of at most `limit` bytes, or -EFAULT / -ENAMETOOLONG. */
-  readCString(va: number, limit?: number): string | number;
-}
+import type { MapSource } from "../memory/vma.ts";
 
 /** A descriptor table: shared by CLONE_FILES, copied by fork, pruned by execve. */
 export interface Descriptors {
@@ -28,7 +16,7 @@ export interface Descriptors {
    * The file behind `fd` as mmap wants it, or -errno (-EBADF, -ENODEV for what cannot be mapped,
    * -EACCES when `write` shared mapping of a file not open for writing, or not open for reading).
    */
-  mappable(fd: number, shared: boolean, write: boolean): FileBacking | number;
+  mappable(fd: number, shared: boolean, write: boolean): MapSource | number;
 }
 
 /** Current directory, root directory and umask: shared by CLONE_FS, copied by fork. */
@@ -46,7 +34,7 @@ export interface Executable {
   readonly uid: number;
   readonly gid: number;
   /** Backing for mmap of its segments; shares the page cache with every other opening. */
-  readonly backing: FileBacking;
+  readonly backing: MapSource;
   /** Read up to `into.length` bytes at `offset`; returns how many were there. */
   read(offset: number, into: Uint8Array): number;
 }

@@ -8,7 +8,8 @@
  * the two it keeps in `call.state`.
  */
 import type { Arch } from "../arch.ts";
-import type { AddressSpace, Descriptors, FsContext } from "./seam.ts";
+import type { AddressSpace } from "../memory/address_space.ts";
+import type { Descriptors, FsContext } from "./seam.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
@@ -97,6 +98,8 @@ export interface BlockOptions {
    * bytes are out), or that must report what remains (nanosleep). Overrides `onSignal`'s errno.
    */
   readonly interrupted?: () => number;
+  /** Told when the call ends without its handler: a signal, or the thread's death. */
+  readonly abandoned?: () => void;
 }
 
 /** One system call under way: what a handler may touch. */

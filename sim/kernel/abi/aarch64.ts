@@ -4,7 +4,7 @@
  */
 import type { Cpu } from "../../cpu/cpu.ts";
 import { FPCR, FPSR, GPR, SP, VECTOR } from "../../cpu/layout.ts";
-import type { AddressSpace } from "../seam.ts";
+import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
 import { SIGINFO_SIZE } from "./siginfo.ts";
 import { getUnsigned64, setNumber64 } from "./struct.ts";
@@ -145,6 +145,8 @@ export const aarch64: Abi = {
   platform: "aarch64",
   minimumSignalStack: FRAME_SIZE + 16,
   elfMachine: 183,
+  // mov x8, #139 (rt_sigreturn); svc #0
+  sigreturnCode: Uint8Array.of(0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4),
   start(cpu, pc, stackPointer) {
     cpu.load(freshState());
     cpu.flags = 0;

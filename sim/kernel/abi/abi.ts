@@ -1,7 +1,7 @@
 /** What differs between the two architectures, as the kernel sees them. */
 import type { Arch } from "../../arch.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
-import type { AddressSpace } from "../seam.ts";
+import type { AddressSpace } from "../../memory/address_space.ts";
 
 /** What a signal handler's frame is built from. */
 export interface SignalFrame {
@@ -49,8 +49,10 @@ export interface Abi {
   readonly platform: string;
   /** MINSIGSTKSZ announced as AT_MINSIGSTKSZ. */
   readonly minimumSignalStack: number;
-  /** AT_SECURE-less default of e_machine, from elf.h. */
+  /** e_machine of its programs. */
   readonly elfMachine: number;
+  /** Instructions that call rt_sigreturn, for handlers without SA_RESTORER; null where all have one. */
+  readonly sigreturnCode: Uint8Array | null;
   /** State of a thread that has just entered a new program. */
   start(cpu: Cpu, pc: number, stackPointer: number): void;
   /** What the syscall instruction itself leaves behind when it returns (x86_64: rcx, r11). */

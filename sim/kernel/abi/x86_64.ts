@@ -20,7 +20,7 @@ import {
   X87_TAGS,
   X87_TOP,
 } from "../../cpu/layout.ts";
-import type { AddressSpace } from "../seam.ts";
+import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
 import { SIGINFO_SIZE } from "./siginfo.ts";
 import { getUnsigned64, setNumber64 } from "./struct.ts";
@@ -238,6 +238,7 @@ export const x86_64: Abi = {
   platform: "x86_64",
   minimumSignalStack: FRAME_SIZE + FXSAVE_SIZE + 128 + 64,
   elfMachine: 62,
+  sigreturnCode: null,
   start(cpu, pc, stackPointer) {
     const state = freshState();
     resetFloatingPoint(state);

@@ -1,0 +1,46 @@
+/** The run queue: runnable threads in order; those of stopped processes are parked aside. */
+import type { Process } from "./process.ts";
+import type { Thread } from "./thread.ts";
+
+export class Scheduler {
+  #queue: Thread[] = [];
+  #head = 0;
+  readonly #parked: Set<Thread> = new Set();
+
+  /** Put a runnable thread at the end of the queue. */
+  ready(thread: Thread): void {
+    this.#queue.push(thread);
+  }
+
+  /** The next thread to run, or null when all sleep. */
+  next(): Thread | null {
+    while (this.#head < this.#queue.length) {
+      const thread = this.#queue[this.#head++];
+      if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+        this.#queue = this.#queue.slice(this.#head);
+        this.#head = 0;
+      }
+      if (thread.status !== "runnable") continue;
+      if (thread.process.stopped) {
+        this.#parked.add(thread);
+        continue;
+      }
+      return thread;
+    }
+    this.#queue = [];
+    this.#head = 0;
+    return null;
+  }
+
+  /** Whether another thread waits for the CPU. */
+  get waiting(): boolean {
+    return this.#head < this.#queue.length;
+  }
+
+  /** A stopped process continues. */
+  unpark(process: Process): void {
+    for (const thread of process.threads) {
+      if (this.#parked.delete(thread)) this.ready(thread);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/** The rows of the process side: everything but files, directories, descriptors, polling, sockets. */
+import type { SyscallRow } from "../syscall.ts";
+import { cloneRows } from "./clone.ts";
+import { execRows } from "./exec.ts";
+import { futexRows } from "./futex.ts";
+import { identityRows } from "./identity.ts";
+import { limitRows } from "./limits.ts";
+import { machineRows } from "./machine.ts";
+import { memoryRows } from "./memory.ts";
+import { schedulingRows } from "./scheduling.ts";
+import { signalRows } from "./signals.ts";
+import { timeRows } from "./time.ts";
+import { timerRows } from "./timers.ts";
+import { waitRows } from "./wait.ts";
+
+export const processRows: readonly SyscallRow[] = [
+  ...cloneRows,
+  ...execRows,
+  ...waitRows,
+  ...signalRows,
+  ...futexRows,
+  ...timeRows,
+  ...timerRows,
+  ...memoryRows,
+  ...identityRows,
+  ...limitRows,
+  ...schedulingRows,
+  ...machineRows,
+];
