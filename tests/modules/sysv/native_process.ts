@@ -20,6 +20,22 @@ export function runTool(name: string, ...args: string[]): string {
   return text;
 }
 
+/** What this machine's loader prints with LD_DEBUG while it runs a command with eager binding. */
+export function ldDebug(
+  topic: string,
+  command: string,
+  args: string[],
+  env: Record<string, string> = {},
+): string {
+  const { stderr } = new Deno.Command(command, {
+    args,
+    env: { LD_BIND_NOW: "1", LD_DEBUG: topic, ...env },
+    clearEnv: true,
+    stdin: "null",
+  }).outputSync();
+  return new TextDecoder().decode(stderr);
+}
+
 /** A process of this machine that waits for its standard input, linked by its own loader. */
 export class NativeProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
