@@ -150,7 +150,7 @@ export class Blocks {
     this.#links += 2;
     this.#u32[(exits + R.TARGET_LINK) >> 2] = link * 4;
     this.#u32[(exits + R.NEXT_LINK) >> 2] = (link + 1) * 4;
-    const target = flow === Flow.Next ? pc + offset : d.target;
+    const target = flow === Flow.Next ? pc + offset : isDirect(flow) ? d.target : 0;
     this.#pc(exits + R.TARGET_PC, target);
     this.#pc(exits + R.NEXT_PC, pc + offset);
     this.#next = exits + R.RECORD_SIZE;
@@ -192,6 +192,12 @@ export class Blocks {
       this.#straddle.set(this.#physical.subarray(second, second + 16), room);
       this.#isa.decode(this.#straddle, 0, 15, block.pc + offset, out);
     }
+  }
+
+  /** Where the indirect transfer at the end of `block` last went in the cold tier, or 0. */
+  lastTarget(block: Block): number {
+    const at = (block.head + R.RECORD_SIZE * (block.count + 1) + R.TARGET_PC) >> 2;
+    return this.#u32[at] + this.#u32[at + 1] * 4294967296;
   }
 
   /** Byte offset of instruction `index` from the block's start. */
@@ -328,4 +334,8 @@ export class Blocks {
     this.codeFrames[frame] = 0;
     return dead;
   }
+}
+
+function isDirect(flow: Flow): boolean {
+  return flow === Flow.Jump || flow === Flow.Branch || flow === Flow.Call || flow === Flow.Repeat;
 }

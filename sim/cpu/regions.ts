@@ -81,6 +81,7 @@ export class Regions {
     const source = {
       isa: this.#isa,
       decodeAt: this.#blocks.decodeAt.bind(this.#blocks),
+      lastTarget: this.#blocks.lastTarget.bind(this.#blocks),
       offsetOf: this.#blocks.offsetOf.bind(this.#blocks),
       linkOf: (block: Block, next: boolean): number => {
         const exits = block.head + R.RECORD_SIZE * (block.count + 1);
@@ -114,7 +115,7 @@ export class Regions {
     let instructions = entry.count;
     for (let i = 0; i < chosen.length; i++) {
       const b = chosen[i];
-      for (const pc of successors(b)) {
+      for (const pc of successors(b, this.#blocks)) {
         if (seen.has(pc) || chosen.length >= MAX_BLOCKS) continue;
         const next = peek(pc);
         if (next === undefined || !next.alive || !this.#warm(next)) continue;
@@ -164,13 +165,17 @@ export class Regions {
   }
 }
 
-/** Direct successors of a block, and where its call returns to. */
-function successors(b: Block): number[] {
+/** Successors of a block, for an indirect transfer the last one, and where its call returns to. */
+function successors(b: Block, blocks: Blocks): number[] {
   const next = b.pc + b.bytes;
   switch (b.flow) {
     case Flow.Next:
-    case Flow.IndirectCall:
       return [next];
+    case Flow.IndirectCall:
+      return [blocks.lastTarget(b), next];
+    case Flow.IndirectJump:
+    case Flow.Return:
+      return [blocks.lastTarget(b)];
     case Flow.Jump:
       return [b.target];
     case Flow.Branch:

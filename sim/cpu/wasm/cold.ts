@@ -184,6 +184,8 @@ export class Handler extends GuestLowering {
     const entry = this.temporary("i32");
     this.value(target);
     code.set(pc);
+    // What it last went to is the hot tier's guess.
+    code.get(RECORD).get(pc).mem(W.i64_store, STATE, R.RECORD_SIZE + R.TARGET_PC);
     dispatchEntry(code, pc);
     code.tee(entry).mem(W.i64_load, STATE, 0).get(pc).op(W.i64_eq, W.if, typeCode.void)
       .get(entry).mem(W.i32_load, STATE, 8).tee(entry)

@@ -31,8 +31,8 @@ interface Member {
   /** Node numbers of direct successors, -1 when outside. */
   target: number;
   next: number;
-  /** For returns: nodes that this region's calls return to. */
-  returns: number[];
+  /** For indirect transfers: nodes that the target is compared with. */
+  likely: number[];
   /** Flag kind known at entry: -1 not known, -2 not yet seen. */
   kindIn: number;
   /** Flag kind set last inside, or -1 when none is set. */
@@ -44,6 +44,8 @@ export interface RegionSource {
   readonly isa: Isa;
   decodeAt(block: Block, index: number, out: Decoded): void;
   offsetOf(block: Block, index: number): number;
+  /** Where an indirect transfer last went, or 0. */
+  lastTarget(block: Block): number;
   /** Link slot of an exits record's target or next instruction. */
   linkOf(block: Block, next: boolean): number;
 }
@@ -65,6 +67,7 @@ export class Region extends GuestLowering {
   /** Flag kind at the current point, -1 when not known. */
   #kind = -1;
   #flagsWritten = false;
+  #flagsUsed = false;
 
   readonly #budget: number;
   readonly #pc: number;
@@ -83,7 +86,7 @@ export class Region extends GuestLowering {
     this.#members = blocks.map((block) => this.#emit(block, scratch));
     this.#connect(blocks);
     this.#graph = flowGraph(
-      this.#members.map((m) => [m.target, m.next, ...m.returns].filter((s) => s >= 0)),
+      this.#members.map((m) => [m.target, m.next, ...m.likely].filter((s) => s >= 0)),
     );
     this.#findFlagKinds();
     this.#findRegisters();
@@ -112,7 +115,7 @@ export class Region extends GuestLowering {
       const kind = kindSetBy(e.body);
       if (kind !== -1) kindSet = kind;
     }
-    return { block, instructions, target: -1, next: -1, returns: [], kindIn: -2, kindSet };
+    return { block, instructions, target: -1, next: -1, likely: [], kindIn: -2, kindSet };
   }
 
   #connect(blocks: readonly Block[]): void {
@@ -138,11 +141,21 @@ export class Region extends GuestLowering {
           m.target = at(block.target);
           if (m.target >= 0 && at(next) >= 0) returns.push(at(next));
           break;
+        case Flow.IndirectCall:
+        case Flow.IndirectJump:
+        case Flow.Return: {
+          const guess = at(this.#source.lastTarget(block));
+          if (guess < 0) break;
+          m.likely.push(guess);
+          if (block.flow === Flow.IndirectCall && at(next) >= 0) returns.push(at(next));
+          break;
+        }
       }
     }
-    if (returns.length === 0) return;
-    const sites = [...new Set(returns)].slice(0, MAX_RETURN_SITES);
-    for (const m of this.#members) if (m.block.flow === Flow.Return) m.returns = sites;
+    for (const m of this.#members) {
+      if (m.block.flow !== Flow.Return) continue;
+      m.likely = [...new Set([...m.likely, ...returns])].slice(0, MAX_RETURN_SITES);
+    }
   }
 
   /** Which flag kind reaches each block: the same on all paths, or not known. */
@@ -153,7 +166,7 @@ export class Region extends GuestLowering {
       for (const from of this.#graph.order) {
         const m = this.#members[from];
         const out = m.kindSet !== -1 ? m.kindSet === -2 ? -1 : m.kindSet : m.kindIn;
-        for (const to of [m.target, m.next, ...m.returns]) {
+        for (const to of [m.target, m.next, ...m.likely]) {
           if (to < 0 || !this.#graph.has(from, to)) continue;
           const t = this.#members[to];
           const merged = t.kindIn === -2 ? out : t.kindIn === out ? out : -1;
@@ -178,16 +191,20 @@ export class Region extends GuestLowering {
     const visit = (body: readonly Statement[]): void => {
       for (const s of body) {
         if (s.kind === "def") {
-          if (s.node.kind === NodeKind.Reg) use(s.node.reg!);
+          const { kind } = s.node;
+          if (kind === NodeKind.Reg) use(s.node.reg!);
+          else if (kind === NodeKind.Condition || kind === NodeKind.Flags) this.#flagsUsed = true;
         } else if (s.kind === "setReg") {
           use(s.reg);
           if (s.reg.slot >= 0x100) this.#written.add(baseSlot(s.reg.slot));
-        } else if (s.kind === "setFlags") this.#flagsWritten = true;
+        } else if (s.kind === "setFlags") this.#flagsWritten = this.#flagsUsed = true;
         else if (s.kind === "if") {
           visit(s.then);
           visit(s.else);
         } else if (s.kind === "loop") visit(s.body);
-        else if (s.kind === "call" && s.helper.flags === true) this.#flagsWritten = true;
+        else if (s.kind === "call" && s.helper.flags === true) {
+          this.#flagsWritten = this.#flagsUsed = true;
+        }
       }
     };
     for (const node of this.#graph.order) {
@@ -201,7 +218,7 @@ export class Region extends GuestLowering {
     const code = this.code;
     this.#fill([...this.#registers.keys()]);
     code.stateLoad(W.i64_load, L.BUDGET).set(this.#budget);
-    this.#fillFlags();
+    if (this.#flagsUsed) this.#fillFlags();
 
     code.op(W.block, typeCode.void); // leave
     code.op(W.block, typeCode.void); // dispatch
@@ -541,21 +558,19 @@ export class Region extends GuestLowering {
     this.code.op(W.end);
     this.fallthrough();
   }
-  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
+  protected override indirect(_flow: "jump" | "call" | "return", target: Node): void {
     const code = this.code;
     this.value(target);
     code.set(this.#pc);
-    if (flow === "return") {
-      const from = this.#members.indexOf(this.#member);
-      for (const to of this.#member.returns) {
-        if (!this.#graph.has(from, to)) continue;
-        code.get(this.#pc).i64(BigInt(this.#members[to].block.pc))
-          .op(W.i64_eq, W.if, typeCode.void);
-        this.depth++;
-        this.#br(this.#graph.rank[to] <= this.#graph.rank[from] ? LOOP - to : to);
-        this.depth--;
-        code.op(W.end);
-      }
+    const from = this.#members.indexOf(this.#member);
+    for (const to of this.#member.likely) {
+      if (!this.#graph.has(from, to)) continue;
+      code.get(this.#pc).i64(BigInt(this.#members[to].block.pc))
+        .op(W.i64_eq, W.if, typeCode.void);
+      this.depth++;
+      this.#br(this.#graph.rank[to] <= this.#graph.rank[from] ? LOOP - to : to);
+      this.depth--;
+      code.op(W.end);
     }
     this.#br(DISPATCH);
   }

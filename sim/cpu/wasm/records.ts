@@ -33,7 +33,7 @@ export const BLOCK = 24;
 /** Exits record: u32 byte offsets into the link area for the target and the next instruction. */
 export const TARGET_LINK = 4;
 export const NEXT_LINK = 8;
-/** u64: guest addresses of the two. */
+/** u64: guest addresses of the two; after an indirect transfer, where it last went. */
 export const TARGET_PC = 16;
 export const NEXT_PC = 24;
 
