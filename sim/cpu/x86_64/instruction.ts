@@ -225,11 +225,10 @@ export class Instruction {
   low(value: Node): Node {
     return value.type === "i64" ? this.e.wrap(value) : value;
   }
-  /** The top bit of a value of `bits` bits, as 0 or 1 (i32). */
+  /** Bit `bits - 1` (the top bit) of a value, as 0 or 1 (i32). */
   sign(value: Node, bits: number = this.size): Node {
     const e = this.e;
-    if (bits === 64) return e.wrap(e.shrU(value, e.i64(63)));
-    return e.and(e.shrU(value, e.i32(bits - 1)), e.i32(1));
+    return this.low(e.and(e.shrU(value, this.constant(bits - 1, value)), this.constant(1, value)));
   }
 
   // ---- flags and faults ------------------------------------------------------------------

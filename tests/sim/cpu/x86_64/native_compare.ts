@@ -1,0 +1,91 @@
+/** Compares answers of the harness and of our engine, without what the manual leaves undefined. */
+import { AF, CF, OF, PF, SF, ZF } from "../../../../sim/cpu/x86_64/flags.ts";
+import { AT, type Case, WINDOW_SIZE } from "./random_instruction.ts";
+
+const STATUS = CF | PF | AF | ZF | SF | OF;
+
+/** Flags that `c` leaves undefined (Intel SDM volume 2, "Flags affected"). */
+function undefinedFlags(c: Case): number {
+  const name = c.row.name.split(" ")[0];
+  const wide = c.count !== 1 ? OF : 0;
+  switch (name) {
+    case "and":
+    case "or":
+    case "xor":
+    case "test":
+      return AF;
+    case "shl":
+    case "shr":
+    case "sar":
+      return c.count === 0 ? 0 : AF | wide | (c.count >= c.size ? CF : 0);
+    case "shld":
+    case "shrd":
+      if (c.count > c.size) return STATUS;
+      return c.count === 0 ? 0 : AF | wide;
+    case "rol":
+    case "ror":
+    case "rcl":
+    case "rcr":
+      return c.count === 0 ? 0 : wide;
+    case "mul":
+    case "imul":
+      return SF | ZF | AF | PF;
+    case "div":
+    case "idiv":
+      return STATUS;
+    case "bsf":
+    case "bsr":
+      return CF | OF | SF | AF | PF;
+    case "bt":
+    case "bts":
+    case "btr":
+    case "btc":
+      return OF | SF | AF | PF;
+  }
+  return 0;
+}
+
+/** What differs, or "". */
+export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): string {
+  const e = new DataView(expected.buffer, expected.byteOffset);
+  const a = new DataView(actual.buffer, actual.byteOffset);
+  const out: string[] = [];
+  const signal = [e.getUint32(AT.signal, true), a.getUint32(AT.signal, true)];
+  if (signal[0] !== signal[1]) return `signal ${signal.join(" not ")}`;
+  const name = c.row.name.split(" ")[0];
+  if (/^sh[lr]d/.test(name) && c.count > c.size) return "";
+  for (let i = 0; i < 16; i++) {
+    const x = e.getBigUint64(AT.gpr + 8 * i, true), y = a.getBigUint64(AT.gpr + 8 * i, true);
+    if (x !== y) out.push(`r${i} ${hex(x)} not ${hex(y)}`);
+  }
+  const mask = STATUS & ~undefinedFlags(c) | 0x400;
+  const flags = [e.getUint32(AT.rflags, true) & mask, a.getUint32(AT.rflags, true) & mask];
+  if (signal[0] === 0 && flags[0] !== flags[1]) {
+    out.push(`flags ${flags.map((f) => f.toString(16)).join(" not ")}`);
+  }
+  for (let i = 0; i < 16; i++) {
+    const at = AT.fx + 160 + 16 * i;
+    const x = hex(e.getBigUint64(at + 8, true)) + hex(e.getBigUint64(at, true));
+    const y = hex(a.getBigUint64(at + 8, true)) + hex(a.getBigUint64(at, true));
+    if (x !== y) out.push(`xmm${i} ${x} not ${y}`);
+  }
+  for (let i = 0; i < WINDOW_SIZE; i += 8) {
+    const x = e.getBigUint64(AT.window + i, true), y = a.getBigUint64(AT.window + i, true);
+    if (x !== y) out.push(`window+${i} ${hex(x)} not ${hex(y)}`);
+  }
+  return out.join(", ");
+}
+
+function hex(x: bigint): string {
+  return x.toString(16).padStart(16, "0");
+}
+
+/** A failure as text: instruction, inputs, difference. */
+export function describe(c: Case, difference: string): string {
+  const view = new DataView(c.record.buffer);
+  const bytes = c.bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ");
+  const gpr = Array.from({ length: 16 }, (_, i) => hex(view.getBigUint64(AT.gpr + 8 * i, true)));
+  return `${c.row.name} [${bytes}]: ${difference}\n    in ${gpr.join(" ")} flags ${
+    view.getUint32(AT.rflags, true).toString(16)
+  }`;
+}

@@ -1,0 +1,299 @@
+/**
+ * Random instances of decode rows: instruction bytes, and a machine state in which their memory
+ * operand lies in the data window.
+ */
+import { type Encoding, File, Imm, Place, Size } from "../../../../sim/cpu/x86_64/row.ts";
+
+/** Where the harness keeps code and data. */
+export const CODE = 0x10000000;
+export const WINDOW = 0x20000000 + 2048;
+export const WINDOW_SIZE = 256;
+
+/** What the harness reads and writes (`struct record` of native_harness.c). */
+export const RECORD = 16 + 112 + 128 + 16 + 512 + WINDOW_SIZE;
+export const AT = {
+  address: 0,
+  length: 8,
+  signal: 12,
+  code: 16,
+  gpr: 128,
+  rflags: 256,
+  signalCode: 264,
+  fx: 272,
+  window: 784,
+};
+
+/** A small generator of 32-bit numbers (xorshift), seeded. */
+export class Random {
+  #s: number;
+  constructor(seed: number) {
+    this.#s = (seed * 2654435761) | 1;
+  }
+  next(): number {
+    let s = this.#s;
+    s ^= s << 13;
+    s ^= s >>> 17;
+    s ^= s << 5;
+    this.#s = s;
+    return s >>> 0;
+  }
+  below(n: number): number {
+    return Math.floor(this.next() / 4294967296 * n);
+  }
+  chance(n: number): boolean {
+    return this.below(n) === 0;
+  }
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)];
+  }
+  long(): bigint {
+    return (BigInt(this.next()) << 32n) | BigInt(this.next());
+  }
+  /** A 64-bit value that is often at a boundary of some width, or small. */
+  interesting(): bigint {
+    switch (this.below(6)) {
+      case 0:
+        return this.pick(EDGES);
+      case 1:
+        return BigInt(this.below(300));
+      case 2:
+        return BigInt.asUintN(64, -BigInt(this.below(300)));
+      case 3:
+        return BigInt.asUintN(64, 1n << BigInt(this.below(64))) ^ BigInt(this.below(2));
+      default:
+        return this.long();
+    }
+  }
+}
+
+const EDGES = [
+  ...[7n, 8n, 15n, 16n, 31n, 32n, 63n].flatMap((n) => [(1n << n) - 1n, 1n << n, (1n << n) + 1n]),
+  ...[0n, 1n, 0xffffffffffffffffn, 0xfffffffffffffffen],
+  ...[0x8080808080808080n, 0x7f7f7f7f7f7f7f7fn, 0x0000000100000001n],
+];
+
+/** Interesting 64- and 32-bit floating-point patterns. */
+const DOUBLES = [
+  ...[0, -0, 1, -1, 0.5, 1.5, 2.5, -2.5, 3, 1e300, -1e300, 1e-300, Infinity, -Infinity],
+  ...[2 ** 31, 2 ** 31 - 1, -(2 ** 31), -(2 ** 31) - 1, 2 ** 63, -(2 ** 63), 5e-324, 2 ** -1022],
+  ...[4503599627370497.5, 1e20, 2147483647.5, 0.1, Math.PI, Number.MAX_VALUE],
+];
+const convert = new DataView(new ArrayBuffer(8));
+export function doubleBits(x: number): bigint {
+  convert.setFloat64(0, x);
+  return convert.getBigUint64(0);
+}
+function floatBits(x: number): bigint {
+  convert.setFloat32(0, x);
+  return BigInt(convert.getUint32(0));
+}
+
+/** 64 bits that are two floats, a double, or anything. */
+export function vectorHalf(r: Random): bigint {
+  const nan64 = [
+    0x7ff8000000000123n,
+    0xfff8000000000000n,
+    0x7ff0000000000001n,
+    0xfff4567812345678n,
+  ];
+  const nan32 = [0x7fc00123n, 0xffc00000n, 0x7f800001n, 0xffa12345n];
+  const single = (): bigint => {
+    if (r.chance(12)) return r.pick(nan32);
+    if (r.chance(2)) return floatBits(r.pick(DOUBLES));
+    return floatBits((r.below(2000000) - 1000000) / r.pick([1, 2, 3, 10, 1000]));
+  };
+  switch (r.below(6)) {
+    case 0:
+      return r.interesting();
+    case 1:
+    case 2:
+      return (single() << 32n) | single();
+    default:
+      if (r.chance(12)) return r.pick(nan64);
+      if (r.chance(2)) return doubleBits(r.pick(DOUBLES));
+      return doubleBits((r.below(2000000) - 1000000) / r.pick([1, 2, 3, 10, 1000]));
+  }
+}
+
+/** One generated case: its record, and what to compare. */
+export interface Case {
+  readonly row: Encoding;
+  readonly record: Uint8Array;
+  readonly bytes: readonly number[];
+  /** Effective operand size in bits, and the masked shift count where the row shifts. */
+  readonly size: number;
+  readonly count: number;
+}
+
+const opcodeMaps = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
+const mandatory = [[], [0x66], [0xf3], [0xf2]];
+
+/** Encode a random instance of `row` at `address`, and a state for it. */
+export function instance(row: Encoding, address: number, r: Random): Case {
+  const gpr = Array.from({ length: 16 }, () => r.interesting());
+  const string = row.options.rep === true;
+  const prefixes: number[] = [];
+  let opsize = false, rexW = 0, size = 8;
+  if (row.size === Size.V || row.size === Size.D64) {
+    size = r.pick([16, 32, 64]);
+    if (row.size === Size.D64 && size === 32) size = 64;
+    if (size === 64 && row.size === Size.V) rexW = 8;
+    opsize = size === 16;
+  } else if (row.size === Size.Y) {
+    size = r.pick([32, 64]);
+    if (size === 64) rexW = 8;
+  }
+  if (opsize) prefixes.push(0x66);
+  if (row.prefix > 0) prefixes.push(...mandatory[row.prefix]);
+  if (string && r.chance(2)) prefixes.push(r.pick([0xf2, 0xf3]));
+  let rex = rexW;
+  let useRex = rexW !== 0 || r.chance(2);
+  const tail: number[] = [];
+  let length = 0;
+  const opcode = row.opcode + (row.count > 1 ? r.below(row.count) : 0);
+  if (row.count === 8 && useRex) rex |= r.below(2);
+
+  // ModRM, and registers such that the operand lies in the window.
+  const file = (place: Place) => row.operands.find((o) => o.place === place)?.file ?? File.General;
+  let target = -1;
+  let relative = -1;
+  if (row.modrm) {
+    let modrm: number;
+    if (row.exact >= 0) modrm = row.exact + r.below(row.exactCount);
+    else {
+      const memory = row.memory && (!row.register || r.chance(2));
+      const reg = row.digit >= 0 ? row.digit : r.below(8);
+      if (useRex && row.digit < 0 && file(Place.Reg) !== File.Mmx) rex |= r.below(2) << 2;
+      if (!memory) {
+        modrm = 0xc0 | (reg << 3) | r.below(8);
+        if (useRex && file(Place.Rm) !== File.Mmx) rex |= r.below(2);
+      } else {
+        target = WINDOW + 64 + (r.chance(3) ? r.below(96) : 16 * r.below(6));
+        if (row.options.staticReg) target = WINDOW + 64;
+        // The stack pointer is never a base here: instructions that push would move it.
+        const base = r.pick([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        const index = r.pick([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        if (base > 7 || index > 7) useRex = true;
+        const displacement = r.below(256) - 128;
+        const wide = r.chance(3);
+        const bytesOf = (n: number): number[] =>
+          wide ? [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255] : [n & 255];
+        const mode = wide ? 0x80 : 0x40;
+        const kind = r.below(4);
+        if (kind === 0) {
+          modrm = (reg << 3) | 5;
+          relative = 0;
+          tail.push(0, 0, 0, 0);
+        } else if (kind === 1 || (base & 7) === 4 || base === index) {
+          if ((base & 7) === 4) {
+            modrm = mode | (reg << 3) | 4;
+            tail.push(0x24, ...bytesOf(displacement));
+          } else {
+            modrm = mode | (reg << 3) | (base & 7);
+            tail.push(...bytesOf(displacement));
+          }
+          rex |= base >> 3;
+          gpr[base] = BigInt(target - displacement);
+        } else {
+          const scale = r.below(4);
+          modrm = mode | (reg << 3) | 4;
+          tail.push((scale << 6) | ((index & 7) << 3) | (base & 7), ...bytesOf(displacement));
+          rex |= (base >> 3) | ((index >> 3) << 1);
+          const i = r.interesting();
+          gpr[index] = i;
+          gpr[base] = BigInt.asUintN(64, BigInt(target - displacement) - (i << BigInt(scale)));
+        }
+      }
+    }
+    tail.unshift(modrm);
+    if (relative >= 0) relative = 1;
+  }
+
+  // Immediate.
+  let count = -1;
+  const bytes = (n: number): number[] => Array.from({ length: n }, () => r.below(256));
+  switch (row.immediate) {
+    case Imm.None:
+    case Imm.One:
+      break;
+    case Imm.Iw:
+      tail.push(...bytes(2));
+      break;
+    case Imm.IwIb:
+      tail.push(r.below(32), 0, r.chance(2) ? 0 : r.below(4));
+      break;
+    case Imm.Iz:
+      tail.push(...bytes(size === 16 ? 2 : 4));
+      break;
+    case Imm.Iv:
+      tail.push(...bytes(size / 8));
+      break;
+    case Imm.Moffs: {
+      const at = WINDOW + 64;
+      tail.push(at & 255, (at >> 8) & 255, (at >> 16) & 255, (at >> 24) & 255, 0, 0, 0, 0);
+      break;
+    }
+    default:
+      tail.push(r.chance(2) ? r.below(66) : r.below(256));
+  }
+  if (row.immediate === Imm.Count) count = tail[tail.length - 1] & (size === 64 ? 63 : 31);
+  else if (row.immediate === Imm.One) count = 1;
+
+  const code = [...prefixes];
+  if (useRex) code.push(0x40 | rex);
+  code.push(...opcodeMaps[row.map], opcode);
+  const modrmAt = code.length;
+  code.push(...tail);
+  length = code.length;
+  if (relative >= 0) {
+    const displacement = target - (address + length);
+    for (let i = 0; i < 4; i++) code[modrmAt + 1 + i] = (displacement >> (8 * i)) & 255;
+  }
+
+  gpr[4] = BigInt(WINDOW + 64 + 8 * r.below(12));
+  if (/^(leave|enter)/.test(row.name)) gpr[5] = BigInt(WINDOW + 80 + 8 * r.below(8));
+  if (string) {
+    gpr[6] = BigInt(WINDOW + 96 + r.below(64));
+    gpr[7] = BigInt(WINDOW + 96 + r.below(64));
+    gpr[1] = BigInt(r.below(5));
+  }
+  if (row.name === "xlat") gpr[3] = BigInt(WINDOW);
+  // Quotients that fit, half of the time.
+  if (/^i?div/.test(row.name) && target < 0 && r.chance(2)) {
+    gpr[2] = r.chance(2) ? 0n : BigInt.asUintN(64, BigInt.asIntN(64, gpr[0]) >> 63n);
+    if (size === 8) gpr[0] = BigInt(r.below(65536)) >> BigInt(r.below(12));
+  }
+  // A bit offset in a register reaches far: keep it near.
+  if (/^bt.? Ev,Gv/.test(row.name) && target >= 0) {
+    const reg = ((tail[0] >> 3) & 7) | ((rex & 4) << 1);
+    const base = gpr[reg];
+    if (base < BigInt(WINDOW) || base > BigInt(WINDOW + WINDOW_SIZE * 2)) {
+      gpr[reg] = BigInt.asUintN(64, BigInt(r.below(512) - 256));
+    } else return instance(row, address, r);
+  }
+  if (row.operands.some((o) => o.place === Place.Fixed && o.slot !== 0)) {
+    count = Number(gpr[1] & (size === 64 ? 63n : 31n));
+  }
+
+  const record = new Uint8Array(RECORD);
+  const view = new DataView(record.buffer);
+  view.setBigUint64(AT.address, BigInt(address), true);
+  view.setUint32(AT.length, code.length, true);
+  record.set(code, AT.code);
+  gpr.forEach((v, i) => view.setBigUint64(AT.gpr + 8 * i, v, true));
+  view.setBigUint64(AT.rflags, BigInt(r.next() & (string ? 0xcd5 : 0x8d5)), true);
+  fillFx(view, r);
+  for (let i = 0; i < WINDOW_SIZE; i += 8) {
+    const value = r.chance(3) ? r.interesting() : vectorHalf(r);
+    view.setBigUint64(AT.window + i, value, true);
+  }
+  return { row, record, bytes: code, size, count };
+}
+
+/** Random vector registers; an empty x87 stack and default controls. */
+function fillFx(view: DataView, r: Random): void {
+  view.setUint16(AT.fx, 0x37f, true);
+  view.setUint32(AT.fx + 24, 0x1f80, true);
+  view.setUint32(AT.fx + 28, 0xffff, true);
+  for (let i = 0; i < 32; i++) view.setBigUint64(AT.fx + 160 + 8 * i, vectorHalf(r), true);
+}
