@@ -7,6 +7,7 @@ import { rows as dataImmediate } from "./data_immediate.ts";
 import { rows as dataRegister } from "./data_register.ts";
 import { Decoder } from "./decoder.ts";
 import { flags } from "./flags.ts";
+import { rows as floatRows } from "./float_rows.ts";
 import { rows as loadStore } from "./load_store.ts";
 import { rows as system } from "./system.ts";
 
@@ -19,6 +20,7 @@ const rows = [
   ...loadStore,
   ...atomics,
   ...dataRegister,
+  ...floatRows,
   undefinedRow,
 ];
 const decoder = new Decoder(rows);

@@ -6,8 +6,8 @@ import { idRegister } from "./id_registers.ts";
 import { zeroVector } from "./registers.ts";
 import { row } from "./row.ts";
 
-/** Writable bits of FPCR: AHP, DN, FZ, RMode. */
-const FPCR_MASK = 0x07c00000;
+/** Writable bits of FPCR: DN, FZ, RMode. The alternative half precision (AHP) is not implemented. */
+const FPCR_MASK = 0x03c00000;
 /** Writable bits of FPSR: QC and the cumulative exception bits. */
 const FPSR_MASK = 0x0800009f;
 /** Bytes that DC ZVA clears. */

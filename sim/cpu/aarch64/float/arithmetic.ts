@@ -1,0 +1,241 @@
+/**
+ * Floating-point arithmetic, for one number or a vector of them: WebAssembly's operation, and where
+ * its result is a NaN or FPCR is not zero, an exact slow path.
+ *
+ * The cumulative exception bits of FPSR are not collected.
+ */
+import type { Emitter } from "../../ir/emitter.ts";
+import type { Helper, Node, Type } from "../../ir/types.ts";
+import { pure } from "../multiply.ts";
+import { fusedMultiplyAdd } from "./fused.ts";
+import { softHelper } from "./host.ts";
+import { lanewise } from "./lanes.ts";
+import {
+  bitsConstant,
+  float,
+  type FloatKind,
+  fpcr,
+  fromBits,
+  isNaNBits,
+  isSignalling,
+  processNaNs,
+  toBits,
+} from "./nan.ts";
+import * as soft from "./soft_float.ts";
+
+/** Index of a kind in `float`. */
+const index = (k: FloatKind): 0 | 1 => k.lanes === 4 ? 0 : 1;
+const formats = [soft.SINGLE, soft.DOUBLE];
+
+/** An operation with a slow path. */
+interface Operation {
+  readonly arity: 1 | 2;
+  /** The WebAssembly operation, scalar and vector: name after the type or shape. */
+  readonly fast: string;
+  /** Result where an operand is a NaN, if the general rule does not hold. */
+  readonly nan?: (e: Emitter, k: FloatKind, operands: Node[]) => void;
+  readonly soft: (f: soft.Format, fpcr: number, ...bits: bigint[]) => bigint;
+}
+
+/** FMAXNM and FMINNM: a quiet NaN loses against a number. */
+function numberWins(e: Emitter, k: FloatKind, [a, b]: Node[]): void {
+  const quiet = (x: Node): Node => e.and(isNaNBits(e, k, x), e.eqz(isSignalling(e, k, x)));
+  const number = (x: Node): Node => e.eqz(isNaNBits(e, k, x));
+  const flushed = (x: Node): Node => e.call(extremum[index(k)], x, x);
+  e.if(e.and(quiet(a), number(b)), () => e.return(flushed(b)));
+  e.if(e.and(quiet(b), number(a)), () => e.return(flushed(a)));
+}
+const extremum = float.map((k, i) =>
+  softHelper(
+    `flush_${k.type}`,
+    [k.int, k.int],
+    k.int,
+    (control, a, b) => soft.extremum(formats[i], a, b, true, control),
+  )
+);
+
+const TWO = [0x40000000n, 0x4000000000000000n];
+
+const operations = {
+  add: { arity: 2, fast: "add", soft: (f, c, a, b) => soft.add(f, a, b, c) },
+  sub: {
+    arity: 2,
+    fast: "sub",
+    soft: (f, c, a, b) => soft.add(f, a, b ^ (1n << BigInt(f.width - 1)), c),
+  },
+  mul: { arity: 2, fast: "mul", soft: (f, c, a, b) => soft.fusedMultiplyAdd(f, null, a, b, c) },
+  div: { arity: 2, fast: "div", soft: (f, c, a, b) => soft.divide(f, a, b, c) },
+  max: { arity: 2, fast: "max", soft: (f, c, a, b) => soft.extremum(f, a, b, true, c) },
+  min: { arity: 2, fast: "min", soft: (f, c, a, b) => soft.extremum(f, a, b, false, c) },
+  maxnm: {
+    arity: 2,
+    fast: "max",
+    nan: numberWins,
+    soft: (f, c, a, b) => soft.extremum(f, a, b, true, c),
+  },
+  minnm: {
+    arity: 2,
+    fast: "min",
+    nan: numberWins,
+    soft: (f, c, a, b) => soft.extremum(f, a, b, false, c),
+  },
+  mulx: {
+    arity: 2,
+    fast: "mul",
+    soft: (f, c, a, b) => {
+      const r = soft.fusedMultiplyAdd(f, null, a, b, c);
+      if (r !== soft.defaultNaN(f)) return r;
+      const sign = (a ^ b) & (1n << BigInt(f.width - 1));
+      return sign | TWO[f === soft.DOUBLE ? 1 : 0];
+    },
+  },
+  sqrt: { arity: 1, fast: "sqrt", soft: (f, c, a) => soft.squareRoot(f, a, c) },
+} satisfies Record<string, Operation>;
+export type ArithmeticName = keyof typeof operations;
+
+/** IR functions on bits: the exact result of `name`. */
+const slow: Record<string, Helper[]> = {};
+/** IR functions on whole vectors, lane by lane. */
+const slowVector: Record<string, Helper[]> = {};
+for (const [name, operation] of Object.entries<Operation>(operations)) {
+  slow[name] = float.map((k, i) => {
+    const params = Array.from({ length: operation.arity }, () => k.int as Type);
+    const exact = softHelper(
+      `${name}_${k.type}`,
+      params,
+      k.int,
+      (control, ...bits) => operation.soft(formats[i], control, ...bits),
+    );
+    return pure(`aarch64.${name}_${k.type}`, params, k.int, (e, ...bits) => {
+      let anyNaN = isNaNBits(e, k, bits[0]);
+      if (bits.length === 2) anyNaN = e.or(anyNaN, isNaNBits(e, k, bits[1]));
+      e.if(anyNaN, () => {
+        operation.nan?.(e, k, bits);
+        e.return(processNaNs(e, k, ...bits));
+      });
+      return e.call(exact, ...bits);
+    });
+  });
+  slowVector[name] = float.map((k, i) =>
+    lanewise(`${name}_${k.shape}`, k, operation.arity, (e, ...lanes) => {
+      const r = e.variable(k.int, toBits(e, k, fastScalar(e, k, operation, lanes)));
+      e.if(
+        e.or(isNaNBits(e, k, e.read(r)), fpcr(e)),
+        () => e.assign(r, e.call(slow[name][i], ...lanes)),
+      );
+      return e.read(r);
+    })
+  );
+}
+function fastScalar(e: Emitter, k: FloatKind, operation: Operation, bits: Node[]): Node {
+  return e.op(`${k.type}.${operation.fast}`, bits.map((b) => fromBits(e, k, b)));
+}
+
+/** `name` of floats (f32 or f64). */
+export function arithmetic(
+  e: Emitter,
+  k: FloatKind,
+  name: ArithmeticName,
+  ...operands: Node[]
+): Node {
+  const fast = e.op(`${k.type}.${operations[name].fast}`, operands);
+  const r = e.variable(k.type, fast);
+  const value = e.read(r);
+  e.if(e.or(e.op(`${k.type}.ne`, [value, value]), fpcr(e)), () => {
+    const bits = operands.map((x) => toBits(e, k, x));
+    e.assign(r, fromBits(e, k, e.call(slow[name][index(k)], ...bits)));
+  });
+  return e.read(r);
+}
+
+/** `name` of vectors, lane by lane. */
+export function vectorArithmetic(
+  e: Emitter,
+  k: FloatKind,
+  name: ArithmeticName,
+  ...operands: Node[]
+): Node {
+  const fast = e.op(`${k.shape}.${operations[name].fast}`, operands);
+  const r = e.variable("v128", fast);
+  const value = e.read(r);
+  const anyNaN = e.op("v128.any_true", [e.op(`${k.shape}.ne`, [value, value])]);
+  e.if(
+    e.or(anyNaN, fpcr(e)),
+    () => e.assign(r, e.call(slowVector[name][index(k)], ...operands)),
+  );
+  return e.read(r);
+}
+
+/** -x and |x| of scalars and vectors: sign bits alone, NaNs included. */
+export function negate(e: Emitter, k: FloatKind, x: Node): Node {
+  return e.op(`${x.type === "v128" ? k.shape : k.type}.neg`, [x]);
+}
+export function absolute(e: Emitter, k: FloatKind, x: Node): Node {
+  return e.op(`${x.type === "v128" ? k.shape : k.type}.abs`, [x]);
+}
+
+/** FRECPS (`2 - a b`) and FRSQRTS (`(3 - a b) / 2`), fused, on bits. */
+function step(root: boolean): Helper[] {
+  return float.map((k) => {
+    const name = `aarch64.${root ? "rsqrts" : "recps"}_${k.type}`;
+    return pure(name, [k.int, k.int], k.int, (e, a, b) => {
+      const minus = e.xor(a, bitsConstant(e, k, k.sign));
+      e.if(
+        e.or(isNaNBits(e, k, a), isNaNBits(e, k, b)),
+        () => e.return(processNaNs(e, k, minus, b)),
+      );
+      const constant = (x: number): Node => fromBits(e, k, floatConstant(e, k, x));
+      const x = fromBits(e, k, minus);
+      const y = fromBits(e, k, b);
+      // 0 times infinity counts as 0 here; that product alone is a NaN.
+      const product = e.op(`${k.type}.mul`, [x, y]);
+      e.if(
+        e.op(`${k.type}.ne`, [product, product]),
+        () => e.return(floatConstant(e, k, root ? 1.5 : 2)),
+      );
+      if (!root) return toBits(e, k, fusedMultiplyAdd(e, k, constant(2), x, y));
+      // Halve the larger factor, which is exact where it matters.
+      const half = constant(0.5);
+      const small = e.op(`${k.type}.lt`, [e.op(`${k.type}.abs`, [x]), constant(1)]);
+      const p = e.select(small, x, e.op(`${k.type}.mul`, [x, half]));
+      const q = e.select(small, e.op(`${k.type}.mul`, [y, half]), y);
+      return toBits(e, k, fusedMultiplyAdd(e, k, constant(1.5), p, q));
+    });
+  });
+}
+const recps = step(false);
+const rsqrts = step(true);
+const stepVectors = [recps, rsqrts].map((helpers, root) =>
+  float.map((k, i) =>
+    lanewise(
+      `${root ? "rsqrts" : "recps"}_${k.shape}`,
+      k,
+      2,
+      (e, a, b) => e.call(helpers[i], a, b),
+    )
+  )
+);
+
+/** FRECPS or FRSQRTS of floats or vectors. */
+export function reciprocalStep(
+  e: Emitter,
+  k: FloatKind,
+  root: boolean,
+  a: Node,
+  b: Node,
+): Node {
+  if (a.type === "v128") return e.call(stepVectors[root ? 1 : 0][index(k)], a, b);
+  const helper = (root ? rsqrts : recps)[index(k)];
+  return fromBits(e, k, e.call(helper, toBits(e, k, a), toBits(e, k, b)));
+}
+
+/** Bits of a small constant. */
+export function floatConstant(e: Emitter, k: FloatKind, x: number): Node {
+  const view = new DataView(new ArrayBuffer(8));
+  if (k.int === "i64") {
+    view.setFloat64(0, x);
+    return e.i64(view.getBigUint64(0));
+  }
+  view.setFloat32(0, x);
+  return e.i32(view.getInt32(0));
+}

@@ -1,0 +1,160 @@
+/**
+ * Fused multiply-add with one rounding, which WebAssembly has not.
+ *
+ * Double precision: the product as an exact sum of two doubles (Dekker, Veltkamp), then the three
+ * summands with one rounding through rounding to odd (Boldo and Melquiond, "Emulation of a FMA and
+ * correctly rounded sums", IEEE Transactions on Computers 57(4), 2008). Single precision: the product
+ * is exact in double precision and the sum is rounded to odd there. Operands out of the range where
+ * that holds, and other rounding modes, take the exact slow path.
+ */
+import type { Emitter } from "../../ir/emitter.ts";
+import type { Helper, Node } from "../../ir/types.ts";
+import { pure } from "../multiply.ts";
+import { softHelper } from "./host.ts";
+import { lanewise } from "./lanes.ts";
+import { float, type FloatKind, fpcr, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
+import * as soft from "./soft_float.ts";
+
+const formats = [soft.SINGLE, soft.DOUBLE];
+
+/** IR functions on bits (addend, a, b): NaNs, infinities, other rounding modes, extreme exponents. */
+const slow: Helper[] = float.map((k, i) => {
+  const params = [k.int, k.int, k.int];
+  const exact = softHelper(
+    `fma_${k.type}`,
+    params,
+    k.int,
+    (control, addend, a, b) => soft.fusedMultiplyAdd(formats[i], addend, a, b, control),
+  );
+  return pure(`aarch64.fma_slow_${k.type}`, params, k.int, (e, addend, a, b) => {
+    const anyNaN = e.or(
+      e.or(isNaNBits(e, k, addend), isNaNBits(e, k, a)),
+      isNaNBits(e, k, b),
+    );
+    e.if(anyNaN, () => {
+      // Infinity times zero plus a quiet NaN is invalid too: the default NaN.
+      const product = e.op(`${k.type}.mul`, [fromBits(e, k, a), fromBits(e, k, b)]);
+      const factors = e.or(isNaNBits(e, k, a), isNaNBits(e, k, b));
+      const invalid = e.and(e.op(`${k.type}.ne`, [product, product]), e.eqz(factors));
+      const result = processNaNs(e, k, addend, a, b);
+      const quietAddend = e.eq(e.and(addend, quietBit(e, k)), quietBit(e, k));
+      e.return(e.select(e.and(invalid, quietAddend), defaultNaN(e, k), result));
+    });
+    return e.call(exact, addend, a, b);
+  });
+});
+function quietBit(e: Emitter, k: FloatKind): Node {
+  return k.int === "i64" ? e.i64(k.quiet) : e.i32(Number(k.quiet));
+}
+function defaultNaN(e: Emitter, k: FloatKind): Node {
+  return k.int === "i64" ? e.i64(k.defaultNaN) : e.i32(Number(k.defaultNaN));
+}
+
+/** Bits of `s`, made odd if `t`, the error of `s`, is not zero: `s + t` rounded to odd. */
+function towardsOdd(e: Emitter, s: Node, t: Node): Node {
+  const bits = e.op("i64.reinterpret_f64", [s]);
+  const zero = e.op("f64.reinterpret_i64", [e.i64(0)]);
+  const inexact = e.and(e.op("f64.ne", [t, zero]), e.eqz(e.and(e.wrap(bits), e.i32(1))));
+  // Same sign: away from zero; else towards it.
+  const differ = e.ltS(e.xor(bits, e.op("i64.reinterpret_f64", [t])), e.i64(0));
+  const step = e.select(differ, e.i64(-1), e.i64(1));
+  return e.op("f64.reinterpret_i64", [e.add(bits, e.select(inexact, step, e.i64(0)))]);
+}
+
+/** a + b exactly, as the rounded sum and its error (Knuth). */
+function twoSum(e: Emitter, a: Node, b: Node): [Node, Node] {
+  const f = (name: string, x: Node, y: Node): Node => e.op(`f64.${name}`, [x, y]);
+  const s = f("add", a, b);
+  const bPart = f("sub", s, a);
+  const aPart = f("sub", s, bPart);
+  return [s, f("add", f("sub", a, aPart), f("sub", b, bPart))];
+}
+
+/** a · b exactly, as the rounded product and its error. */
+function twoProduct(e: Emitter, a: Node, b: Node): [Node, Node] {
+  const f = (name: string, x: Node, y: Node): Node => e.op(`f64.${name}`, [x, y]);
+  const splitter = e.op("f64.reinterpret_i64", [e.i64(0x41a0000002000000n)]); // 2^27 + 1
+  const split = (x: Node): [Node, Node] => {
+    const g = f("mul", splitter, x);
+    const high = f("sub", g, f("sub", g, x));
+    return [high, f("sub", x, high)];
+  };
+  const p = f("mul", a, b);
+  const [ah, al] = split(a);
+  const [bh, bl] = split(b);
+  const low = f("add", f("sub", f("mul", ah, bh), p), f("mul", ah, bl));
+  return [p, f("add", f("add", low, f("mul", al, bh)), f("mul", al, bl))];
+}
+
+/** 2^exponent as f64. */
+function power(e: Emitter, exponent: number): Node {
+  return e.op("f64.reinterpret_i64", [e.i64(BigInt(exponent + 1023) << 52n)]);
+}
+
+const double = pure("aarch64.fma_f64", ["f64", "f64", "f64"], "f64", (e, addend, a, b) => {
+  const k = float[1];
+  const f = (name: string, x: Node, y: Node): Node => e.op(`f64.${name}`, [x, y]);
+  const below = (x: Node, exponent: number): Node =>
+    f("lt", e.op("f64.abs", [x]), power(e, exponent));
+  const [p, pError] = twoProduct(e, a, b);
+  const safe = e.and(
+    e.and(below(a, 990), below(b, 990)),
+    e.and(
+      below(addend, 1000),
+      e.and(below(p, 1000), f("gt", e.op("f64.abs", [p]), power(e, -900))),
+    ),
+  );
+  e.if(e.or(e.eqz(safe), fpcr(e)), () => {
+    const bits = [addend, a, b].map((x) => toBits(e, k, x));
+    // A zero product is exact, so one addition does it.
+    const zero = e.op("f64.reinterpret_i64", [e.i64(0)]);
+    const plain = e.and(
+      e.or(f("eq", a, zero), f("eq", b, zero)),
+      e.and(below(p, 0), below(addend, 1000)),
+    );
+    e.if(e.and(plain, e.eqz(fpcr(e))), () => e.return(f("add", p, addend)));
+    e.return(fromBits(e, k, e.call(slow[1], ...bits)));
+  });
+  const [t, tError] = twoSum(e, addend, pError);
+  const [v, vError] = twoSum(e, p, t);
+  const [z, zError] = twoSum(e, tError, vError);
+  return f("add", v, towardsOdd(e, z, zError));
+});
+
+const single = pure("aarch64.fma_f32", ["f32", "f32", "f32"], "f32", (e, addend, a, b) => {
+  const k = float[0];
+  const promote = (x: Node): Node => e.op("f64.promote_f32", [x]);
+  const p = e.op("f64.mul", [promote(a), promote(b)]);
+  const [s, error] = twoSum(e, p, promote(addend));
+  const r = e.op("f32.demote_f64", [towardsOdd(e, s, error)]);
+  const infinity = e.op("f64.reinterpret_i64", [e.i64(0x7ff0000000000000n)]);
+  const finite = e.op("f64.lt", [e.op("f64.abs", [s]), infinity]);
+  e.if(e.or(e.eqz(finite), fpcr(e)), () => {
+    const bits = [addend, a, b].map((x) => toBits(e, k, x));
+    e.return(fromBits(e, k, e.call(slow[0], ...bits)));
+  });
+  return r;
+});
+
+/** addend + a · b of floats, with one rounding. */
+export function fusedMultiplyAdd(e: Emitter, k: FloatKind, addend: Node, a: Node, b: Node): Node {
+  return e.call(k.lanes === 4 ? single : double, addend, a, b);
+}
+
+const vectors = float.map((k) =>
+  lanewise(`fma_${k.shape}`, k, 3, (e, addend, a, b) => {
+    const [x, y, z] = [addend, a, b].map((bits) => fromBits(e, k, bits));
+    return toBits(e, k, fusedMultiplyAdd(e, k, x, y, z));
+  })
+);
+
+/** The same of vectors, lane by lane. */
+export function vectorFusedMultiplyAdd(
+  e: Emitter,
+  k: FloatKind,
+  addend: Node,
+  a: Node,
+  b: Node,
+): Node {
+  return e.call(vectors[k.lanes === 4 ? 0 : 1], addend, a, b);
+}

@@ -1,0 +1,30 @@
+/** Calls from IR into the exact arithmetic of `soft_float.ts`, on bits. */
+import type { Helper, Type } from "../../ir/types.ts";
+import { FPCR } from "../../layout.ts";
+
+type Bits = bigint | number;
+
+/** A parameter as it arrives from WebAssembly, unsigned. */
+export function unsigned(x: Bits): bigint {
+  return typeof x === "bigint" ? BigInt.asUintN(64, x) : BigInt(x >>> 0);
+}
+
+/** A helper whose parameters and result are bit patterns; `run` also gets FPCR. */
+export function softHelper(
+  name: string,
+  params: readonly Type[],
+  result: "i32" | "i64",
+  run: (fpcr: number, ...bits: bigint[]) => bigint,
+): Helper {
+  return {
+    name: `aarch64.soft_${name}`,
+    params,
+    result,
+    reads: [],
+    writes: [],
+    run: (state: DataView, ...bits: Bits[]) => {
+      const r = run(state.getUint32(FPCR, true), ...bits.map(unsigned));
+      return result === "i64" ? r : Number(BigInt.asIntN(32, r));
+    },
+  };
+}

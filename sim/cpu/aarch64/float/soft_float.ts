@@ -1,0 +1,283 @@
+/**
+ * Exact floating-point arithmetic on bit patterns, for what WebAssembly's own operations do not do:
+ * other rounding modes than to nearest, flushing to zero, rounding to odd. Slow and rarely used;
+ * operands are never NaN (NaNs are handled before).
+ *
+ * Control word: FPCR (DDI 0487, C5.2.8).
+ */
+
+/** A binary interchange format of IEEE 754. */
+export interface Format {
+  readonly width: number;
+  /** Significand bits, the hidden one included. */
+  readonly precision: number;
+  readonly bias: number;
+}
+export const HALF: Format = { width: 16, precision: 11, bias: 15 };
+export const SINGLE: Format = { width: 32, precision: 24, bias: 127 };
+export const DOUBLE: Format = { width: 64, precision: 53, bias: 1023 };
+
+/** Rounding, numbered as FPCR.RMode, then those that instructions name. */
+export const enum Rounding {
+  Nearest,
+  Up,
+  Down,
+  Zero,
+  Away,
+  Odd,
+}
+
+const FLUSH = 1 << 24;
+/** FPCR.RMode. */
+export function roundingOf(fpcr: number): Rounding {
+  return (fpcr >> 22) & 3;
+}
+
+/** A finite number (-1)^sign · significand · 2^exponent, or an infinity. */
+interface Number754 {
+  readonly sign: bigint;
+  readonly significand: bigint;
+  readonly exponent: number;
+  readonly infinite: boolean;
+}
+
+const mantissaBits = (f: Format): bigint => BigInt(f.precision - 1);
+const hidden = (f: Format): bigint => 1n << mantissaBits(f);
+const maxExponent = (f: Format): number => 2 * f.bias + 1;
+const signBit = (f: Format, sign: bigint): bigint => sign << BigInt(f.width - 1);
+
+/** Positive infinity with `sign`. */
+function infinity(f: Format, sign: bigint): bigint {
+  return signBit(f, sign) | (BigInt(maxExponent(f)) << mantissaBits(f));
+}
+/** The default NaN: positive, quiet, no payload. */
+export function defaultNaN(f: Format): bigint {
+  return infinity(f, 0n) | (hidden(f) >> 1n);
+}
+
+function unpack(f: Format, bits: bigint, fpcr: number): Number754 {
+  const sign = (bits >> BigInt(f.width - 1)) & 1n;
+  const fraction = bits & (hidden(f) - 1n);
+  const biased = Number((bits >> mantissaBits(f)) & BigInt(maxExponent(f)));
+  const least = 2 - f.bias - f.precision;
+  if (biased === maxExponent(f)) return { sign, significand: 0n, exponent: 0, infinite: true };
+  if (biased === 0) {
+    const significand = fpcr & FLUSH && f !== HALF ? 0n : fraction;
+    return { sign, significand, exponent: least, infinite: false };
+  }
+  return { sign, significand: fraction | hidden(f), exponent: least + biased - 1, infinite: false };
+}
+
+function lengthOf(x: bigint): number {
+  return x === 0n ? 0 : x.toString(2).length;
+}
+
+/** Whether a significand with remainder `rest` of `2 * half` is rounded away from zero. */
+function roundsUp(mode: Rounding, sign: bigint, odd: boolean, rest: bigint, half: bigint): boolean {
+  switch (mode) {
+    case Rounding.Nearest:
+      return rest > half || (rest === half && odd);
+    case Rounding.Up:
+      return sign === 0n && rest !== 0n;
+    case Rounding.Down:
+      return sign === 1n && rest !== 0n;
+    case Rounding.Away:
+      return rest >= half && rest !== 0n;
+    case Rounding.Odd:
+      return rest !== 0n && !odd;
+    default:
+      return false;
+  }
+}
+
+/** The number rounded into format `f`, as bits. */
+function pack(
+  f: Format,
+  sign: bigint,
+  significand: bigint,
+  exponent: number,
+  mode: Rounding,
+  fpcr: number,
+): bigint {
+  if (significand === 0n) return signBit(f, sign);
+  const length = lengthOf(significand);
+  const least = 2 - f.bias - f.precision;
+  if (fpcr & FLUSH && f !== HALF && exponent + length - 1 < 1 - f.bias) return signBit(f, sign);
+  const shift = Math.max(length - f.precision, least - exponent);
+  let q = significand;
+  if (shift <= 0) q <<= BigInt(-shift);
+  else {
+    const by = BigInt(shift);
+    q >>= by;
+    const rest = significand - (q << by);
+    if (roundsUp(mode, sign, (q & 1n) === 1n, rest, 1n << (by - 1n))) q += 1n;
+  }
+  // A carry into the next power of two shows in the exponent field by itself.
+  const field = exponent + shift - least;
+  const bits = q + (BigInt(field) << mantissaBits(f));
+  if (bits >= infinity(f, 0n)) {
+    const toInfinity = mode === Rounding.Nearest || mode === Rounding.Away ||
+      (mode === Rounding.Up && sign === 0n) || (mode === Rounding.Down && sign === 1n);
+    return toInfinity ? infinity(f, sign) : signBit(f, sign) | (infinity(f, 0n) - 1n);
+  }
+  return signBit(f, sign) | bits;
+}
+
+/** Sum of two finite numbers as one. */
+function sum(a: Number754, b: Number754, mode: Rounding): Number754 {
+  const exponent = Math.min(a.exponent, b.exponent);
+  const at = (x: Number754): bigint => {
+    const magnitude = x.significand << BigInt(x.exponent - exponent);
+    return x.sign ? -magnitude : magnitude;
+  };
+  const total = at(a) + at(b);
+  const zeroSign = a.sign === b.sign ? a.sign : mode === Rounding.Down ? 1n : 0n;
+  const sign = total === 0n ? zeroSign : total < 0n ? 1n : 0n;
+  return { sign, significand: total < 0n ? -total : total, exponent, infinite: false };
+}
+
+/** addend + a · b with one rounding; the addend may be absent. */
+export function fusedMultiplyAdd(
+  f: Format,
+  addendBits: bigint | null,
+  aBits: bigint,
+  bBits: bigint,
+  fpcr: number,
+): bigint {
+  const a = unpack(f, aBits, fpcr);
+  const b = unpack(f, bBits, fpcr);
+  const mode = roundingOf(fpcr);
+  const sign = a.sign ^ b.sign;
+  const zero = (x: Number754): boolean => !x.infinite && x.significand === 0n;
+  const infinite = a.infinite || b.infinite;
+  if (infinite && (zero(a) || zero(b))) return defaultNaN(f);
+  const product: Number754 = {
+    sign,
+    significand: a.significand * b.significand,
+    exponent: a.exponent + b.exponent,
+    infinite,
+  };
+  if (addendBits === null) {
+    if (infinite) return infinity(f, sign);
+    return pack(f, sign, product.significand, product.exponent, mode, fpcr);
+  }
+  const addend = unpack(f, addendBits, fpcr);
+  if (addend.infinite && infinite && addend.sign !== sign) return defaultNaN(f);
+  if (addend.infinite) return infinity(f, addend.sign);
+  if (infinite) return infinity(f, sign);
+  const r = sum(addend, product, mode);
+  return pack(f, r.sign, r.significand, r.exponent, mode, fpcr);
+}
+
+/** a + b. */
+export function add(f: Format, aBits: bigint, bBits: bigint, fpcr: number): bigint {
+  const a = unpack(f, aBits, fpcr);
+  const b = unpack(f, bBits, fpcr);
+  if (a.infinite && b.infinite && a.sign !== b.sign) return defaultNaN(f);
+  if (a.infinite) return infinity(f, a.sign);
+  if (b.infinite) return infinity(f, b.sign);
+  const mode = roundingOf(fpcr);
+  const r = sum(a, b, mode);
+  return pack(f, r.sign, r.significand, r.exponent, mode, fpcr);
+}
+
+/** a / b. */
+export function divide(f: Format, aBits: bigint, bBits: bigint, fpcr: number): bigint {
+  const a = unpack(f, aBits, fpcr);
+  const b = unpack(f, bBits, fpcr);
+  const sign = a.sign ^ b.sign;
+  const zeroB = !b.infinite && b.significand === 0n;
+  if (a.infinite) return b.infinite ? defaultNaN(f) : infinity(f, sign);
+  if (zeroB) return a.significand === 0n ? defaultNaN(f) : infinity(f, sign);
+  if (b.infinite || a.significand === 0n) return signBit(f, sign);
+  const by = f.precision * 2 + 4;
+  const scaled = a.significand << BigInt(by);
+  const q = scaled / b.significand;
+  const sticky = q * b.significand === scaled ? 0n : 1n;
+  const exponent = a.exponent - b.exponent - by - 1;
+  return pack(f, sign, (q << 1n) | sticky, exponent, roundingOf(fpcr), fpcr);
+}
+
+/** Square root. */
+export function squareRoot(f: Format, bits: bigint, fpcr: number): bigint {
+  const a = unpack(f, bits, fpcr);
+  if (!a.infinite && a.significand === 0n) return signBit(f, a.sign);
+  if (a.sign) return defaultNaN(f);
+  if (a.infinite) return infinity(f, 0n);
+  let by = 2 * f.precision + 6;
+  if ((a.exponent - by) % 2 !== 0) by++;
+  const scaled = a.significand << BigInt(by);
+  const root = integerRoot(scaled);
+  const sticky = root * root === scaled ? 0n : 1n;
+  return pack(f, 0n, (root << 1n) | sticky, (a.exponent - by) / 2 - 1, roundingOf(fpcr), fpcr);
+}
+function integerRoot(x: bigint): bigint {
+  let r = 1n << BigInt((lengthOf(x) + 1) >> 1);
+  for (;;) {
+    const next = (r + x / r) >> 1n;
+    if (next >= r) return r;
+    r = next;
+  }
+}
+
+/** The larger (or smaller) of two numbers; +0 is larger than -0. */
+export function extremum(f: Format, aBits: bigint, bBits: bigint, max: boolean, fpcr: number) {
+  const flushed = (bits: bigint): bigint => {
+    const x = unpack(f, bits, fpcr);
+    return x.infinite || x.significand !== 0n ? bits : signBit(f, x.sign);
+  };
+  const key = (bits: bigint): bigint =>
+    bits >> BigInt(f.width - 1) ? -(bits & (signBit(f, 1n) - 1n)) - 1n : bits;
+  const a = flushed(aBits);
+  const b = flushed(bBits);
+  return (key(a) > key(b)) === max ? a : b;
+}
+
+/** Conversion between formats. */
+export function convert(from: Format, to: Format, bits: bigint, fpcr: number, mode: Rounding) {
+  const a = unpack(from, bits, fpcr);
+  if (a.infinite) return infinity(to, a.sign);
+  return pack(to, a.sign, a.significand, a.exponent, mode, fpcr);
+}
+
+/** Magnitude of a finite number rounded to an integer. */
+function rounded(a: Number754, mode: Rounding): bigint {
+  if (a.exponent >= 0) return a.significand << BigInt(a.exponent);
+  const by = BigInt(-a.exponent);
+  const q = a.significand >> by;
+  const rest = a.significand - (q << by);
+  const up = roundsUp(mode, a.sign, (q & 1n) === 1n, rest, 1n << (by - 1n));
+  return up ? q + 1n : q;
+}
+
+/** Rounded to an integral value in the same format. */
+export function roundToIntegral(f: Format, bits: bigint, fpcr: number, mode: Rounding): bigint {
+  const a = unpack(f, bits, fpcr);
+  if (a.infinite) return bits;
+  return pack(f, a.sign, rounded(a, mode), 0, mode, 0);
+}
+
+/** value · 2^fraction to an integer of `width` bits, saturating. */
+export function toInteger(
+  f: Format,
+  bits: bigint,
+  fraction: number,
+  width: number,
+  signed: boolean,
+  fpcr: number,
+  mode: Rounding,
+): bigint {
+  const a = unpack(f, bits, fpcr);
+  const top = 1n << BigInt(width - (signed ? 1 : 0));
+  const low = signed ? -top : 0n;
+  if (a.infinite) return a.sign ? low : top - 1n;
+  const magnitude = rounded({ ...a, exponent: a.exponent + fraction }, mode);
+  const value = a.sign ? -magnitude : magnitude;
+  return value < low ? low : value >= top ? top - 1n : value;
+}
+
+/** Integer · 2^-fraction to a float. */
+export function fromInteger(f: Format, value: bigint, fraction: number, fpcr: number): bigint {
+  const sign = value < 0n ? 1n : 0n;
+  return pack(f, sign, sign ? -value : value, -fraction, roundingOf(fpcr), fpcr);
+}
