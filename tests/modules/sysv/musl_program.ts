@@ -39,6 +39,7 @@ int main(int argc, char **argv) {
   char *memory = malloc(300000);
   memset(memory, 1, 300000);
   free(memory);
+  if (argc > 3) getchar();
   printf("%g %d\\n", 1.5, (int)((unsigned long)text % 64));
   return 3;
 }
