@@ -20,23 +20,27 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.bytes[this.reserve(1)] = value;
+    const at = this.reserve(1);
+    this.bytes[at] = value;
     return this;
   }
 
   u16(value: number): this {
-    this.view.setUint16(this.reserve(2), value, true);
+    const at = this.reserve(2);
+    this.view.setUint16(at, value, true);
     return this;
   }
 
   u32(value: number): this {
-    this.view.setUint32(this.reserve(4), value, true);
+    const at = this.reserve(4);
+    this.view.setUint32(at, value, true);
     return this;
   }
 
   /** A signed or unsigned 64-bit value given as a safe integer. */
   u64(value: number): this {
-    writeU64(this.view, this.reserve(8), value);
+    const at = this.reserve(8);
+    writeU64(this.view, at, value);
     return this;
   }
 

@@ -198,7 +198,6 @@ class FrameTables {
     const { cursor, encodings } = this.openHeader(header);
     if (encodings.frames === DW_EH_PE_omit) return undefined;
     const vaddr = cursor.pointer(encodings.frames, "eh_frame_ptr");
-    // Nothing states the table's size; it ends with a zero length, or with its segment.
     const segment = this.elf.segments.find((s) =>
       s.type === PT_LOAD && vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz
     );
@@ -210,9 +209,24 @@ class FrameTables {
       );
     }
     const offset = segment.offset + (vaddr - segment.vaddr);
-    const size = segment.filesz - (vaddr - segment.vaddr);
-    this.file.check(offset, size, ".eh_frame");
-    return { offset, size, vaddr };
+    const available = segment.filesz - (vaddr - segment.vaddr);
+    this.file.check(offset, available, ".eh_frame");
+    return { offset, size: this.frameTableSize(vaddr, offset, available), vaddr };
+  }
+
+  /**
+   * Nothing states .eh_frame's size and not every link editor ends it with a zero length: it reaches
+   * to the end of the last FDE that the search table knows, or without one to its segment's end.
+   */
+  private frameTableSize(vaddr: number, offset: number, available: number): number {
+    let last = -1;
+    for (const { fde } of this.index()) last = Math.max(last, fde);
+    if (last < 0) return available;
+    const at = offset + (last - vaddr);
+    if (at < offset || at + 4 > offset + available) {
+      this.file.fail(offset, "address", `FDE 0x${last.toString(16)} is not in .eh_frame`);
+    }
+    return this.entry(at, offset + available).next - offset;
   }
 
   private openHeader(header: Table) {

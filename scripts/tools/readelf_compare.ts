@@ -338,12 +338,19 @@ function compareVersions(elf: ElfFile, report: ReadelfReport, out: Differences):
 }
 
 /** The end of readelf's line for a relocation: the symbol it names and the addend. */
-function relocationTail(elf: ElfFile, r: Relocation, symbols: SymbolTable | undefined): string {
+function relocationTail(
+  elf: ElfFile,
+  r: Relocation,
+  symbols: SymbolTable | undefined,
+  implicitAddend: boolean,
+): string {
   const magnitude = Math.abs(r.addend).toString(16);
-  if (r.symbol === 0 || symbols === undefined) return `${r.addend < 0 ? "-" : ""}${magnitude}`;
+  if (r.symbol === 0 || symbols === undefined) {
+    return implicitAddend ? "" : `${r.addend < 0 ? "-" : ""}${magnitude}`;
+  }
   const symbol = symbols.at(r.symbol);
   const name = displayName(elf, symbol, symbols === elf.symbols).replace(/ \(\d+\)$/, "");
-  return `${name} ${r.addend < 0 ? "-" : "+"} ${magnitude}`;
+  return implicitAddend ? name : `${name} ${r.addend < 0 ? "-" : "+"} ${magnitude}`;
 }
 
 function compareRelocations(elf: ElfFile, theirs: ReadelfRelocations, out: Differences): void {
@@ -362,7 +369,8 @@ function compareRelocations(elf: ElfFile, theirs: ReadelfRelocations, out: Diffe
     if (section.type === SHT_RELR) continue;
     const word = (value: number) => value.toString(16).padStart(8, "0");
     out.equal(`${what} r_info`, word(relocation.symbol) + word(relocation.type), row.info);
-    const tail = relocationTail(elf, relocation, dynamic ? elf.symbols : elf.staticSymbols);
+    const symbols = dynamic ? elf.symbols : elf.staticSymbols;
+    const tail = relocationTail(elf, relocation, symbols, ours.implicitAddend);
     if (!row.rest.endsWith(` ${tail}`)) out.add(`${what}: "${row.rest}" does not end "${tail}"`);
   }
 }
@@ -397,7 +405,9 @@ function compareNotes(elf: ElfFile, report: ReadelfReport, out: Differences): vo
       return `${note.name || "(NONE)"} ${note.desc.length}${id}`;
     });
   const ours = elf.sections.filter((s) => s.type === SHT_NOTE).flatMap(owners);
-  out.lists("notes", ours, report.notes);
+  // readelf decodes and merges annobin's build attributes, whose names begin with GA.
+  const plain = (notes: string[]) => notes.filter((note) => !note.startsWith("GA"));
+  out.lists("notes", plain(ours), plain(report.notes));
   const offsets = new Set(
     elf.sections.filter((s) => s.type === SHT_NOTE).flatMap((s) =>
       elf.sectionNotes(s).map((note) => note.offset)

@@ -86,12 +86,13 @@ function emptyReport(): ReadelfReport {
 const hex = (text: string): number => parseInt(text, 16);
 
 const SEGMENT =
-  /^ {2}(\S+( \S+)?) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) 0x([0-9a-f]+|\d+)$/;
+  /^ {2}(\S+( \S+)?) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) (?:0x)?([0-9a-f]+)$/;
 const SECTION =
   /^ {2}\[ *(\d+)\] (.*?) +(\S+) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +(\S*) +(\d+) +(\d+) +(\d+)$/;
 const DYNAMIC = /^ 0x([0-9a-f]{16}) \([^)]*\) +(.*)$/;
 const RELOCATION = /^([0-9a-f]{12,16}) +([0-9a-f]{12,16}) (.*)$/;
-const SYMBOL = /^ *\d+: ([0-9a-f]{16}) +(0x[0-9a-f]+|\d+) (\S+) +(\S+) +(\S+) +(.*)$/;
+const SYMBOL =
+  /^ *\d+: ([0-9a-f]{16}) +(0x[0-9a-f]+|\d+) (<OS specific>: \d+|\S+) +(<OS specific>: \d+|\S+) +(\S+) +(.*)$/;
 const SYMBOL_TAIL = /^(?:\[[^\]]*\] *|<OTHER>: \S+ *)*(\S+)(?: (.*))?$/;
 const NEED_FILE = /Version: \d+ {2}File: (.*) {2}Cnt: \d+$/;
 const NEED = /Name: (.*) {2}Flags: (.*) {2}Version: (\d+)$/;
@@ -194,8 +195,9 @@ class ReportReader {
     table.rows.push({
       value: m[1],
       size: Number(m[2]),
-      type: m[3],
-      bind: m[4],
+      // GNU's own values have names only in files whose OSABI says GNU.
+      type: m[3] === "<OS specific>: 10" ? "IFUNC" : m[3],
+      bind: m[4] === "<OS specific>: 10" ? "UNIQUE" : m[4],
       visibility: m[5],
       index: tail[1],
       name: tail[2] ?? "",
