@@ -1,0 +1,129 @@
+/**
+ * The modelled address-translation hierarchy: level-1 structures for instructions and for data, a
+ * shared second level, page walks beyond it. Nothing is inclusive or exclusive: what was found or
+ * walked is filled into each level that was missed; a level-1 hit does not touch level 2.
+ *
+ * A page larger than a level can hold is entered in pieces of the largest size that it holds, as
+ * cores do that fracture large pages.
+ */
+import { stampBytes, Tlb, type TlbShape } from "./tlb.ts";
+
+/** Structures of the three parts. */
+export interface HierarchyShape {
+  readonly itlb: readonly TlbShape[];
+  readonly dtlb: readonly TlbShape[];
+  readonly stlb: readonly TlbShape[];
+}
+
+/** Told when a level-1 entry goes, so that soft entries it issued go too. */
+export type Evicted = (side: Side, address: number, bits: number, space: number) => void;
+
+export const enum Side {
+  Instruction = 0,
+  Data = 1,
+}
+
+/** Structures of one level by page size. */
+class Level {
+  /** The structure for each log2 page size, after fracturing, and the size it is entered with. */
+  readonly #by = new Map<number, { tlb: Tlb; bits: number }>();
+  constructor(readonly structures: readonly Tlb[]) {
+    const sizes = structures.flatMap((t) => t.shape.pageBits.map((bits) => ({ tlb: t, bits })));
+    sizes.sort((a, b) => b.bits - a.bits);
+    for (const bits of [12, 14, 16, 21, 25, 29, 30]) {
+      const found = sizes.find((s) => s.bits <= bits);
+      if (found !== undefined) this.#by.set(bits, found);
+    }
+  }
+  structure(bits: number): { tlb: Tlb; bits: number } {
+    const found = this.#by.get(bits);
+    if (found === undefined) throw new RangeError(`no TLB holds pages of 2^${bits} bytes`);
+    return found;
+  }
+}
+
+/** Exact event counts of a hierarchy. */
+export interface TlbCounts {
+  itlbMisses: number;
+  dtlbMisses: number;
+  stlbAccesses: number;
+  stlbMisses: number;
+}
+
+export class Hierarchy {
+  readonly counts: TlbCounts = { itlbMisses: 0, dtlbMisses: 0, stlbAccesses: 0, stlbMisses: 0 };
+  readonly #sides: readonly [Level, Level];
+  readonly #second: Level;
+  readonly #evicted: Evicted;
+  /** Results of the last `access`: stamp address of the level-1 entry. */
+  stampAddress = 0;
+
+  /** @param base where in `state` the stamps may lie; `Hierarchy.bytes` of them are used */
+  constructor(shape: HierarchyShape, state: WebAssembly.Memory, base: number, evicted: Evicted) {
+    let at = base;
+    const make = (shapes: readonly TlbShape[]): Level =>
+      new Level(shapes.map((s) => {
+        const tlb = new Tlb(s, state, at);
+        at += stampBytes(s);
+        return tlb;
+      }));
+    this.#sides = [make(shape.itlb), make(shape.dtlb)];
+    this.#second = make(shape.stlb);
+    this.#evicted = evicted;
+  }
+
+  /** Bytes of state memory for the stamps of `shape`. */
+  static bytes(shape: HierarchyShape): number {
+    return [...shape.itlb, ...shape.dtlb, ...shape.stlb].reduce((n, s) => n + stampBytes(s), 0);
+  }
+
+  /**
+   * The access numbered `ordinal` touches `va`, on a page of 2^`pageBits` bytes. Counts misses,
+   * fills what missed, and leaves the stamp's address in `stampAddress`.
+   */
+  access(side: Side, va: number, pageBits: number, space: number, ordinal: number): void {
+    const { tlb, bits } = this.#sides[side].structure(pageBits);
+    const page = Math.floor(va / 2 ** bits);
+    let entry = tlb.find(page, bits, space);
+    if (entry < 0) {
+      if (side === Side.Instruction) this.counts.itlbMisses++;
+      else this.counts.dtlbMisses++;
+      this.#secondLevel(va, pageBits, space, ordinal);
+      entry = tlb.victim(page);
+      if (tlb.occupied(entry)) {
+        this.#evicted(side, tlb.addressOf(entry), tlb.bitsOf(entry), tlb.spaceOf(entry));
+      }
+      tlb.set(entry, page, bits, space);
+    }
+    tlb.touch(entry, ordinal);
+    this.stampAddress = tlb.stampAddress(entry);
+  }
+
+  #secondLevel(va: number, pageBits: number, space: number, ordinal: number): void {
+    const { tlb, bits } = this.#second.structure(pageBits);
+    const page = Math.floor(va / 2 ** bits);
+    this.counts.stlbAccesses++;
+    let entry = tlb.find(page, bits, space);
+    if (entry < 0) {
+      this.counts.stlbMisses++;
+      entry = tlb.victim(page);
+      tlb.set(entry, page, bits, space);
+    }
+    tlb.touch(entry, ordinal);
+  }
+
+  /** The mapping of `[from, to)` of `space` changed. */
+  invalidate(space: number, from: number, to: number): void {
+    for (const side of [Side.Instruction, Side.Data]) {
+      for (const tlb of this.#sides[side].structures) {
+        tlb.invalidate(
+          space,
+          from,
+          to,
+          (i) => this.#evicted(side, tlb.addressOf(i), tlb.bitsOf(i), tlb.spaceOf(i)),
+        );
+      }
+    }
+    for (const tlb of this.#second.structures) tlb.invalidate(space, from, to, () => {});
+  }
+}
