@@ -189,6 +189,23 @@ export class Instruction {
     if (this.inMemory(i)) return this.e.load("f32", this.address());
     return this.e.getF32(this.register(i));
   }
+  /** A vector of `value` (i64 or i32) in the low lane and zeros above. */
+  zeroExtended(value: Node): Node {
+    const e = this.e;
+    return e.op("i64x2.replace_lane", [e.v128(new Uint8Array(16)), this.wide(value)], 0);
+  }
+  /** Write the low 64 (i64) or 32 (i32) bits of vector register operand `i`, keep the rest. */
+  setLow(i: number, value: Node): void {
+    const lane = value.type === "i64" ? "i64x2.replace_lane" : "i32x4.replace_lane";
+    const old = this.e.getVector(this.register(i));
+    this.setVector(i, this.e.op(lane, [old, value], 0));
+  }
+  /** Store vector `value` to operand `i`, aligned memory unless told otherwise, or its register. */
+  putVector(i: number, value: Node, aligned = true): void {
+    if (!this.inMemory(i)) return this.setVector(i, value);
+    if (aligned) this.align16();
+    this.e.store(this.address(), value);
+  }
   /** Refuse a memory operand that is not on a 16-byte boundary: #GP. */
   align16(): void {
     const e = this.e;

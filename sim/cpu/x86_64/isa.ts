@@ -10,6 +10,9 @@ import { Instruction } from "./instruction.ts";
 import { moves } from "./moves.ts";
 import type { Encoding } from "./row.ts";
 import { shifts } from "./shifts.ts";
+import { sseInteger } from "./sse_integer.ts";
+import { sseMoves } from "./sse_moves.ts";
+import { sseShuffle } from "./sse_shuffle.ts";
 import { strings } from "./strings.ts";
 import { system, undefinedRow } from "./system.ts";
 
@@ -23,6 +26,9 @@ export const rows: readonly Encoding[] = [
   ...control,
   ...strings,
   ...system,
+  ...sseMoves,
+  ...sseInteger,
+  ...sseShuffle,
 ];
 
 const decoder = new Decoder(rows);

@@ -157,6 +157,8 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   const file = (place: Place) => row.operands.find((o) => o.place === place)?.file ?? File.General;
   let target = -1;
   let relative = -1;
+  /** Registers that the address needs. */
+  const addressing: number[] = [];
   if (row.modrm) {
     let modrm: number;
     if (row.exact >= 0) modrm = row.exact + r.below(row.exactCount);
@@ -194,11 +196,13 @@ export function instance(row: Encoding, address: number, r: Random): Case {
           }
           rex |= base >> 3;
           gpr[base] = BigInt(target - displacement);
+          addressing.push(base);
         } else {
           const scale = r.below(4);
           modrm = mode | (reg << 3) | 4;
           tail.push((scale << 6) | ((index & 7) << 3) | (base & 7), ...bytesOf(displacement));
           rex |= (base >> 3) | ((index >> 3) << 1);
+          addressing.push(base, index);
           const i = r.interesting();
           gpr[index] = i;
           gpr[base] = BigInt.asUintN(64, BigInt(target - displacement) - (i << BigInt(scale)));
@@ -266,10 +270,8 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   // A bit offset in a register reaches far: keep it near.
   if (/^bt.? Ev,Gv/.test(row.name) && target >= 0) {
     const reg = ((tail[0] >> 3) & 7) | ((rex & 4) << 1);
-    const base = gpr[reg];
-    if (base < BigInt(WINDOW) || base > BigInt(WINDOW + WINDOW_SIZE * 2)) {
-      gpr[reg] = BigInt.asUintN(64, BigInt(r.below(512) - 256));
-    } else return instance(row, address, r);
+    if (addressing.includes(reg)) return instance(row, address, r);
+    gpr[reg] = BigInt.asUintN(64, BigInt(r.below(512) - 256));
   }
   if (row.operands.some((o) => o.place === Place.Fixed && o.slot !== 0)) {
     count = Number(gpr[1] & (size === 64 ? 63n : 31n));
