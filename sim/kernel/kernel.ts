@@ -4,12 +4,14 @@
  * and time is a function of retired instructions.
  */
 import type { Cpu, CpuExit } from "../cpu/cpu.ts";
+import { CLOCK } from "../cpu/layout.ts";
 import { AddressSpace } from "../memory/address_space.ts";
 import { addressLayout } from "../memory/address_layout.ts";
 import { Domain, type Memory } from "../memory/memory.ts";
 import { aarch64 } from "./abi/aarch64.ts";
 import type { Abi } from "./abi/abi.ts";
 import { faultInfo } from "./abi/siginfo.ts";
+import { setNumber64 } from "./abi/struct.ts";
 import { x86_64 } from "./abi/x86_64.ts";
 import { ThreadCall } from "./call.ts";
 import { Clock } from "./clock.ts";
@@ -397,6 +399,7 @@ export class Kernel {
     const minor = counters.minor[0] + counters.minor[1];
     const major = counters.major[0] + counters.major[1];
     this.memory.domain = Domain.Program;
+    this.#publishTime();
     const exit = cpu.run(process.space.value, limit);
     this.memory.domain = Domain.Kernel;
     const { retired } = cpu;
@@ -407,6 +410,12 @@ export class Kernel {
     process.usage.minorFaults += counters.minor[0] + counters.minor[1] - minor;
     process.usage.majorFaults += counters.major[0] + counters.major[1] - major;
     return retired;
+  }
+
+  /** Let RDTSC and CNTVCT_EL0, which count nanoseconds, show modelled time. */
+  #publishTime(): void {
+    const { buffer, byteOffset } = this.cpu.stateBytes;
+    setNumber64(new DataView(buffer, byteOffset), CLOCK, this.clock.now);
   }
 
   #handle(thread: Thread, exit: CpuExit): void {

@@ -29,6 +29,7 @@ import type { WaitQueue } from "./wait_queue.ts";
  * | `signal` | signed 32 | `SIGINT` |
  * | `path`, `string` | pointer | quoted string |
  * | `strings` | pointer to a NULL-ended vector | `["a", "b"]` |
+ * | `environment` | pointer to a NULL-ended vector | address and count |
  * | `buffer` | pointer; its length is the next argument | quoted, abridged |
  * | `out-buffer` | pointer; its length is the result | quoted, abridged, at exit |
  * | `flags:X` | low 32 bits | names joined by `|`, from the set `X` of `strace/flags.ts` |
@@ -51,6 +52,7 @@ export type ArgType =
   | "path"
   | "string"
   | "strings"
+  | "environment"
   | "buffer"
   | "out-buffer"
   | `flags:${string}`

@@ -79,14 +79,14 @@ export const execRows: readonly SyscallRow[] = [
     name: "execve",
     x86_64: 59,
     aarch64: 221,
-    args: ["path", "strings", "strings"],
+    args: ["path", "strings", "environment"],
     run: (call, path, argv, env) => exec(call, AT_FDCWD, path, argv, env, 0),
   },
   {
     name: "execveat",
     x86_64: 322,
     aarch64: 281,
-    args: ["dirfd", "path", "strings", "strings", "flags:at"],
+    args: ["dirfd", "path", "strings", "environment", "flags:at"],
     run: exec,
   },
   {

@@ -1,0 +1,184 @@
+/** Constants that strace prints by name: the `enum:X` argument types. */
+import type { Names } from "./flags.ts";
+
+/** Consecutive names from 0 with a common prefix; an empty name is no constant. */
+function counted(prefix: string, names: string): Names {
+  return names.split(" ").map((name, i) => [prefix + name, i] as const);
+}
+
+const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment: string } } = {
+  seek: {
+    names: counted("SEEK_", "SET CUR END DATA HOLE"),
+    comment: "SEEK_???",
+  },
+  sigmask: { names: counted("SIG_", "BLOCK UNBLOCK SETMASK"), comment: "SIG_???" },
+  clock: {
+    names: counted(
+      "CLOCK_",
+      "REALTIME MONOTONIC PROCESS_CPUTIME_ID THREAD_CPUTIME_ID MONOTONIC_RAW REALTIME_COARSE " +
+        "MONOTONIC_COARSE BOOTTIME REALTIME_ALARM BOOTTIME_ALARM SGI_CYCLE TAI",
+    ),
+    comment: "CLOCK_???",
+  },
+  rlimit: {
+    names: counted(
+      "RLIMIT_",
+      "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE " +
+        "RTPRIO RTTIME",
+    ),
+    comment: "RLIMIT_???",
+  },
+  rusage_who: {
+    names: [["RUSAGE_SELF", 0], ["RUSAGE_CHILDREN", -1], ["RUSAGE_BOTH", -2], ["RUSAGE_THREAD", 1]],
+    comment: "RUSAGE_???",
+  },
+  idtype: { names: counted("P_", "ALL PID PGID PIDFD"), comment: "P_???" },
+  itimer: { names: counted("ITIMER_", "REAL VIRTUAL PROF"), comment: "ITIMER_???" },
+  sched: {
+    names: [
+      ["SCHED_OTHER", 0],
+      ["SCHED_FIFO", 1],
+      ["SCHED_RR", 2],
+      ["SCHED_BATCH", 3],
+      ["SCHED_IDLE", 5],
+      ["SCHED_DEADLINE", 6],
+    ],
+    comment: "SCHED_???",
+  },
+  madvise: {
+    names: [
+      ["MADV_NORMAL", 0],
+      ["MADV_RANDOM", 1],
+      ["MADV_SEQUENTIAL", 2],
+      ["MADV_WILLNEED", 3],
+      ["MADV_DONTNEED", 4],
+      ["MADV_FREE", 8],
+      ["MADV_REMOVE", 9],
+      ["MADV_DONTFORK", 10],
+      ["MADV_DOFORK", 11],
+      ["MADV_MERGEABLE", 12],
+      ["MADV_UNMERGEABLE", 13],
+      ["MADV_HUGEPAGE", 14],
+      ["MADV_NOHUGEPAGE", 15],
+      ["MADV_DONTDUMP", 16],
+      ["MADV_DODUMP", 17],
+      ["MADV_WIPEONFORK", 18],
+      ["MADV_KEEPONFORK", 19],
+      ["MADV_COLD", 20],
+      ["MADV_PAGEOUT", 21],
+      ["MADV_POPULATE_READ", 22],
+      ["MADV_POPULATE_WRITE", 23],
+      ["MADV_COLLAPSE", 25],
+    ],
+    comment: "MADV_???",
+  },
+  arch_prctl: {
+    names: [
+      ["ARCH_SET_GS", 0x1001],
+      ["ARCH_SET_FS", 0x1002],
+      ["ARCH_GET_FS", 0x1003],
+      ["ARCH_GET_GS", 0x1004],
+      ["ARCH_GET_CPUID", 0x1011],
+      ["ARCH_SET_CPUID", 0x1012],
+    ],
+    comment: "ARCH_???",
+  },
+  prctl: {
+    names: [
+      ["PR_SET_PDEATHSIG", 1],
+      ["PR_GET_PDEATHSIG", 2],
+      ["PR_GET_DUMPABLE", 3],
+      ["PR_SET_DUMPABLE", 4],
+      ["PR_GET_KEEPCAPS", 7],
+      ["PR_SET_KEEPCAPS", 8],
+      ["PR_SET_NAME", 15],
+      ["PR_GET_NAME", 16],
+      ["PR_GET_SECCOMP", 21],
+      ["PR_SET_SECCOMP", 22],
+      ["PR_CAPBSET_READ", 23],
+      ["PR_CAPBSET_DROP", 24],
+      ["PR_SET_TIMERSLACK", 29],
+      ["PR_GET_TIMERSLACK", 30],
+      ["PR_SET_CHILD_SUBREAPER", 36],
+      ["PR_GET_CHILD_SUBREAPER", 37],
+      ["PR_SET_NO_NEW_PRIVS", 38],
+      ["PR_GET_NO_NEW_PRIVS", 39],
+      ["PR_SET_THP_DISABLE", 41],
+      ["PR_GET_THP_DISABLE", 42],
+      ["PR_SET_VMA", 0x53564d41],
+      ["PR_SET_PTRACER", 0x59616d61],
+    ],
+    comment: "PR_???",
+  },
+  fadvise: {
+    names: counted("POSIX_FADV_", "NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED NOREUSE"),
+    comment: "POSIX_FADV_???",
+  },
+  fcntl: {
+    names: [
+      ...counted(
+        "F_",
+        "DUPFD GETFD SETFD GETFL SETFL GETLK SETLK SETLKW SETOWN GETOWN SETSIG GETSIG",
+      ),
+      ["F_SETLEASE", 1024],
+      ["F_GETLEASE", 1025],
+      ["F_NOTIFY", 1026],
+      ["F_DUPFD_CLOEXEC", 1030],
+      ["F_SETPIPE_SZ", 1031],
+      ["F_GETPIPE_SZ", 1032],
+      ["F_ADD_SEALS", 1033],
+      ["F_GET_SEALS", 1034],
+    ],
+    comment: "F_???",
+  },
+  ioctl: {
+    names: [
+      ["TCGETS", 0x5401],
+      ["TCSETS", 0x5402],
+      ["TCSETSW", 0x5403],
+      ["TCSETSF", 0x5404],
+      ["TIOCGPGRP", 0x540f],
+      ["TIOCSPGRP", 0x5410],
+      ["TIOCGWINSZ", 0x5413],
+      ["TIOCSWINSZ", 0x5414],
+      ["FIONREAD", 0x541b],
+      ["FIONBIO", 0x5421],
+      ["FIONCLEX", 0x5450],
+      ["FIOCLEX", 0x5451],
+    ],
+    comment: "",
+  },
+  family: {
+    names: [["AF_UNSPEC", 0], ["AF_UNIX", 1], ["AF_INET", 2], ["AF_INET6", 10], ["AF_NETLINK", 16]],
+    comment: "AF_???",
+  },
+  epoll_ctl: {
+    names: [["EPOLL_CTL_ADD", 1], ["EPOLL_CTL_DEL", 2], ["EPOLL_CTL_MOD", 3]],
+    comment: "EPOLL_CTL_???",
+  },
+  shutdown: { names: counted("SHUT_", "RD WR RDWR"), comment: "SHUT_???" },
+};
+
+/** FUTEX_ operations, with their two modifier bits. */
+const FUTEX = counted(
+  "FUTEX_",
+  "WAIT WAKE FD REQUEUE CMP_REQUEUE WAKE_OP LOCK_PI UNLOCK_PI TRYLOCK_PI WAIT_BITSET " +
+    "WAKE_BITSET WAIT_REQUEUE_PI CMP_REQUEUE_PI LOCK_PI2",
+);
+
+function futexName(value: number): string {
+  const found = FUTEX.find(([, number]) => number === (value & 127));
+  const name = found ? found[0] : `0x${(value & 127).toString(16)} /* FUTEX_??? */`;
+  return name + (value & 128 ? "_PRIVATE" : "") + (value & 256 ? "|FUTEX_CLOCK_REALTIME" : "");
+}
+
+/** Name of a constant; `0x7 /* SEEK_??? *\/` for one that has none. */
+export function enumName(set: string, value: number): string {
+  if (set === "futex") return futexName(value);
+  const known = ENUMS[set];
+  if (known === undefined) return String(value);
+  const found = known.names.find(([, number]) => number === value);
+  if (found) return found[0];
+  const hex = `0x${(value >>> 0).toString(16)}`;
+  return known.comment === "" ? hex : `${hex} /* ${known.comment} */`;
+}
