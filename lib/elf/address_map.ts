@@ -1,6 +1,5 @@
 import type { ByteView } from "./byte_view.ts";
 import type { Segment } from "./headers.ts";
-import { ElfError } from "./elf_error.ts";
 import { PT_LOAD } from "./constants.ts";
 
 /** Translates link-time addresses to file offsets through a file's PT_LOAD segments. */
@@ -27,15 +26,17 @@ export class AddressMap {
     return undefined;
   }
 
-  /** The file offset of `[vaddr, vaddr + length)`; an ElfError if the file does not hold it all. */
-  offsetOf(vaddr: number, length: number, field: string): number {
+  /**
+   * The file offset of `[vaddr, vaddr + length)`. If the file does not hold it all, an ElfError names
+   * `field`, which holds the address and lies at file offset `at`.
+   */
+  offsetOf(vaddr: number, length: number, field: string, at: number): number {
     const segment = this.backing(vaddr, length);
     if (segment === undefined) {
-      throw new ElfError(
-        this.file.name,
-        vaddr,
+      this.file.fail(
+        at,
         field,
-        `no PT_LOAD has the ${length} bytes at this address in the file`,
+        `no PT_LOAD has ${length} bytes at address 0x${vaddr.toString(16)} in the file`,
       );
     }
     const offset = segment.offset + (vaddr - segment.vaddr);

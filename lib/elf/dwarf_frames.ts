@@ -114,11 +114,13 @@ class FrameCursor {
     return this.file.fail(start, field, "the number is longer than 64 bits");
   }
 
-  /** A NUL-terminated string. */
+  /** A NUL-terminated string of at most 16 characters. */
   string(field: string): string {
+    const start = this.at;
     let text = "";
     for (let byte = this.u8(field); byte !== 0; byte = this.u8(field)) {
       text += String.fromCharCode(byte);
+      if (text.length > 16) this.file.fail(start, field, "it is over 16 characters long");
     }
     return text;
   }
@@ -364,10 +366,18 @@ export function frameIndex(elf: ElfFile): FrameIndexEntry[] {
  * executable segment: where a decoder may safely begin and must stop.
  */
 export function functionRanges(elf: ElfFile): FunctionRange[] {
-  const code = elf.segments.filter((s) => s.type === PT_LOAD && (s.flags & PF_X) !== 0);
-  const inside = ({ start, end }: FunctionRange): boolean =>
-    start < end && code.some((s) => start >= s.vaddr && end - s.vaddr <= s.filesz);
-  const ranges = frameDescriptions(elf).filter(inside).map(({ start, end }) => ({ start, end }))
-    .sort((a, b) => a.start - b.start || b.end - a.end);
-  return ranges.filter((range, i) => i === 0 || range.start !== ranges[i - 1].start);
+  const code = elf.loadSegments.filter((s) => (s.flags & PF_X) !== 0);
+  const frames = frameDescriptions(elf).sort((a, b) => a.start - b.start || b.end - a.end);
+  const ranges: FunctionRange[] = [];
+  let last = -1;
+  let segment = 0;
+  for (const { start, end } of frames) {
+    while (segment < code.length && start >= code[segment].vaddr + code[segment].filesz) segment++;
+    if (segment === code.length) break;
+    const { vaddr, filesz } = code[segment];
+    if (start === last || start >= end || start < vaddr || end > vaddr + filesz) continue;
+    ranges.push({ start, end });
+    last = start;
+  }
+  return ranges;
 }

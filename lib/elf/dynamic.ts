@@ -41,6 +41,8 @@ export interface Dynamic {
   readonly entries: readonly DynamicEntry[];
   /** Address of the table itself. */
   readonly vaddr: number;
+  /** File offset of the table. */
+  readonly offset: number;
   readonly needed: readonly string[];
   readonly soname?: string;
   readonly rpath?: string;
@@ -60,10 +62,18 @@ export interface Dynamic {
   value(tag: number): number | undefined;
   /** Whether an entry with this tag exists. */
   has(tag: number): boolean;
+  /** File offset of the first entry with this tag; of the table if there is none. */
+  entryOffset(tag: number): number;
 }
 
-export function parseDynamic(file: ByteView, map: AddressMap, segment: Segment): Dynamic {
-  const start = map.offsetOf(segment.vaddr, segment.filesz, "PT_DYNAMIC");
+/** `at` is the file offset of the segment's program header. */
+export function parseDynamic(
+  file: ByteView,
+  map: AddressMap,
+  segment: Segment,
+  at: number,
+): Dynamic {
+  const start = map.offsetOf(segment.vaddr, segment.filesz, "PT_DYNAMIC", at + 16);
   const entries: DynamicEntry[] = [];
   const values = new Map<number, number>();
   const count = Math.floor(segment.filesz / DYN_SIZE);
@@ -75,7 +85,9 @@ export function parseDynamic(file: ByteView, map: AddressMap, segment: Segment):
     entries.push({ tag, value });
     if (!values.has(tag)) values.set(tag, value);
   }
-  const strings = dynamicStrings(file, map, values, start);
+  const entryOffset = (tag: number): number =>
+    start + DYN_SIZE * Math.max(0, entries.findIndex((e) => e.tag === tag));
+  const strings = dynamicStrings(file, map, values, entryOffset(DT_STRTAB));
   const text = (index: number, field: string): string => {
     if (strings === undefined) return file.fail(start, field, "there is no DT_STRTAB");
     return strings.at(index, field);
@@ -88,13 +100,16 @@ export function parseDynamic(file: ByteView, map: AddressMap, segment: Segment):
     const vaddr = values.get(tag);
     if (vaddr === undefined) return undefined;
     const size = values.get(sizeTag);
-    if (size === undefined) return file.fail(start, field, "it has no size entry");
-    if (size % 8 !== 0) return file.fail(start, field, `its size ${size} is not a multiple of 8`);
+    if (size === undefined) return file.fail(entryOffset(tag), field, "it has no size entry");
+    if (size % 8 !== 0) {
+      return file.fail(entryOffset(sizeTag), field, `its size ${size} is not a multiple of 8`);
+    }
     return { vaddr, size };
   };
   return {
     entries,
     vaddr: segment.vaddr,
+    offset: start,
     needed: entries.filter((e) => e.tag === DT_NEEDED).map((e) => text(e.value, "DT_NEEDED")),
     soname: optionalText(DT_SONAME, "DT_SONAME"),
     rpath: optionalText(DT_RPATH, "DT_RPATH"),
@@ -109,6 +124,7 @@ export function parseDynamic(file: ByteView, map: AddressMap, segment: Segment):
     strings,
     value: (tag) => values.get(tag),
     has: (tag) => values.has(tag),
+    entryOffset,
   };
 }
 
@@ -116,11 +132,11 @@ function dynamicStrings(
   file: ByteView,
   map: AddressMap,
   values: Map<number, number>,
-  start: number,
+  at: number,
 ): StringTable | undefined {
   const vaddr = values.get(DT_STRTAB);
   if (vaddr === undefined) return undefined;
   const size = values.get(DT_STRSZ);
-  if (size === undefined) return file.fail(start, "DT_STRSZ", "DT_STRTAB has no size");
-  return new StringTable(file, map.offsetOf(vaddr, size, "DT_STRTAB"), size, "DT_STRTAB");
+  if (size === undefined) return file.fail(at, "DT_STRSZ", "DT_STRTAB has no size");
+  return new StringTable(file, map.offsetOf(vaddr, size, "DT_STRTAB", at), size, "DT_STRTAB");
 }

@@ -1,7 +1,6 @@
 /**
  * A file that is not a well-formed ELF64 little-endian object for a supported machine, or a request
- * about it that it cannot answer. `offset` is a byte offset into the file, or, where the field was
- * reached by address and no byte of the file backs it, that address.
+ * about it that it cannot answer.
  */
 export class ElfError extends Error {
   override readonly name = "ElfError";

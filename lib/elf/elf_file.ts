@@ -18,7 +18,14 @@ import { GnuHashTable, type HashTable, LookupKey, SysvHashTable } from "./hash.t
 import { findDefinition, type LookupOptions } from "./lookup.ts";
 import { type Relocation, type RelocationTable } from "./relocations.ts";
 import { dynamicRelocations, sectionRelocations } from "./relocation_tables.ts";
-import { buildIdOf, type Note, parseNotes, propertiesOf, type Property } from "./notes.ts";
+import {
+  buildIdOf,
+  type Note,
+  parseNotes,
+  parseNoteTables,
+  propertiesOf,
+  type Property,
+} from "./notes.ts";
 import {
   DT_GNU_HASH,
   DT_HASH,
@@ -94,6 +101,15 @@ export class ElfFile {
     return this.segments.find((s) => s.type === type);
   }
 
+  /** File offset of a segment's program header. */
+  private headerOffset(segment: Segment): number {
+    return this.header.phoff + segment.index * this.header.phentsize;
+  }
+
+  private entryOffset(tag: number): number {
+    return this.dynamic?.entryOffset(tag) ?? 0;
+  }
+
   /** The section header table; a loader needs none of it, so it is parsed on demand. */
   get sections(): readonly Section[] {
     return this.lazy("sections", () => parseSections(this.file, this.header));
@@ -124,7 +140,7 @@ export class ElfFile {
       const loads = this.segments.filter((s) => s.type === PT_LOAD);
       let end = 0;
       for (const s of loads) {
-        const at = this.header.phoff + s.index * this.header.phentsize;
+        const at = this.headerOffset(s);
         if (s.memsz < s.filesz) {
           this.file.fail(at + 40, "p_memsz", `${s.memsz} is less than p_filesz ${s.filesz}`);
         }
@@ -149,13 +165,15 @@ export class ElfFile {
 
   /** The bytes of the file that are mapped at `[vaddr, vaddr + length)`; a view, no copy. */
   bytesAt(vaddr: number, length: number): Uint8Array {
-    const offset = this.map.offsetOf(vaddr, length, "address");
+    const offset = this.map.offsetOf(vaddr, length, "p_vaddr", this.header.phoff);
     return this.bytes.subarray(offset, offset + length);
   }
 
   /** The file offset of the byte mapped at `vaddr`; undefined if the file holds none (bss). */
   offsetOf(vaddr: number): number | undefined {
-    return this.map.available(vaddr) === 0 ? undefined : this.map.offsetOf(vaddr, 1, "address");
+    return this.map.available(vaddr) === 0
+      ? undefined
+      : this.map.offsetOf(vaddr, 1, "p_vaddr", this.header.phoff);
   }
 
   /** The program interpreter's path. */
@@ -175,7 +193,7 @@ export class ElfFile {
       const segment = this.segment(PT_DYNAMIC);
       // A file of debug information keeps the program headers of its object, without contents.
       if (segment === undefined || segment.filesz === 0) return undefined;
-      return parseDynamic(this.file, this.map, segment);
+      return parseDynamic(this.file, this.map, segment, this.headerOffset(segment));
     });
   }
 
@@ -189,7 +207,7 @@ export class ElfFile {
     return this.lazy("tls", () => {
       const s = this.segment(PT_TLS);
       if (s === undefined) return undefined;
-      const at = this.header.phoff + s.index * this.header.phentsize;
+      const at = this.headerOffset(s);
       if (s.memsz < s.filesz) {
         this.file.fail(at + 40, "p_memsz", `${s.memsz} is less than p_filesz ${s.filesz}`);
       }
@@ -221,13 +239,21 @@ export class ElfFile {
   /** The notes of all PT_NOTE segments (of SHT_NOTE sections in a file without segments). */
   get notes(): readonly Note[] {
     return this.lazy("notes", () => {
-      if (this.segments.length > 0) {
-        return this.segments.filter((s) => s.type === PT_NOTE).flatMap((s) =>
-          parseNotes(this.file, s.offset, s.filesz, s.align)
-        );
-      }
-      return this.sections.filter((s) => s.type === SHT_NOTE).flatMap((s) => this.sectionNotes(s));
+      if (this.segments.length === 0) return this.allSectionNotes(this.sections);
+      return parseNoteTables(
+        this.file,
+        this.segments.filter((s) => s.type === PT_NOTE)
+          .map((s) => ({ offset: s.offset, size: s.filesz, alignment: s.align })),
+      );
     });
+  }
+
+  private allSectionNotes(sections: readonly Section[]): readonly Note[] {
+    return parseNoteTables(
+      this.file,
+      sections.filter((s) => s.type === SHT_NOTE)
+        .map((s) => ({ offset: s.offset, size: s.size, alignment: s.addralign })),
+    );
   }
 
   /** The notes of one SHT_NOTE section. */
@@ -239,10 +265,7 @@ export class ElfFile {
   get buildId(): string | undefined {
     return this.lazy("buildId", () =>
       buildIdOf(this.notes) ??
-        buildIdOf(
-          this.optionalSections().filter((s) => s.type === SHT_NOTE)
-            .flatMap((s) => this.sectionNotes(s)),
-        ));
+        buildIdOf(this.allSectionNotes(this.optionalSections())));
   }
 
   /** The properties of PT_GNU_PROPERTY, else of the first property note. */
@@ -258,7 +281,9 @@ export class ElfFile {
   get gnuHashTable(): GnuHashTable | undefined {
     return this.lazy("gnuHashTable", () => {
       const vaddr = this.dynamic?.value(DT_GNU_HASH);
-      return vaddr === undefined ? undefined : new GnuHashTable(this.file, this.map, vaddr);
+      return vaddr === undefined
+        ? undefined
+        : new GnuHashTable(this.file, this.map, vaddr, this.entryOffset(DT_GNU_HASH));
     });
   }
 
@@ -266,7 +291,9 @@ export class ElfFile {
   get sysvHashTable(): SysvHashTable | undefined {
     return this.lazy("sysvHashTable", () => {
       const vaddr = this.dynamic?.value(DT_HASH);
-      return vaddr === undefined ? undefined : new SysvHashTable(this.file, this.map, vaddr);
+      return vaddr === undefined
+        ? undefined
+        : new SysvHashTable(this.file, this.map, vaddr, this.entryOffset(DT_HASH));
     });
   }
 
@@ -292,7 +319,7 @@ export class ElfFile {
     const dynamic = this.dynamic;
     const vaddr = dynamic?.value(DT_SYMTAB);
     if (dynamic === undefined || vaddr === undefined) return undefined;
-    const offset = this.map.offsetOf(vaddr, 0, "DT_SYMTAB");
+    const offset = this.map.offsetOf(vaddr, 0, "DT_SYMTAB", dynamic.entryOffset(DT_SYMTAB));
     const entry = dynamic.value(DT_SYMENT) ?? SYM_SIZE;
     if (entry !== SYM_SIZE) this.file.fail(offset, "DT_SYMENT", `${entry} is not ${SYM_SIZE}`);
     if (dynamic.strings === undefined) this.file.fail(offset, "DT_STRTAB", "symbols have no names");

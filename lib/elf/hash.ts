@@ -91,11 +91,12 @@ export class SysvHashTable implements HashTable {
   private readonly buckets: number;
   private readonly chains: number;
 
-  constructor(private readonly file: ByteView, map: AddressMap, vaddr: number) {
-    const at = map.offsetOf(vaddr, 8, "DT_HASH");
+  /** `entry` is the file offset of the dynamic entry that holds `vaddr`. */
+  constructor(private readonly file: ByteView, map: AddressMap, vaddr: number, entry: number) {
+    const at = map.offsetOf(vaddr, 8, "DT_HASH", entry);
     this.bucketCount = file.u32(at, "nbucket");
     this.chainCount = file.u32(at + 4, "nchain");
-    map.offsetOf(vaddr, 8 + 4 * (this.bucketCount + this.chainCount), "DT_HASH");
+    map.offsetOf(vaddr, 8 + 4 * (this.bucketCount + this.chainCount), "DT_HASH", entry);
     this.buckets = at + 8;
     this.chains = this.buckets + 4 * this.bucketCount;
   }
@@ -144,8 +145,9 @@ export class GnuHashTable implements HashTable {
   /** Chain words that fit in the segment. */
   private readonly chainCapacity: number;
 
-  constructor(private readonly file: ByteView, map: AddressMap, vaddr: number) {
-    const at = map.offsetOf(vaddr, 16, "DT_GNU_HASH");
+  /** `entry` is the file offset of the dynamic entry that holds `vaddr`. */
+  constructor(private readonly file: ByteView, map: AddressMap, vaddr: number, entry: number) {
+    const at = map.offsetOf(vaddr, 16, "DT_GNU_HASH", entry);
     this.bucketCount = file.u32(at, "nbuckets");
     this.symbolOffset = file.u32(at + 4, "symoffset");
     this.bloomWords = file.u32(at + 8, "bloom_size");
@@ -155,7 +157,7 @@ export class GnuHashTable implements HashTable {
       file.fail(at + 8, "bloom_size", `${this.bloomWords} is not a power of two`);
     }
     const fixed = 16 + 8 * this.bloomWords + 4 * this.bucketCount;
-    map.offsetOf(vaddr, fixed, "DT_GNU_HASH");
+    map.offsetOf(vaddr, fixed, "DT_GNU_HASH", entry);
     this.bloom = at + 16;
     this.buckets = this.bloom + 8 * this.bloomWords;
     this.chains = at + fixed;

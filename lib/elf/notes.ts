@@ -47,6 +47,22 @@ export function parseNotes(
   return notes;
 }
 
+/** Where a table of notes stands in the file, in bytes. */
+export interface NoteTable {
+  readonly offset: number;
+  readonly size: number;
+  readonly alignment: number;
+}
+
+/** The notes of several tables, which must not overlap so far as to exceed the file. */
+export function parseNoteTables(file: ByteView, tables: readonly NoteTable[]): Note[] {
+  const total = tables.reduce((sum, table) => sum + table.size, 0);
+  if (total > file.length) {
+    file.fail(tables[0].offset, "notes", `${total} bytes of notes in a file of ${file.length}`);
+  }
+  return tables.flatMap(({ offset, size, alignment }) => parseNotes(file, offset, size, alignment));
+}
+
 function noteName(bytes: Uint8Array): string {
   const nul = bytes.indexOf(0);
   let name = "";

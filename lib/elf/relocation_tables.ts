@@ -38,6 +38,8 @@ import {
 interface Span {
   readonly vaddr: number;
   readonly size: number;
+  /** File offset of the dynamic entry. */
+  readonly at: number;
 }
 
 /** The tables that a dynamic section names, in the order a loader applies them. */
@@ -54,18 +56,21 @@ export function dynamicRelocations(
     parse: (offset: number, size: number) => RelocationTable,
   ): void => {
     if (table === undefined || table.size === 0) return;
-    tables.push(parse(map.offsetOf(table.vaddr, table.size, field), table.size));
+    tables.push(parse(map.offsetOf(table.vaddr, table.size, field, table.at), table.size));
   };
   const span = (tag: number, sizeTag: number, field: string): Span | undefined => {
     const vaddr = dynamic.value(tag);
     if (vaddr === undefined) return undefined;
     const size = dynamic.value(sizeTag);
-    if (size === undefined) return file.fail(0, field, `the dynamic section has no ${field}`);
-    return { vaddr, size };
+    const at = dynamic.entryOffset(tag);
+    if (size === undefined) return file.fail(at, field, `the dynamic section has no ${field}`);
+    return { vaddr, size, at };
   };
   const expect = (tag: number, size: number, field: string): void => {
     const value = dynamic.value(tag);
-    if (value !== undefined && value !== size) file.fail(0, field, `${value} is not ${size}`);
+    if (value !== undefined && value !== size) {
+      file.fail(dynamic.entryOffset(tag), field, `${value} is not ${size}`);
+    }
   };
   expect(DT_RELAENT, RELA_SIZE, "DT_RELAENT");
   expect(DT_RELENT, REL_SIZE, "DT_RELENT");
@@ -103,7 +108,7 @@ export function dynamicRelocations(
 function pltExplicit(file: ByteView, dynamic: Dynamic): boolean {
   const type = dynamic.value(DT_PLTREL) ?? DT_RELA;
   if (type !== DT_RELA && type !== DT_REL) {
-    file.fail(0, "DT_PLTREL", `${type} is neither DT_REL nor DT_RELA`);
+    file.fail(dynamic.entryOffset(DT_PLTREL), "DT_PLTREL", `${type} is neither DT_REL nor DT_RELA`);
   }
   return type === DT_RELA;
 }
@@ -113,7 +118,7 @@ function withoutTail(table: Span | undefined, plt: Span | undefined): Span | und
   if (table === undefined || plt === undefined) return table;
   const overlap = plt.vaddr >= table.vaddr &&
     plt.vaddr + plt.size === table.vaddr + table.size;
-  return overlap ? { vaddr: table.vaddr, size: plt.vaddr - table.vaddr } : table;
+  return overlap ? { ...table, size: plt.vaddr - table.vaddr } : table;
 }
 
 /** The relocations that one section holds. */

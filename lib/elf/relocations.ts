@@ -121,6 +121,10 @@ export function parseRelr(
     const low = view.getUint32(at, true);
     count += (low & 1) === 0 ? 1 : ones(low & ~1) + ones(view.getUint32(at + 4, true));
   }
+  // Each relocates a word that the file holds, so there are no more of them than words.
+  if (8 * count > file.length) {
+    file.fail(offset, "DT_RELR", `${count} relocations in a file of ${file.length} bytes`);
+  }
   const table = RelocationTable.empty("relr", true, count);
   const offsets = table.offsets;
   table.types.fill(relativeType(machine));

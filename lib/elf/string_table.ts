@@ -1,7 +1,11 @@
 import type { ByteView } from "./byte_view.ts";
 
-/** Longer names are refused: no assembler writes them, and a file of overlapping ones is an attack. */
-const LONGEST_NAME = 1 << 16;
+/** Longer names are refused. */
+const LONGEST_NAME = 1 << 20;
+/** Names up to this length cost so little that a table may hand out any number of them. */
+const SHORT_NAME = 256;
+/** Longer ones may overlap, but only so far: together they may be this many times the table. */
+const LONG_NAMES_LIMIT = 16;
 
 const decoder = new TextDecoder();
 
@@ -19,6 +23,9 @@ function decode(bytes: Uint8Array, start: number, end: number): string {
 
 /** A table of NUL-terminated strings (gABI, "String Table") at `[offset, offset + size)` of a file. */
 export class StringTable {
+  private readonly longNames = new Map<number, string>();
+  private longBytes = 0;
+
   constructor(
     private readonly file: ByteView,
     /** File offset of the table's first byte. */
@@ -48,8 +55,22 @@ export class StringTable {
     const bytes = this.file.bytes;
     let end = start;
     while (end < limit && bytes[end] !== 0) end++;
-    if (end === limit) this.file.fail(start, field, "string is unterminated or over 64 KiB");
+    if (end === limit) this.file.fail(start, field, "string is unterminated or over 1 MiB");
+    if (end - start > SHORT_NAME) return this.longName(start, end, field);
     return decode(bytes, start, end);
+  }
+
+  private longName(start: number, end: number, field: string): string {
+    let name = this.longNames.get(start);
+    if (name === undefined) {
+      this.longBytes += end - start;
+      if (this.longBytes > LONG_NAMES_LIMIT * this.size) {
+        this.file.fail(start, field, "the strings of the table overlap too much");
+      }
+      name = decoder.decode(this.file.bytes.subarray(start, end));
+      this.longNames.set(start, name);
+    }
+    return name;
   }
 
   /**

@@ -138,7 +138,7 @@ export function parseVersions(
     file,
     parseDefinitions(file, map, dynamic),
     parseNeeds(file, map, dynamic),
-    map.offsetOf(versym, 2, "DT_VERSYM"),
+    map.offsetOf(versym, 2, "DT_VERSYM", dynamic.entryOffset(DT_VERSYM)),
     Math.floor(map.available(versym) / 2),
   );
 }
@@ -153,7 +153,7 @@ function parseDefinitions(
   const definitions: VersionDefinition[] = [];
   const count = dynamic.value(DT_VERDEFNUM) ?? Infinity;
   const budget = new Budget(file, file.length / VERDAUX_SIZE);
-  let at = map.offsetOf(vaddr, VERDEF_SIZE, "DT_VERDEF");
+  let at = map.offsetOf(vaddr, VERDEF_SIZE, "DT_VERDEF", dynamic.entryOffset(DT_VERDEF));
   for (let i = 0; i < count; i++) {
     budget.spend(at, "vd_next");
     const version = file.u16(at, "vd_version");
@@ -189,7 +189,7 @@ function parseNeeds(file: ByteView, map: AddressMap, dynamic: Dynamic): VersionN
   const needs: VersionNeed[] = [];
   const count = dynamic.value(DT_VERNEEDNUM) ?? Infinity;
   const budget = new Budget(file, file.length / VERNAUX_SIZE);
-  let at = map.offsetOf(vaddr, VERNEED_SIZE, "DT_VERNEED");
+  let at = map.offsetOf(vaddr, VERNEED_SIZE, "DT_VERNEED", dynamic.entryOffset(DT_VERNEED));
   for (let i = 0; i < count; i++) {
     budget.spend(at, "vn_next");
     const version = file.u16(at, "vn_version");

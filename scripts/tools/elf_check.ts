@@ -110,7 +110,7 @@ async function main(args: string[]): Promise<number> {
   const frames = !args.includes("--no-frames");
   const sampleAt = args.indexOf("--sample");
   const sample = sampleAt < 0 ? Infinity : Number(args[sampleAt + 1]);
-  const folders = args.filter((arg, i) => !arg.startsWith("--") && i !== sampleAt + 1);
+  const folders = args.filter((arg, i) => !arg.startsWith("--") && args[i - 1] !== "--sample");
   if (folders.length === 0 && !args.includes("--all")) {
     console.error("usage: elf_check.ts --all | [--sample N] [--no-frames] FOLDER|FILE...");
     return 2;
