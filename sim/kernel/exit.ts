@@ -50,7 +50,7 @@ function exitProcess(kernel: Kernel, process: Process, status: number): void {
   for (const timer of process.posixTimers.values()) timer.timer?.cancel();
   process.posixTimers.clear();
   process.exitStatus = status;
-  kernel.strace?.exited(process, status);
+  kernel.strace?.exited(process, status, kernel.threads.size);
   dropResources(kernel, process);
   finishVfork(process);
   for (const child of process.children) {

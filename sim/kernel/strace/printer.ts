@@ -18,8 +18,8 @@ export interface StracePrinter {
   unknown(thread: Thread, number: number): void;
   /** A signal is about to be delivered; `info` is its siginfo_t. */
   signal(thread: Thread, info: Uint8Array): void;
-  /** A process has ended with wait status `status`. */
-  exited(process: Process, status: number): void;
+  /** A process has ended with wait status `status`; `threadsLeft` are alive in others. */
+  exited(process: Process, status: number, threadsLeft: number): void;
   /** `thread` has made `child`. */
   cloned(thread: Thread, child: Thread): void;
   /** The first program starts. */

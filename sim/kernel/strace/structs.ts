@@ -77,10 +77,9 @@ const sigaction: Printer = (at, { space }) => {
   if (action === null) return null;
   const handler = ["SIG_DFL", "SIG_IGN"][action.handler] ?? pointer(action.handler);
   const flags = flagNames("sigaction", action.flags, "x86_64");
-  const name = action.flags & 4 ? "sa_sigaction" : "sa_handler";
   const restorer = action.flags & 0x4000000 ? `, sa_restorer=${pointer(action.restorer)}` : "";
   const mask = signalSet(new SigSet(action.maskLow, action.maskHigh));
-  return `{${name}=${handler}, sa_mask=${mask}, sa_flags=${flags}${restorer}}`;
+  return `{sa_handler=${handler}, sa_mask=${mask}, sa_flags=${flags}${restorer}}`;
 };
 
 const stack: Printer = (at, { space }) => {

@@ -9,8 +9,8 @@ import { NO_RESULT } from "../syscall.ts";
 import type { Thread } from "../thread.ts";
 import { argumentsAfter, argumentsBefore } from "./arguments.ts";
 import type { StracePrinter } from "./printer.ts";
-import { quoteShort } from "./strings.ts";
-import { siginfoText } from "./structs.ts";
+import { quote, quoteShort } from "./strings.ts";
+import { siginfoText, signalSet } from "./structs.ts";
 
 /** Column of the `=`. */
 const COLUMN = 40;
@@ -19,23 +19,33 @@ const ADDRESSES = new Set(["mmap", "mremap", "brk", "shmat"]);
 
 /** A call whose line is not finished. */
 interface Open {
-  text: string;
+  readonly prefix: string;
+  readonly text: string;
   /** Arguments printed so far. */
   count: number;
   /** An `<unfinished ...>` line is out. */
   cut: boolean;
 }
 
+const pidPrefix = (pid: number): string => `[pid ${String(pid).padStart(5)}] `;
+
+/** A result as strace shows it. */
+function resultText(name: string, result: number): string {
+  if (result < 0 && result >= -4095) {
+    return `-1 ${errnoName(-result)} (${errnoText(-result)})`;
+  }
+  return ADDRESSES.has(name) ? `0x${result.toString(16)}` : String(result);
+}
+
 export class StraceText implements StracePrinter {
   readonly #open: Map<Thread, Open> = new Map();
-  /** More than one thread has been seen: lines begin with the thread's id. */
-  #many = false;
 
   /** `write` takes each line without its newline. */
   constructor(readonly write: (line: string) => void) {}
 
+  /** While there are several threads, lines begin with the thread's id. */
   #prefix(thread: Thread): string {
-    return this.#many ? `[pid ${String(thread.tid).padStart(5)}] ` : "";
+    return thread.call.kernel.threads.size > 1 ? pidPrefix(thread.tid) : "";
   }
 
   /** Before a line of `thread`: other threads' unfinished lines are cut. */
@@ -58,7 +68,8 @@ export class StraceText implements StracePrinter {
 
   enter(thread: Thread): void {
     const { text, count } = argumentsBefore(thread.call);
-    this.#open.set(thread, { text: `${thread.call.row.name}(${text}`, count, cut: false });
+    const start = `${thread.call.row.name}(${text}`;
+    this.#open.set(thread, { prefix: this.#prefix(thread), text: start, count, cut: false });
   }
 
   blocked(_thread: Thread): void {}
@@ -68,7 +79,7 @@ export class StraceText implements StracePrinter {
     if (!open) return;
     this.#open.delete(thread);
     const start = open.cut ? `<... ${thread.call.row.name} resumed>` : open.text;
-    const prefix = this.#prefix(thread);
+    const prefix = open.cut ? this.#prefix(thread) : open.prefix;
     this.#interleave(thread);
     this.write(this.#result(`${prefix}${start}${after})`, result));
   }
@@ -78,15 +89,14 @@ export class StraceText implements StracePrinter {
     if (!open) return;
     const { call } = thread;
     if (result === NO_RESULT) {
-      // execve has succeeded, rt_sigreturn has restored another context.
-      return this.#finish(thread, "", call.row.name === "rt_sigreturn" ? "?" : "0");
+      if (call.row.name !== "rt_sigreturn") return this.#finish(thread, "", "0");
+      // The result register is the one that the frame restored.
+      const { cpu, abi } = call.kernel;
+      const mask = `{mask=${signalSet(thread.mask)}}`;
+      return this.#finish(thread, mask, resultText(call.row.name, cpu.regNumber(abi.result)));
     }
     const after = argumentsAfter(call, open.count, result);
-    if (result < 0) {
-      return this.#finish(thread, after, `-1 ${errnoName(-result)} (${errnoText(-result)})`);
-    }
-    const value = ADDRESSES.has(call.row.name) ? `0x${result.toString(16)}` : String(result);
-    this.#finish(thread, after, value);
+    this.#finish(thread, after, resultText(call.row.name, result));
   }
 
   restarted(thread: Thread): void {
@@ -114,24 +124,23 @@ export class StraceText implements StracePrinter {
     this.#line(thread, `--- ${signalName(infoSigno(info))} ${siginfoText(info)} ---`);
   }
 
-  exited(process: Process, status: number): void {
+  exited(process: Process, status: number, threadsLeft: number): void {
     const signal = status & 0x7f;
     const how = signal === 0
       ? `exited with ${status >> 8}`
       : `killed by ${signalName(signal)}${status & 0x80 ? " (core dumped)" : ""}`;
-    const prefix = this.#many ? `[pid ${String(process.pid).padStart(5)}] ` : "";
-    this.write(`${prefix}+++ ${how} +++`);
+    // The last thread of the process is no longer counted.
+    const several = threadsLeft > 0;
+    this.write(`${several ? pidPrefix(process.pid) : ""}+++ ${how} +++`);
   }
 
-  cloned(_thread: Thread, _child: Thread): void {
-    this.#many = true;
-  }
+  cloned(_thread: Thread, _child: Thread): void {}
 
   execve(_thread: Thread, { path, argv, env }: ExecRequest): void {
     const shown = argv.map((text) => quoteShort(encodeName(text))).join(", ");
     const count = `${env.length} var${env.length === 1 ? "" : "s"}`;
     this.write(
-      this.#result(`execve(${quoteShort(encodeName(path))}, [${shown}], /* ${count} */)`, "0"),
+      this.#result(`execve(${quote(encodeName(path))}, [${shown}], /* ${count} */)`, "0"),
     );
   }
 }
