@@ -6,6 +6,7 @@ import { EACCES, EINVAL, EISDIR, EOPNOTSUPP, EPERM, EROFS } from "../errno.ts";
 import { S_IFMT, S_ISGID, S_ISUID, W_OK } from "./constants.ts";
 import { inodeAt, type Location } from "./dentry.ts";
 import type { AttributeChange, Inode, Timestamp } from "./inode.ts";
+import { IN_ATTRIB, IN_MODIFY, notify } from "./inotify.ts";
 import { truncateInode } from "./mapped_pages.ts";
 import { mayAccess } from "./open.ts";
 import { type Credentials, inGroup } from "./permission.ts";
@@ -40,6 +41,13 @@ export function stat(inode: Inode): Stat {
   };
 }
 
+function change(location: Location, attributes: AttributeChange): number {
+  const inode = inodeAt(location);
+  const error = inode.setAttributes(attributes);
+  if (error === 0) notify(inode, location.dentry, IN_ATTRIB);
+  return error;
+}
+
 function isOwner(credentials: Credentials, inode: Inode): boolean {
   return credentials.uid === 0 || credentials.uid === inode.uid;
 }
@@ -53,7 +61,7 @@ export function chmod(task: Task, location: Location, mode: number): number {
   let bits = mode & 0o7777;
   // Who is not in the file's group may not make it set-group-id.
   if (task.credentials.uid !== 0 && !inGroup(task.credentials, inode.gid)) bits &= ~S_ISGID;
-  return inode.setAttributes({ mode: bits });
+  return change(location, { mode: bits });
 }
 
 /** Change owner and group; -1 leaves either. */
@@ -69,16 +77,16 @@ export function chown(task: Task, location: Location, uid: number, gid: number):
       if (!allowed) return -EPERM;
     }
   }
-  const change: { mode?: number; uid?: number; gid?: number } = {};
-  if (uid !== -1) change.uid = uid;
-  if (gid !== -1) change.gid = gid;
+  const owners: { mode?: number; uid?: number; gid?: number } = {};
+  if (uid !== -1) owners.uid = uid;
+  if (gid !== -1) owners.gid = gid;
   // A program that changes hands loses its privileges.
   if (!inode.isDirectory) {
     let mode = inode.mode & ~S_IFMT & ~S_ISUID;
     if (mode & 0o010) mode &= ~S_ISGID;
-    if (mode !== (inode.mode & ~S_IFMT)) change.mode = mode;
+    if (mode !== (inode.mode & ~S_IFMT)) owners.mode = mode;
   }
-  return inode.setAttributes(change);
+  return change(location, owners);
 }
 
 /** A time to set, the time now, or leave as it is. */
@@ -100,10 +108,10 @@ export function setTimes(
     const denied = mayAccess(task, location, W_OK);
     if (denied) return -EACCES;
   }
-  const change: { atime?: Timestamp; mtime?: Timestamp } = {};
-  if (atime !== "omit") change.atime = atime === "now" ? now : atime;
-  if (mtime !== "omit") change.mtime = mtime === "now" ? now : mtime;
-  return inode.setAttributes(change as AttributeChange);
+  const times: { atime?: Timestamp; mtime?: Timestamp } = {};
+  if (atime !== "omit") times.atime = atime === "now" ? now : atime;
+  if (mtime !== "omit") times.mtime = mtime === "now" ? now : mtime;
+  return change(location, times);
 }
 
 /** truncate(2) of a location that has been walked to. */
@@ -112,5 +120,8 @@ export function truncate(task: Task, location: Location, size: number): number {
   if (inode.isDirectory) return -EISDIR;
   if (!inode.isRegular) return -EINVAL;
   const denied = mayAccess(task, location, W_OK);
-  return denied ? denied : truncateInode(inode, size);
+  if (denied) return denied;
+  const error = truncateInode(inode, size);
+  if (error === 0) notify(inode, location.dentry, IN_MODIFY);
+  return error;
 }

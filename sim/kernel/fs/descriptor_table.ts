@@ -1,7 +1,8 @@
 /** Descriptor tables: small numbers for open file descriptions (close(2), dup(2), fcntl(2)). */
-import { EACCES, EBADF, EMFILE, ENODEV } from "../errno.ts";
+import { EACCES, EBADF, EMFILE, ENODEV, EPERM } from "../errno.ts";
 import type { MapSource } from "../../memory/vma.ts";
 import { O_PATH } from "./constants.ts";
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from "./memory_fs.ts";
 import type { OpenFile } from "./open_file.ts";
 import type { Vfs } from "./vfs.ts";
 
@@ -107,6 +108,8 @@ export class DescriptorTable {
     if (file === null || (file.flags & O_PATH) !== 0) return -EBADF;
     if (!file.readable || (shared && write && !file.writable)) return -EACCES;
     if (!file.mappable) return -ENODEV;
+    const sealed = ((file.inode.seals ?? 0) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
+    if (sealed && shared && write) return -EPERM;
     file.mapSource ??= this.vfs.mapSource(file.inode, file.location, file);
     return file.mapSource ?? -ENODEV;
   }

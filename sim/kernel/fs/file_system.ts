@@ -30,6 +30,8 @@ export abstract class FileSystem {
   readonly readOnly: boolean = false;
   /** Names come and go without the VFS: a cached name must be looked up again. */
   readonly volatile: boolean = false;
+  /** Renames so far: the cookie by which inotify pairs their two events. */
+  renames = 0;
   /** The page cache's side; null where nothing is ever mapped. Set by `Vfs.mount`. */
   pages: FilePages | null = null;
 

@@ -11,6 +11,8 @@ import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "./constants.ts";
 import type { CachedFile } from "../../memory/page_cache.ts";
 import type { FileSystem } from "./file_system.ts";
 import type { Location } from "./dentry.ts";
+import type { Watch } from "./inotify.ts";
+import type { FileLocks } from "./locks.ts";
 import type { OpenFile } from "./open_file.ts";
 
 /** A moment: seconds since 1970 and nanoseconds within the second. */
@@ -65,6 +67,12 @@ export abstract class Inode {
   users = 0;
   /** Its pages in the page cache, once something has mapped it. */
   pages: CachedFile | null = null;
+  /** Advisory locks, once somebody has locked. */
+  locks: FileLocks | null = null;
+  /** inotify watches, while there are any. */
+  watches: Set<Watch> | null = null;
+  /** F_SEAL_ bits of a memfd; null where there is no sealing. */
+  seals: number | null = null;
 
   constructor(
     readonly fileSystem: FileSystem,

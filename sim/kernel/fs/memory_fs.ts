@@ -41,6 +41,13 @@ import type { OpenFile } from "./open_file.ts";
 import { openPipeEnd, Pipe } from "./pipe.ts";
 import { Directory, RegularFile } from "./regular_file.ts";
 
+/** Seals of a memfd (fcntl F_ADD_SEALS). */
+export const F_SEAL_SEAL = 1;
+export const F_SEAL_SHRINK = 2;
+export const F_SEAL_GROW = 4;
+export const F_SEAL_WRITE = 8;
+export const F_SEAL_FUTURE_WRITE = 16;
+
 const DAY_SECONDS = 86400;
 
 /** What memory inodes need of the file system they belong to. */
@@ -125,6 +132,10 @@ export class MemoryFile extends MemoryInode {
   }
 
   override write(position: number, from: Uint8Array): number {
+    if (this.seals) {
+      if (this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) return -EPERM;
+      if ((this.seals & F_SEAL_GROW) !== 0 && position + from.length > this.size) return -EPERM;
+    }
     const count = this.content.write(position, from);
     if (count > 0) this.modified();
     return count;
@@ -132,6 +143,10 @@ export class MemoryFile extends MemoryInode {
 
   override truncate(size: number): number {
     if (size > MAX_FILE_SIZE) return -EFBIG;
+    if (this.seals) {
+      if ((this.seals & F_SEAL_SHRINK) !== 0 && size < this.size) return -EPERM;
+      if ((this.seals & F_SEAL_GROW) !== 0 && size > this.size) return -EPERM;
+    }
     this.content.truncate(size);
     this.modified();
     return 0;

@@ -35,6 +35,16 @@ import type { Dentry, Location } from "./dentry.ts";
 import { inodeAt } from "./dentry.ts";
 import { nameLength } from "./file_name.ts";
 import { failed, type Inode, type NewFile } from "./inode.ts";
+import {
+  IN_CREATE,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_MOVE_SELF,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+  notifyName,
+  notifySelf,
+} from "./inotify.ts";
 import { checkAccess, checkSticky } from "./permission.ts";
 import type { Task } from "./task.ts";
 import { Last, Walk } from "./walk.ts";
@@ -134,6 +144,7 @@ export function symlink(task: Task, target: string, start: Location, path: strin
 function enter(dentry: Dentry, made: Inode | number): number {
   if (failed(made)) return made;
   dentry.inode = made;
+  notifyName(dentry.parent!.inode!, dentry.name, made, IN_CREATE);
   return 0;
 }
 
@@ -151,9 +162,7 @@ export function link(task: Task, source: Location, start: Location, path: string
   if (inode.nlink === 0 && !source.dentry.name.startsWith("#")) return -ENOENT;
   if (inode.nlink >= 65000) return -EMLINK;
   const error = walk.dentry.inode!.link(dentry.name, inode);
-  if (error < 0) return error;
-  dentry.inode = inode;
-  return 0;
+  return enter(dentry, error < 0 ? error : inode);
 }
 
 /** `may_linkat` with fs.protected_hardlinks=1, as distributions set it. */
@@ -210,7 +219,9 @@ export function rmdir(task: Task, start: Location, path: string): number {
 function remove(result: number, victim: Dentry): number {
   if (result < 0) return result;
   const inode = victim.inode!;
+  const directory = victim.parent!.inode!;
   victim.drop();
+  notifyName(directory, victim.name, inode, IN_DELETE);
   gone(inode);
   return 0;
 }
@@ -218,6 +229,7 @@ function remove(result: number, victim: Dentry): number {
 /** A name of `inode` has gone. */
 function gone(inode: Inode): void {
   inode.afterUnlink();
+  if (inode.nlink <= 0) notifySelf(inode, IN_DELETE_SELF);
   if (inode.nlink <= 0 && inode.users === 0) inode.fileSystem.discard(inode);
 }
 
@@ -270,6 +282,10 @@ export function rename(
     source.move(newDirectory, newName);
     if (replaced !== null) gone(replaced);
   }
+  const cookie = ++oldDirectory.inode!.fileSystem.renames;
+  notifyName(oldDirectory.inode!, oldName, moved, IN_MOVED_FROM, cookie);
+  notifyName(newDirectory.inode!, newName, moved, IN_MOVED_TO, cookie);
+  notifySelf(moved, IN_MOVE_SELF);
   moved.afterRename(newDirectory.inode!, newName);
   if (exchange) replaced!.afterRename(oldDirectory.inode!, oldName);
   return 0;

@@ -34,6 +34,7 @@ import {
 } from "./constants.ts";
 import { Dentry, inodeAt, type Location } from "./dentry.ts";
 import { failed, type Inode } from "./inode.ts";
+import { IN_CREATE, IN_OPEN, notify, notifyName } from "./inotify.ts";
 import { truncateInode } from "./mapped_pages.ts";
 import { newAttributes } from "./namespace.ts";
 import type { OpenFile } from "./open_file.ts";
@@ -124,6 +125,7 @@ function createRegular(task: Task, walk: Walk, absent: Dentry, mode: number): nu
   const made = directory.inode!.create(absent.name, newAttributes(task, S_IFREG | mode & 0o7777));
   if (failed(made)) return made;
   absent.inode = made;
+  notifyName(directory.inode!, absent.name, made, IN_CREATE);
   walk.dentry = absent;
   return 0;
 }
@@ -169,6 +171,7 @@ export function openLocation(
       return error;
     }
   }
+  if (!failed(file)) notify(inode, location.dentry, IN_OPEN);
   return file;
 }
 

@@ -10,6 +10,7 @@ import {
   SEEK_SET,
 } from "./constants.ts";
 import { type DirectoryEntry, failed, type Timestamp } from "./inode.ts";
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY, notify } from "./inotify.ts";
 import { readInode, truncateInode, writeInode } from "./mapped_pages.ts";
 import { OpenFile } from "./open_file.ts";
 
@@ -23,6 +24,17 @@ abstract class SeekableFile extends OpenFile {
 
   protected get end(): number {
     return this.inode.size;
+  }
+
+  protected override closed(): void {
+    this.inode.locks?.ranges.clear(this);
+    this.inode.locks?.whole.clear(this);
+    const mask = this.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE;
+    notify(this.inode, this.location.dentry, mask);
+  }
+
+  override flush(owner: object): void {
+    this.inode.locks?.ranges.clear(owner);
   }
 
   override seek(offset: number, whence: number): number {
@@ -86,11 +98,15 @@ export class RegularFile extends SeekableFile {
   protected writeTo(position: number, from: Uint8Array): number {
     if (from.length === 0) return 0;
     if (position + from.length > MAX_FILE_SIZE) return -EFBIG;
-    return writeInode(this.inode, position, from);
+    const count = writeInode(this.inode, position, from);
+    if (count > 0) notify(this.inode, this.location.dentry, IN_MODIFY);
+    return count;
   }
 
   override truncate(size: number): number {
-    return truncateInode(this.inode, size);
+    const error = truncateInode(this.inode, size);
+    if (error === 0) notify(this.inode, this.location.dentry, IN_MODIFY);
+    return error;
   }
 
   override get mappable(): boolean {
