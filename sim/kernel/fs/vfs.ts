@@ -252,7 +252,8 @@ export class Vfs {
     const { file } = this.pages.of(inode, name);
     return {
       file,
-      ...access,
+      readable: access.readable,
+      writable: access.writable,
       get path() {
         return name();
       },
