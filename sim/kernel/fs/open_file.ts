@@ -32,6 +32,8 @@ export abstract class OpenFile {
   /** The description as mmap sees it, once it has been mapped. */
   mapSource: MapSource | null = null;
 
+  #closeListeners: Set<() => void> | null = null;
+
   constructor(
     readonly inode: Inode,
     /** Where the file was found; its name for /proc/self/fd. */
@@ -56,8 +58,17 @@ export abstract class OpenFile {
   release(): void {
     if (--this.#references !== 0) return;
     this.closed();
+    this.#closeListeners?.forEach((listener) => listener());
     const { inode } = this;
     if (--inode.users === 0 && inode.nlink <= 0) inode.fileSystem.discard(inode);
+  }
+
+  /** Call `listener` when the last reference goes; epoll holds none of its own. */
+  onClose(listener: () => void): void {
+    (this.#closeListeners ??= new Set()).add(listener);
+  }
+  offClose(listener: () => void): void {
+    this.#closeListeners?.delete(listener);
   }
 
   /** The last reference is gone. */

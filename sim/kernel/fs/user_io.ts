@@ -7,6 +7,7 @@ import type { AddressSpace } from "../../memory/address_space.ts";
 import { Domain } from "../../memory/memory.ts";
 import { getUnsigned64 } from "../abi/struct.ts";
 import { EAGAIN, EBADF, EFAULT, EINVAL, EPIPE } from "../errno.ts";
+import { RLIMIT_NOFILE } from "../process.ts";
 import { SIGPIPE } from "../signal_numbers.ts";
 import { signalFromKernel } from "../signals.ts";
 import type { Call } from "../syscall.ts";
@@ -33,8 +34,11 @@ export function vfsOf(call: Call): Vfs {
   return call.kernel.vfs as Vfs;
 }
 
+/** The caller's descriptors, with its limit on how many there may be. */
 export function tableOf(call: Call): DescriptorTable {
-  return call.descriptors as DescriptorTable;
+  const table = call.descriptors as DescriptorTable;
+  table.limit = call.process.limits[RLIMIT_NOFILE].soft;
+  return table;
 }
 
 export function contextOf(call: Call): FsContext {
