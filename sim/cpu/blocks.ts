@@ -56,6 +56,8 @@ export class Blocks {
   readonly #byFrame = new Map<number, Map<number, Block>>();
   /** Per frame with code: which 64-byte lines hold translated bytes (two 32-bit words). */
   readonly #lines = new Map<number, Uint32Array>();
+  /** Handler slots of dead blocks' instructions: their records lead elsewhere. */
+  readonly #killed = new Map<number, Uint32Array>();
   /** 1 for each frame that holds translated code. */
   readonly codeFrames: Uint8Array;
   #next: number;
@@ -171,6 +173,7 @@ export class Blocks {
     this.#u32[(head + R.HANDLER) >> 2] = HEAD_SLOT;
     this.#i32[(head + R.HEAT) >> 2] = this.heat;
     this.#u16[(head + R.COUNT) >> 1] = count;
+    this.#u16[(head + R.STRADDLES) >> 1] = frame2 >= 0 ? 1 : 0;
     this.#pc(head + R.HEAD_PC, pc);
     this.#u32[(head + R.BLOCK) >> 2] = block.number;
     this.all.push(block);
@@ -198,6 +201,21 @@ export class Blocks {
   lastTarget(block: Block): number {
     const at = (block.head + R.RECORD_SIZE * (block.count + 1) + R.TARGET_PC) >> 2;
     return this.#u32[at] + this.#u32[at + 1] * 4294967296;
+  }
+
+  /** Loads and stores that instruction `index` of `block` was charged for. */
+  accessesOf(block: Block, index: number): { readonly loads: number; readonly stores: number } {
+    const slots = this.#killed.get(block.number);
+    const slot = slots === undefined
+      ? this.#u32[(block.head + R.RECORD_SIZE * (index + 1)) >> 2]
+      : slots[index];
+    return this.#handlers.accessesAt(slot);
+  }
+  #slots(block: Block): Uint32Array {
+    return Uint32Array.from(
+      { length: block.count },
+      (_, i) => this.#u32[(block.head + R.RECORD_SIZE * (i + 1)) >> 2],
+    );
   }
 
   /** Byte offset of instruction `index` from the block's start. */
@@ -312,6 +330,7 @@ export class Blocks {
       this.died(b);
       if (b.variant !== undefined) kill(b.variant);
       this.#u32[(b.head + R.HANDLER) >> 2] = DEAD_SLOT;
+      this.#killed.set(b.number, this.#slots(b));
       for (let i = 1; i <= b.count; i++) {
         this.#u32[(b.head + i * R.RECORD_SIZE) >> 2] = RESYNC_SLOT;
       }

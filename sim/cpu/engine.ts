@@ -6,10 +6,13 @@ import type { Arch } from "../arch.ts";
 import { type Block, Blocks, type CodeSource } from "./blocks.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { Handlers } from "./handlers.ts";
-import { Flow, type Isa } from "./ir/decoded.ts";
+import type { Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
 import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
 import { type Region, Regions } from "./regions.ts";
+import { Side } from "../models/hierarchy.ts";
+import type { Preset } from "../models/preset.ts";
+import { Watch } from "./watch.ts";
 import { STALE } from "./wasm/hot.ts";
 import * as R from "./wasm/records.ts";
 import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
@@ -56,6 +59,8 @@ export interface EngineOptions {
   readonly physical: WebAssembly.Memory;
   /** Executions of a block before the hot tier compiles it; Infinity keeps everything cold. */
   readonly heat?: number;
+  /** The modelled core; without one, nothing is watched. */
+  readonly preset?: Preset;
   /** Hot blocks that are compiled together; more of them cost less each. */
   readonly batch?: number;
 }
@@ -69,6 +74,8 @@ export class Engine implements Cpu, CodeSource {
   readonly handlers: Handlers;
   readonly blocks: Blocks;
   readonly regions: Regions;
+  /** The models, if any. */
+  readonly watch: Watch | null;
   retired = 0;
   /** Entries into generated code, and blocks found for it, for reports. */
   readonly counts = {
@@ -84,7 +91,6 @@ export class Engine implements Cpu, CodeSource {
   readonly #view: DataView;
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
-  readonly #f64: BigInt64Array;
   readonly #u8: Uint8Array;
   readonly #physical: Uint8Array;
   readonly #run: (record: number) => number;
@@ -109,14 +115,18 @@ export class Engine implements Cpu, CodeSource {
     this.#u8 = new Uint8Array(this.state.buffer);
     this.#u32 = new Uint32Array(this.state.buffer);
     this.#i32 = new Int32Array(this.state.buffer);
-    this.#f64 = new BigInt64Array(this.state.buffer);
     this.#view = new DataView(this.state.buffer);
     this.#physical = new Uint8Array(options.physical.buffer);
     this.stateBytes = this.#u8.subarray(0, L.THREAD_SIZE);
+    this.watch = options.preset === undefined
+      ? null
+      : new Watch(options.preset, this.arch, this.state, () => this.#space?.id ?? -1);
     this.handlers = new Handlers(options.isa, options.physical, this.state, {
       load_miss: (size, record) => this.#loadMiss(size, record),
       store_miss: (size, record) => this.#storeMiss(size, record),
-    });
+      indirect_miss: (record) => this.#indirect(record),
+      fetch_miss: () => this.#fetchMiss(),
+    }, this.watch === null ? null : this.watch.instrumentation);
     const heat = options.heat ?? Infinity;
     this.blocks = new Blocks(
       options.isa,
@@ -218,6 +228,7 @@ export class Engine implements Cpu, CodeSource {
   run(space: CpuSpace, budget: number): CpuExit {
     if (space !== this.#space) this.#enterSpace(space);
     this.#put(L.BUDGET, budget);
+    this.watch?.begin(budget);
     let exit: CpuExit;
     try {
       exit = this.#loop();
@@ -229,6 +240,7 @@ export class Engine implements Cpu, CodeSource {
     this.#unstale();
     if (this.regions.pending > 0) this.#compile();
     this.retired = budget - this.#signed(L.BUDGET);
+    this.watch?.end(this.retired);
     return exit;
   }
 
@@ -293,9 +305,26 @@ export class Engine implements Cpu, CodeSource {
     this.#u32[stop >> 2] = STOP_SLOT;
     this.#put(stop + R.IMM0, block.pc + this.blocks.offsetOf(block, count));
     this.#scratchBlock = block;
+    if (this.watch !== null) this.#enterTail(block, count);
     this.#put(L.BUDGET, 0);
     // The copy's head is never executed: enter at the first instruction.
     return this.#run(SCRATCH + R.RECORD_SIZE);
+  }
+
+  /** What a block's head does for the models, for its first `count` instructions alone. */
+  #enterTail(block: Block, count: number): void {
+    this.#put(L.NOW, this.#signed(L.ORDINAL_BASE) - 64 * count);
+    for (let i = 0; i < count; i++) {
+      const { loads, stores } = this.blocks.accessesOf(block, i);
+      this.watch!.refund(-loads, -stores);
+    }
+    this.#put(L.FAULT_ADDRESS, block.pc);
+    this.#fetchMiss();
+    if (block.frame2 >= 0) {
+      this.#put(L.NOW, this.#signed(L.NOW) + 1);
+      this.#put(L.FAULT_ADDRESS, (Math.floor(block.pc / 4096) + 1) * 4096);
+      this.#fetchMiss();
+    }
   }
 
   /** The block at `pc` in the current space, through the dispatch hash. */
@@ -401,8 +430,13 @@ export class Engine implements Cpu, CodeSource {
     const count = this.#view.getUint16(head + R.COUNT, true);
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     const done = after ? index + 1 : index;
-    if (head !== SCRATCH) this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
-    else this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
+    this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
+    if (this.watch !== null) {
+      for (let i = done; i < count; i++) {
+        const { loads, stores } = this.blocks.accessesOf(block, i);
+        this.watch.refund(loads, stores);
+      }
+    }
     this.pc = block.pc +
       (after && done === block.count ? block.bytes : this.blocks.offsetOf(block, done));
   }
@@ -447,63 +481,113 @@ export class Engine implements Cpu, CodeSource {
 
   // ---- memory ----------------------------------------------------------------------------
 
-  /**
-   * Translate the address in `FAULT_ADDRESS` (plus `extra`) for an access by `record`; throws the
-   * fault. Returns the physical address and fills the soft TLB.
-   */
-  #translate(extra: number, access: Access, record: number): number {
-    const low = this.#u32[L.FAULT_ADDRESS >> 2];
+  /** Address in `FAULT_ADDRESS` plus `extra`, as the access sees it. */
+  #address(extra: number): number {
     let high = this.#u32[(L.FAULT_ADDRESS >> 2) + 1];
     if (this.arch === "aarch64") high &= 0xffffff;
-    const va = high * U32 + low + extra;
-    const space = this.#space!;
-    const result = this.#canonical(va) ? space.resolve(va, access) : -1;
-    if (result !== 0) {
-      const f = this.#fault;
-      const none = result < 0 && this.arch === "x86_64";
-      f.signal = result < 0 ? SIGSEGV : result >> 8;
-      f.code = result < 0 ? this.#nonCanonicalCode() : result & 0xff;
-      f.addressLow = none ? 0 : va >>> 0;
-      f.addressHigh = none ? 0 : Math.floor(va / U32);
-      f.access = access;
-      this.#u32[L.EXIT_RECORD >> 2] = record;
-      throw f;
-    }
-    const { physical, writable } = space.resolved;
-    this.#fill(L.READ_TLB, va, physical);
+    return high * U32 + this.#u32[L.FAULT_ADDRESS >> 2] + extra;
+  }
+
+  /** Take the page fault of an access if there is one to take; throws what cannot be mended. */
+  #check(extra: number, access: Access, record: number): void {
+    const va = this.#address(extra);
+    const result = this.#canonical(va) ? this.#space!.resolve(va, access) : -1;
+    if (result === 0) return;
+    const f = this.#fault;
+    const none = result < 0 && this.arch === "x86_64";
+    f.signal = result < 0 ? SIGSEGV : result >> 8;
+    f.code = result < 0 ? this.#nonCanonicalCode() : result & 0xff;
+    f.addressLow = none ? 0 : va >>> 0;
+    f.addressHigh = none ? 0 : Math.floor(va / U32);
+    f.access = access;
+    this.#u32[L.EXIT_RECORD >> 2] = record;
+    throw f;
+  }
+
+  /**
+   * Translate the address in `FAULT_ADDRESS` (plus `extra`) for access `number` of `record`; throws
+   * the fault. Returns the physical address, shows the access to the models, fills the soft TLB.
+   */
+  #translate(extra: number, access: Access, record: number, number: number): number {
+    this.#check(extra, access, record);
+    const va = this.#address(extra);
+    const { physical, writable, pageShift } = this.#space!.resolved;
+    const stamp = this.watch === null ? 0 : this.#model(va, pageShift, number, record);
+    this.#fill(L.READ_TLB, va, physical, stamp);
     if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
-      this.#fill(L.WRITE_TLB, va, physical);
+      this.#fill(L.WRITE_TLB, va, physical, stamp);
     }
     return physical;
   }
 
-  #fill(table: number, va: number, physical: number): void {
+  #fill(table: number, va: number, physical: number, stamp: number): void {
     const low = va >>> 0;
     const page = Math.floor(va / 4096);
     const entry = (table + ((page & (L.TLB_ENTRIES - 1)) << 4)) >> 2;
     this.#u32[entry] = low & ~4095;
     this.#u32[entry + 1] = Math.floor(va / U32);
     this.#u32[entry + 2] = physical - low;
+    this.#u32[entry + 3] = stamp;
   }
 
-  #loadMiss(size: number, record: number): number {
+  /** Ordinal of access `number` of the instruction of `record`. */
+  #ordinal(number: number, record: number): number {
+    return this.#signed(L.NOW) + 64 * this.#view.getUint16(record + R.INDEX, true) + number;
+  }
+
+  /** The modelled data TLB sees an access to `va`; returns the address of its entry's stamp. */
+  #model(va: number, shift: number, number: number, record: number): number {
+    const { hierarchy } = this.watch!;
+    hierarchy.access(Side.Data, va, shift, this.#space!.id, this.#ordinal(number, record));
+    return hierarchy.stampAddress;
+  }
+
+  #indirect(record: number): void {
+    const index = this.#view.getUint16(record + R.INDEX, true);
+    const head = record - (index + 1) * R.RECORD_SIZE;
+    const offset = this.#view.getUint16(record + R.PC_OFFSET, true);
+    const pc = this.#u32[(head + R.HEAD_PC) >> 2] + this.#u32[(head + R.HEAD_PC + 4) >> 2] * U32 +
+      offset;
+    const target = this.#u32[L.BRANCH_TARGET >> 2] + this.#u32[(L.BRANCH_TARGET >> 2) + 1] * U32;
+    this.watch!.targets.access(pc, target);
+  }
+
+  /** Fetch from the page of `FAULT_ADDRESS`: the modelled instruction TLB, and a soft entry. */
+  #fetchMiss(): void {
+    const low = this.#u32[L.FAULT_ADDRESS >> 2];
+    const va = low + this.#u32[(L.FAULT_ADDRESS >> 2) + 1] * U32;
+    const space = this.#space!;
+    const { hierarchy } = this.watch!;
+    const shift = space.peekExecutable(va) < 0 ? 12 : space.resolved.pageShift;
+    hierarchy.access(Side.Instruction, va, shift, space.id, this.#signed(L.NOW));
+    this.#fill(L.FETCH_TLB, va, 0, hierarchy.stampAddress);
+  }
+  #loadMiss(sizeAndNumber: number, record: number): number {
     this.counts.loadMisses++;
+    const size = sizeAndNumber & 0xff;
+    const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
-    if (offset + size <= 4096) return this.#translate(0, Access.Read, record);
-    const first = this.#translate(0, Access.Read, record);
+    if (offset + size <= 4096) return this.#translate(0, Access.Read, record, number);
     const part = 4096 - offset;
-    const second = this.#translate(part, Access.Read, record);
+    this.#check(part, Access.Read, record);
+    const first = this.#translate(0, Access.Read, record, number);
+    const second = this.#translate(part, Access.Read, record, number + 1);
+    if (this.watch !== null) this.watch.counts.dataStraddles++;
     this.#physical.copyWithin(BOUNCE, first, first + part);
     this.#physical.copyWithin(BOUNCE + part, second, second + size - part);
     return BOUNCE;
   }
 
-  #storeMiss(size: number, record: number): number {
+  #storeMiss(sizeAndNumber: number, record: number): number {
     this.counts.storeMisses++;
+    const size = sizeAndNumber & 0xff;
+    const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
-    const first = this.#translate(0, Access.Write, record);
     const part = Math.min(size, 4096 - offset);
-    const second = part < size ? this.#translate(part, Access.Write, record) : 0;
+    if (part < size) this.#check(part, Access.Write, record);
+    const first = this.#translate(0, Access.Write, record, number);
+    const second = part < size ? this.#translate(part, Access.Write, record, number + 1) : 0;
+    if (part < size && this.watch !== null) this.watch.counts.dataStraddles++;
     const from = L.STORE_VALUE;
     for (let i = 0; i < part; i++) this.#physical[first + i] = this.#u8[from + i];
     for (let i = part; i < size; i++) this.#physical[second + i - part] = this.#u8[from + i];
@@ -518,6 +602,7 @@ export class Engine implements Cpu, CodeSource {
   #flushTlb(): void {
     this.#u8.fill(0xff, L.READ_TLB, L.READ_TLB + 16 * L.TLB_ENTRIES);
     this.#u8.fill(0xff, L.WRITE_TLB, L.WRITE_TLB + 16 * L.TLB_ENTRIES);
+    this.#u8.fill(0xff, L.FETCH_TLB, L.FETCH_TLB + 16 * L.TLB_ENTRIES);
   }
 
   // ---- address spaces --------------------------------------------------------------------
@@ -554,6 +639,7 @@ export class Engine implements Cpu, CodeSource {
   }
 
   shootdown(space: CpuSpace, va: number, size: number, code: boolean): void {
+    this.watch?.hierarchy.invalidate(space.id, va, va + size);
     if (space === this.#space) {
       const pages = Math.ceil(size / 4096);
       if (pages >= 64) this.#flushTlb();
@@ -565,6 +651,8 @@ export class Engine implements Cpu, CodeSource {
           this.#i32[(L.READ_TLB + entry + 4) >> 2] = -1;
           this.#i32[(L.WRITE_TLB + entry) >> 2] = -1;
           this.#i32[(L.WRITE_TLB + entry + 4) >> 2] = -1;
+          this.#i32[(L.FETCH_TLB + entry) >> 2] = -1;
+          this.#i32[(L.FETCH_TLB + entry + 4) >> 2] = -1;
         }
       }
     }
@@ -599,5 +687,3 @@ export class Engine implements Cpu, CodeSource {
     if (space === this.#space) this.#space = null;
   }
 }
-
-export { Flow };

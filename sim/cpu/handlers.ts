@@ -6,6 +6,7 @@ import { Flow, type Isa } from "./ir/decoded.ts";
 import type { Helper } from "./ir/types.ts";
 import { Handler, type Linker } from "./wasm/cold.ts";
 import { flagFunctions, IrFunction } from "./wasm/function.ts";
+import type { Instrumentation } from "./wasm/events.ts";
 import { FLAG_PARAMS } from "./wasm/imports.ts";
 import { ENTRY_TYPE, ModuleBuilder } from "./wasm/module.ts";
 import { FIRST_SLOT, type RuntimeHost, runtimeModule } from "./wasm/runtime.ts";
@@ -30,6 +31,8 @@ export function handlerKey(row: number, statics: number, flow: Flow): number {
 // deno-lint-ignore no-explicit-any -- functions of any signature
 type AnyFunction = (...args: any[]) => any;
 
+const NO_ACCESS = { loads: 0, stores: 0 };
+
 /** Owns the function table, the runtime module and all handlers. */
 export class Handlers {
   readonly table: WebAssembly.Table;
@@ -39,6 +42,7 @@ export class Handlers {
   readonly #memories: { readonly p: WebAssembly.Memory; readonly s: WebAssembly.Memory };
   readonly #state: DataView;
   readonly #known = new Map<number, HandlerInfo>();
+  readonly #bySlot = new Map<number, HandlerInfo>();
   readonly #helpers = new Map<Helper, string>();
   #nextSlot = FIRST_SLOT;
   /** Modules compiled so far and their bytes, for reports. */
@@ -50,6 +54,7 @@ export class Handlers {
     physical: WebAssembly.Memory,
     state: WebAssembly.Memory,
     host: RuntimeHost,
+    readonly instrumentation: Instrumentation | null,
   ) {
     this.#isa = isa;
     this.#memories = { p: physical, s: state };
@@ -57,7 +62,9 @@ export class Handlers {
     this.table = new WebAssembly.Table({ initial: TABLE_SIZE, element: "anyfunc" });
     this.functions.load_miss = host.load_miss.bind(host);
     this.functions.store_miss = host.store_miss.bind(host);
-    Object.assign(this.functions, this.instantiate(runtimeModule()));
+    this.functions.indirect_miss = host.indirect_miss.bind(host);
+    this.functions.fetch_miss = host.fetch_miss.bind(host);
+    Object.assign(this.functions, this.instantiate(runtimeModule(instrumentation)));
 
     const builder = new ModuleBuilder();
     const functions = flagFunctions(isa.flags, this.linker(builder));
@@ -92,6 +99,7 @@ export class Handlers {
   linker(builder: ModuleBuilder): Linker {
     return {
       builder,
+      instrumentation: this.instrumentation,
       helper: (helper) =>
         builder.import(
           this.#helper(helper),
@@ -121,6 +129,11 @@ export class Handlers {
     return name;
   }
 
+  /** What the handler in `slot` accesses on every execution. */
+  accessesAt(slot: number): { readonly loads: number; readonly stores: number } {
+    return this.#bySlot.get(slot) ?? NO_ACCESS;
+  }
+
   /** The handler for `key`, if it exists already. */
   find(key: number): HandlerInfo | undefined {
     return this.#known.get(key);
@@ -135,7 +148,9 @@ export class Handlers {
       const statics = key % 0x8000_0000;
       const rest = (key - statics) / 0x8000_0000;
       const handler = new Handler(this.#isa, linker, Math.floor(rest / 16), statics, rest % 16);
-      this.#known.set(key, { slot: first + i, ...handler.accesses });
+      const info = { slot: first + i, ...handler.accesses };
+      this.#known.set(key, info);
+      this.#bySlot.set(first + i, info);
       return handler;
     });
     lowered.forEach((h, i) =>

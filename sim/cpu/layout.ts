@@ -65,9 +65,6 @@ export const LINKS = 0x498;
 export const DISPATCH = 0x49c;
 /** Page (pc >> 12, u64) that instructions are being fetched from; all ones when unknown. */
 export const FETCH_PAGE = 0x4a0;
-/** Accesses by the program, i64 each: loads, stores. */
-export const LOADS = 0x4a8;
-export const STORES = 0x4b0;
 /** Instructions that retired in the hot tier, i64. */
 export const HOT_RETIRED = 0x4b8;
 /** Modelled time stamp base for RDTSC / CNTVCT (u64): ticks at the last exit. */
@@ -82,13 +79,39 @@ export const SP = 31;
 
 /** A value that an out-of-line store hands to the host. 16 bytes. */
 export const STORE_VALUE = 0x4e0;
-/** The modelled time at the start of the quantum, in retired instructions (i64). */
-export const TIME = 0x4f0;
+
+/**
+ * Models. An access's *ordinal* is 64 × (instructions retired before its instruction) plus its
+ * number within the instruction: 0 and 1 are the fetch, data accesses count from 2.
+ *
+ * ORDINAL_BASE (i64): 64 × (retired at the start of the quantum + the quantum's budget).
+ * NOW (i64): ordinal of the first instruction of the running block.
+ */
+export const ORDINAL_BASE = 0x500;
+export const NOW = 0x508;
+/** i64 each, low half and high half are two counts: loads and stores; accesses over two pages apart. */
+export const ACCESSES = 0x510;
+/** Mispredicted and all conditional branches; mispredicted and all returns. */
+export const BRANCHES = 0x518;
+export const RETURNS = 0x520;
+/** gshare history (u32); return stack: entries pushed and not popped (u32), index of the top (u32). */
+export const HISTORY = 0x528;
+export const RETURN_DEPTH = 0x52c;
+export const RETURN_TOP = 0x530;
+/** Target of an indirect branch on its way to the host (u64). */
+export const BRANCH_TARGET = 0x538;
+/** Return stack: up to 64 addresses. */
+export const RETURN_STACK = 0x600;
 
 /** Soft TLBs: direct-mapped tables of `TLB_ENTRIES` entries of 16 bytes (tag u64, addend u32, model pointer u32). */
 export const TLB_BITS = 10;
 export const TLB_ENTRIES: number = 1 << TLB_BITS;
 export const READ_TLB = 0x10000;
 export const WRITE_TLB = 0x14000;
+/** The soft TLB of instruction fetch, used when models watch fetches. */
+export const FETCH_TLB = 0x18000;
+/** Two-bit counters of gshare, a byte each, up to 2^17; stamps of the modelled TLBs. */
+export const GSHARE = 0x40000;
+export const STAMPS = 0x60000;
 /** From here up, the engine allocates: link slots, dispatch hashes, records. */
 export const ARENA = 0x100000;

@@ -31,6 +31,7 @@ export class Regions {
   readonly #handlers: Handlers;
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
   readonly #scratch = new Decoded();
   readonly #queue: Block[] = [];
   /** Regions by the number of their entry, and by that of each member. */
@@ -51,6 +52,7 @@ export class Regions {
     this.#handlers = handlers;
     this.#u32 = new Uint32Array(state.buffer);
     this.#i32 = new Int32Array(state.buffer);
+    this.#u16 = new Uint16Array(state.buffer);
   }
 
   /** The region entered at `block`, if one is installed. */
@@ -81,6 +83,10 @@ export class Regions {
     const source = {
       isa: this.#isa,
       decodeAt: this.#blocks.decodeAt.bind(this.#blocks),
+      accessesOf: (block: Block) => ({
+        loads: this.#u16[(block.head + R.LOAD_COUNT) >> 1],
+        stores: this.#u16[(block.head + R.STORE_COUNT) >> 1],
+      }),
       lastTarget: this.#blocks.lastTarget.bind(this.#blocks),
       offsetOf: this.#blocks.offsetOf.bind(this.#blocks),
       linkOf: (block: Block, next: boolean): number => {

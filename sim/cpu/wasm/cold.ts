@@ -4,9 +4,10 @@
  */
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import { Flow, type Isa } from "../ir/decoded.ts";
-import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
+import type { ExitReason, Helper, Node, Reg } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { STATE, typeCode, W } from "./code.ts";
+import { accessesOf, type Instrumentation } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
@@ -20,6 +21,8 @@ const RECORD = 0;
 export interface Linker {
   readonly builder: ModuleBuilder;
   helper(helper: Helper): number;
+  /** What the models watch, or null without models. */
+  readonly instrumentation: Instrumentation | null;
 }
 
 /** The exit code of an `e.exit`. */
@@ -128,6 +131,15 @@ export class Handler extends GuestLowering {
   protected override record(): void {
     this.code.get(RECORD);
   }
+  protected override ordinal(number: number): void {
+    this.code.stateLoad(W.i64_load, L.NOW).get(RECORD).mem(W.i32_load16_u, STATE, R.INDEX)
+      .i32(6).op(W.i32_shl).i32(number).op(W.i32_add, W.i64_extend_i32_u, W.i64_add);
+  }
+  protected override publishNow(): void {}
+  protected override countAccess(unit: bigint): void {
+    this.code.i32(0).stateLoad(W.i64_load, L.ACCESSES).i64(unit).op(W.i64_add)
+      .mem(W.i64_store, STATE, L.ACCESSES);
+  }
   protected override stored(): void {
     // Records of changed code were replaced: the next one leaves by itself.
     this.code.op(W.drop);
@@ -162,8 +174,15 @@ export class Handler extends GuestLowering {
     this.code.i32(0).get(RECORD).mem(W.i32_store, STATE, L.EXIT_RECORD).i32(exit).op(W.return);
   }
 
-  protected override jump(): void {
+  protected override jump(flow: "jump" | "call"): void {
+    if (flow === "call") this.#pushReturn();
     this.#link(R.TARGET_LINK, R.TARGET_PC);
+  }
+  /** A call: the return stack gets the next instruction's address. */
+  #pushReturn(): void {
+    if (this.linker.instrumentation === null) return;
+    this.code.get(RECORD).mem(W.i64_load, STATE, R.RECORD_SIZE + R.NEXT_PC)
+      .call(this.runtime("push_return"));
   }
   protected override fallthrough(): void {
     if (this.#flow === Flow.Next) this.#next();
@@ -171,19 +190,28 @@ export class Handler extends GuestLowering {
   }
   protected override branch(condition: Node): void {
     this.value(condition);
+    if (this.linker.instrumentation !== null) {
+      const taken = this.temporary("i32");
+      this.code.set(taken).get(RECORD).get(taken).call(this.runtime("predict")).get(taken);
+    }
     this.code.op(W.if, typeCode.void);
     this.depth++;
-    this.jump();
+    this.jump("jump");
     this.code.op(W.end);
     this.depth--;
     this.fallthrough();
   }
-  protected override indirect(_flow: string, target: Node): void {
+  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
     const code = this.code;
     const pc = this.temporary("i64");
     const entry = this.temporary("i32");
     this.value(target);
     code.set(pc);
+    if (this.linker.instrumentation !== null) {
+      if (flow === "return") code.get(pc).call(this.runtime("pop_return"));
+      else code.get(pc).get(RECORD).call(this.runtime("indirect"));
+      if (flow === "call") this.#pushReturn();
+    }
     // What it last went to is the hot tier's guess.
     code.get(RECORD).get(pc).mem(W.i64_store, STATE, R.RECORD_SIZE + R.TARGET_PC);
     dispatchEntry(code, pc);
@@ -201,17 +229,6 @@ export class Handler extends GuestLowering {
     faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));
     this.#return(R.Exit.Fault);
   }
-}
-
-/** Loads and stores at the top level of a statement tree: those that always happen. */
-export function accessesOf(body: readonly Statement[]): { loads: number; stores: number } {
-  let loads = 0;
-  let stores = 0;
-  for (const s of body) {
-    if (s.kind === "load") loads++;
-    else if (s.kind === "store") stores++;
-  }
-  return { loads, stores };
 }
 
 /** log2 of entries in an address space's dispatch hash; an entry is pc u64, head u32, padding. */

@@ -46,6 +46,8 @@ export interface RegionSource {
   offsetOf(block: Block, index: number): number;
   /** Where an indirect transfer last went, or 0. */
   lastTarget(block: Block): number;
+  /** Loads and stores that a block is charged for. */
+  accessesOf(block: Block): { readonly loads: number; readonly stores: number };
   /** Link slot of an exits record's target or next instruction. */
   linkOf(block: Block, next: boolean): number;
 }
@@ -77,6 +79,13 @@ export class Region extends GuestLowering {
   readonly #flagKind: number;
   readonly #flagA: number;
   readonly #flagB: number;
+  readonly #budgetIn: number;
+  /** With models: ordinals, packed counts of accesses and branches, gshare's history. */
+  readonly #now: number;
+  readonly #ordinalBase: number;
+  readonly #accesses: number;
+  readonly #branches: number;
+  readonly #history: number;
 
   constructor(source: RegionSource, linker: Linker, blocks: readonly Block[], scratch: Decoded) {
     super(1);
@@ -98,6 +107,12 @@ export class Region extends GuestLowering {
     this.#flagKind = this.newLocal("i32");
     this.#flagA = this.newLocal("i64");
     this.#flagB = this.newLocal("i64");
+    this.#budgetIn = this.newLocal("i64");
+    this.#now = this.newLocal("i64");
+    this.#ordinalBase = this.newLocal("i64");
+    this.#accesses = this.newLocal("i64");
+    this.#branches = this.newLocal("i64");
+    this.#history = this.newLocal("i32");
     this.#function();
   }
 
@@ -217,7 +232,13 @@ export class Region extends GuestLowering {
   #function(): void {
     const code = this.code;
     this.#fill([...this.#registers.keys()]);
-    code.stateLoad(W.i64_load, L.BUDGET).set(this.#budget);
+    code.stateLoad(W.i64_load, L.BUDGET).tee(this.#budget).set(this.#budgetIn);
+    if (this.linker.instrumentation !== null) {
+      code.stateLoad(W.i64_load, L.ORDINAL_BASE).set(this.#ordinalBase)
+        .stateLoad(W.i64_load, L.ACCESSES).set(this.#accesses)
+        .stateLoad(W.i64_load, L.BRANCHES).set(this.#branches)
+        .stateLoad(W.i32_load, L.HISTORY).set(this.#history);
+    }
     if (this.#flagsUsed) this.#fillFlags();
 
     code.op(W.block, typeCode.void); // leave
@@ -301,6 +322,89 @@ export class Region extends GuestLowering {
     this.#spillRegisters(this.#written);
     this.#spillFlags();
     this.code.i32(0).get(this.#budget).mem(W.i64_store, STATE, L.BUDGET);
+    this.code.i32(0).stateLoad(W.i64_load, L.HOT_RETIRED).get(this.#budgetIn).op(W.i64_add)
+      .get(this.#budget).op(W.i64_sub).mem(W.i64_store, STATE, L.HOT_RETIRED);
+    if (this.linker.instrumentation === null) return;
+    this.code.i32(0).get(this.#accesses).mem(W.i64_store, STATE, L.ACCESSES)
+      .i32(0).get(this.#branches).mem(W.i64_store, STATE, L.BRANCHES)
+      .i32(0).get(this.#history).mem(W.i32_store, STATE, L.HISTORY);
+  }
+
+  /** Models: the block's ordinal, what it will access, and its fetch. Runs after the charge. */
+  #enter(x: number): void {
+    if (this.linker.instrumentation === null) return;
+    const code = this.code;
+    const { block } = this.#members[x];
+    code.get(this.#ordinalBase).get(this.#budget).i64(BigInt(block.count)).op(W.i64_add).i64(6n)
+      .op(W.i64_shl, W.i64_sub).set(this.#now);
+    const { loads, stores } = this.#source.accessesOf(block);
+    if (loads + stores > 0) {
+      code.get(this.#accesses).i64(BigInt(loads) | (BigInt(stores) << 32n)).op(W.i64_add)
+        .set(this.#accesses);
+    }
+    if (this.#entersPage(x)) this.#fetch(pageOf(block.pc));
+    if (block.frame2 >= 0) {
+      code.get(this.#now).i64(1n).op(W.i64_add).set(this.#now);
+      this.#fetch(pageOf(block.pc) + 1);
+    }
+  }
+
+  /** Whether control may come to node `x` from another page. */
+  #entersPage(x: number): boolean {
+    if (x === 0) return true;
+    const page = pageOf(this.#members[x].block.pc);
+    return this.#graph.order.some((from) => {
+      const m = this.#members[from];
+      if (![m.target, m.next, ...m.likely].includes(x) || !this.#graph.has(from, x)) return false;
+      return pageOf(m.block.pc) + (m.block.frame2 >= 0 ? 1 : 0) !== page;
+    });
+  }
+
+  /** Touch the soft entry of fetches from `page`, a constant. */
+  #fetch(page: number): void {
+    const code = this.code;
+    const address = BigInt(page) << 12n;
+    const entry = L.FETCH_TLB + ((page & (L.TLB_ENTRIES - 1)) << 4);
+    code.stateLoad(W.i64_load, entry).i64(address).op(W.i64_eq, W.if, typeCode.void);
+    code.stateLoad(W.i32_load, entry + 12).get(this.#now).mem(W.i64_store, STATE, 0);
+    code.op(W.else);
+    this.publishNow();
+    code.i64(address).call(this.runtime("fetch_slow")).op(W.end);
+  }
+
+  /** gshare for the conditional branch that ends the block; pops the outcome, pushes it back. */
+  #predict(taken: number): void {
+    const models = this.linker.instrumentation!;
+    const code = this.code;
+    const { block } = this.#member;
+    const pc = block.pc + this.#source.offsetOf(block, this.#index);
+    const mask = 2 ** models.historyBits - 1;
+    const at = this.temporary("i32");
+    const counter = this.temporary("i32");
+    code.get(this.#history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor).tee(at)
+      .mem(W.i32_load8_u, STATE, L.GSHARE).set(counter);
+    const arm = (outcome: 0 | 1): void => {
+      code.get(counter);
+      if (outcome === 1) code.i32(3).op(W.i32_ne);
+      code.op(W.if, typeCode.void).get(at).get(counter).i32(outcome === 1 ? 1 : -1)
+        .op(W.i32_add).mem(W.i32_store8, STATE, L.GSHARE).op(W.end);
+      code.get(this.#branches).get(counter).i32(1).op(W.i32_shr_u);
+      if (outcome === 1) code.i32(1).op(W.i32_xor);
+      code.op(W.i64_extend_i32_u).i64(1n << 32n).op(W.i64_add, W.i64_add).set(this.#branches);
+      code.get(this.#history).i32(1).op(W.i32_shl);
+      if (outcome === 1) code.i32(1).op(W.i32_or);
+      code.i32(mask).op(W.i32_and).set(this.#history);
+    };
+    code.get(taken).op(W.if, typeCode.void);
+    arm(1);
+    code.op(W.else);
+    arm(0);
+    code.op(W.end);
+  }
+  /** A call: the return stack gets the next instruction's address. */
+  #pushReturn(): void {
+    if (this.linker.instrumentation === null) return;
+    this.code.i64(BigInt(this.#nextPc)).call(this.runtime("push_return"));
   }
 
   /** Code of node `x` and of all that it dominates. */
@@ -349,6 +453,7 @@ export class Region extends GuestLowering {
     this.#leave(block.pc, R.Exit.Quantum);
     this.depth--;
     code.op(W.end);
+    this.#enter(x);
     for (let i = 0; i < block.count; i++) {
       this.#index = i;
       const e = m.instructions[i];
@@ -403,6 +508,16 @@ export class Region extends GuestLowering {
 
   protected override record(): void {
     this.code.i32(this.#recordAddress());
+  }
+  protected override ordinal(number: number): void {
+    this.code.get(this.#now).i64(BigInt(this.#index * 64 + number)).op(W.i64_add);
+  }
+  protected override publishNow(): void {
+    if (this.linker.instrumentation === null) return;
+    this.code.i32(0).get(this.#now).mem(W.i64_store, STATE, L.NOW);
+  }
+  protected override countAccess(unit: bigint): void {
+    this.code.get(this.#accesses).i64(unit).op(W.i64_add).set(this.#accesses);
   }
   protected override stored(): void {
     this.code.op(W.if, typeCode.void).get(this.#budget).i64(BigInt(STALE)).op(W.i64_sub)
@@ -543,7 +658,8 @@ export class Region extends GuestLowering {
     }
   }
 
-  protected override jump(): void {
+  protected override jump(flow: "jump" | "call"): void {
+    if (flow === "call") this.#pushReturn();
     this.#goto(this.#member.target, false);
   }
   protected override fallthrough(): void {
@@ -551,17 +667,32 @@ export class Region extends GuestLowering {
   }
   protected override branch(condition: Node): void {
     this.value(condition);
+    if (this.linker.instrumentation !== null) {
+      const taken = this.temporary("i32");
+      this.code.set(taken);
+      this.#predict(taken);
+      this.code.get(taken);
+    }
     this.code.op(W.if, typeCode.void);
     this.depth++;
-    this.jump();
+    this.jump("jump");
     this.depth--;
     this.code.op(W.end);
     this.fallthrough();
   }
-  protected override indirect(_flow: "jump" | "call" | "return", target: Node): void {
+  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
     const code = this.code;
     this.value(target);
     code.set(this.#pc);
+    if (this.linker.instrumentation !== null) {
+      if (flow === "return") code.get(this.#pc).call(this.runtime("pop_return"));
+      else {
+        code.get(this.#pc);
+        this.record();
+        code.call(this.runtime("indirect"));
+      }
+      if (flow === "call") this.#pushReturn();
+    }
     const from = this.#members.indexOf(this.#member);
     for (const to of this.#member.likely) {
       if (!this.#graph.has(from, to)) continue;
@@ -592,6 +723,8 @@ const LINK = -3;
 const CATCH = -4;
 const TRY = -5;
 const LOOP = -10;
+
+const pageOf = (pc: number): number => Math.floor(pc / 4096);
 
 function baseSlot(slot: number): number {
   return slot >= L.VECTOR ? slot & ~15 : slot & ~7;

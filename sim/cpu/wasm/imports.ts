@@ -7,8 +7,8 @@ interface Signature {
 }
 
 /**
- * Out-of-line memory paths. The address is parameter 0; then the access size in bytes and the
- * record of the instruction; stores pass the value first and
+ * Out-of-line memory paths. The address is parameter 0; then the access size in bytes (with the
+ * number of the access in the instruction from bit 8 on) and the record of the instruction; stores pass the value first and
  * return 1 if they changed translated code.
  */
 export const runtimeSignatures = {
@@ -18,6 +18,14 @@ export const runtimeSignatures = {
   store_slow_f32: { params: ["i64", "f32", "i32", "i32"], results: ["i32"] },
   store_slow_f64: { params: ["i64", "f64", "i32", "i32"], results: ["i32"] },
   store_slow_v128: { params: ["i64", "v128", "i32", "i32"], results: ["i32"] },
+  /** Conditional branch at a record: `(record, taken)`. */
+  predict: { params: ["i32", "i32"], results: [] },
+  /** Indirect jump or call: `(target, record)`. */
+  indirect: { params: ["i64", "i32"], results: [] },
+  push_return: { params: ["i64"], results: [] },
+  pop_return: { params: ["i64"], results: [] },
+  /** Control enters the page at an address; `NOW` is the ordinal. */
+  fetch_slow: { params: ["i64"], results: [] },
 } as const satisfies Record<string, Signature>;
 
 /** `condition_N(kind, a, b)` and `flags(kind, a, b)`. */

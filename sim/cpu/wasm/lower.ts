@@ -7,6 +7,7 @@ import { ops } from "../ir/ops.ts";
 import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
 import { Code, typeCode, W } from "./code.ts";
+import { mayLeave } from "./events.ts";
 
 /** `local` of a leaf that must be read where it was created, because a write follows. */
 const EARLY = -2;
@@ -163,6 +164,8 @@ export abstract class Lowering {
   /** Labels opened inside the instruction: the depth, and those of its loops. */
   protected depth = 0;
   #loops: number[] = [];
+  /** Whether control may have left the instruction before the current statement. */
+  protected maybeLeft = false;
   /** Evaluate a register read once where it is used twice (reads cost memory accesses). */
   protected readonly eagerReads: boolean = false;
 
@@ -216,7 +219,11 @@ export abstract class Lowering {
     analyse(body, this.eagerReads);
     this.#variables = variables.map((t) => this.temporary(t));
     // A reused local may hold an old value: variables start undefined, semantics assign first.
-    this.statements(body);
+    this.maybeLeft = false;
+    for (const s of body) {
+      this.statements([s]);
+      if (mayLeave(s)) this.maybeLeft = true;
+    }
     for (const [type, local] of this.#taken) this.#free[type].push(local);
     this.#taken = [];
   }

@@ -1,9 +1,10 @@
 /** The inline path of guest loads and stores: a soft TLB lookup, then the access itself. */
 import { READ_TLB, TLB_ENTRIES, WRITE_TLB } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
-import type { Node, Type } from "../ir/types.ts";
+import type { Node, Statement, Type } from "../ir/types.ts";
 import { type Code, PHYSICAL, STATE, typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
+import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
 
@@ -46,6 +47,40 @@ export abstract class GuestLowering extends Lowering {
   /** Consume what an out-of-line store returned: 1 if it changed translated code. */
   protected abstract stored(): void;
 
+  /** Push the ordinal of access `number` of the current instruction. */
+  protected abstract ordinal(number: number): void;
+  /** Make sure that `NOW` in state memory is that of the running block. */
+  protected abstract publishNow(): void;
+  /** Count an access that the block was not charged for. */
+  protected abstract countAccess(unit: bigint): void;
+  /** Number of the next data access of the current instruction. */
+  #access = FIRST_ACCESS;
+
+  protected override lower(body: readonly Statement[], variables: readonly Type[]): void {
+    this.#access = FIRST_ACCESS;
+    super.lower(body, variables);
+  }
+
+  /** The access that hit entry `entry` leaves the modelled TLB as a lookup would. */
+  #touch(entry: number, table: number, number: number): void {
+    if (this.linker.instrumentation === null) return;
+    this.code.get(entry).mem(W.i32_load, STATE, table + 12);
+    this.ordinal(number);
+    this.code.mem(W.i64_store, STATE, 0);
+  }
+
+  /** Even numbers: the odd one that follows is for the second page of an access over two. */
+  #number(): number {
+    const number = this.#access;
+    this.#access = Math.min(number + 2, 62);
+    return number;
+  }
+
+  #countIfConditional(unit: bigint): void {
+    if (this.linker.instrumentation === null) return;
+    if (this.depth > 0 || this.maybeLeft) this.countAccess(unit);
+  }
+
   protected runtime(name: keyof typeof runtimeSignatures): number {
     const { params, results } = runtimeSignatures[name];
     return this.linker.builder.import(name, params, results);
@@ -57,12 +92,17 @@ export abstract class GuestLowering extends Lowering {
     const entry = this.temporary("i32");
     this.value(address);
     code.set(va);
+    const number = this.#number();
     tlbMatch(code, va, entry, bits / 8, false, this.isa.arch === "aarch64");
     code.op(W.if, typeCode.i32);
+    this.#touch(entry, READ_TLB, number);
     tlbPhysical(code, va, entry, false);
-    code.op(W.else).get(va).i32(bits / 8);
+    code.op(W.else);
+    this.publishNow();
+    code.get(va).i32((bits / 8) | (number << 8));
     this.record();
     code.call(this.runtime("load_slow")).op(W.end);
+    this.#countIfConditional(ONE_LOAD);
     if (type === "v128") code.op(0xfd, 0x00).memarg(PHYSICAL, 0);
     else code.mem(loadOpcode(type, bits, signed), PHYSICAL, 0);
   }
@@ -77,17 +117,22 @@ export abstract class GuestLowering extends Lowering {
     this.value(value);
     code.set(v);
     tlbMatch(code, va, entry, bits / 8, true, this.isa.arch === "aarch64");
+    const number = this.#number();
     code.op(W.if, typeCode.void);
+    this.#touch(entry, WRITE_TLB, number);
     tlbPhysical(code, va, entry, true);
     code.get(v);
     if (value.type === "v128") code.op(0xfd, 0x0b).memarg(PHYSICAL, 0);
     else code.mem(storeOpcode(value.type, bits), PHYSICAL, 0);
-    code.op(W.else).get(va).get(v).i32(bits / 8);
+    code.op(W.else);
+    this.publishNow();
+    code.get(va).get(v).i32((bits / 8) | (number << 8));
     this.record();
     code.call(this.runtime(`store_slow_${value.type}`));
     this.depth++;
     this.stored();
     this.depth--;
     code.op(W.end);
+    this.#countIfConditional(ONE_STORE);
   }
 }

@@ -25,6 +25,8 @@ export const HEAT = 4;
 export const COUNT = 8;
 export const LOAD_COUNT = 10;
 export const STORE_COUNT = 12;
+/** u16: 1 if an instruction of the block straddles two pages. */
+export const STRADDLES = 14;
 /** u64: guest address of the block. */
 export const HEAD_PC = 16;
 /** u32: number of the block. */

@@ -6,6 +6,7 @@
 import type { Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { Code, STATE, W } from "./code.ts";
+import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { ENTRY_TYPE, ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
@@ -16,6 +17,10 @@ export interface RuntimeHost {
   load_miss(size: number, record: number): number;
   /** Does the store of `STORE_VALUE`; 1 if it changed translated code. Throws a guest fault. */
   store_miss(size: number, record: number): number;
+  /** An indirect jump or call at `record` goes to `BRANCH_TARGET`. */
+  indirect_miss(record: number): void;
+  /** Control enters the page of `FAULT_ADDRESS`, which the soft TLB of fetches does not hold. */
+  fetch_miss(): void;
 }
 
 /** Table slots of the handlers that are the same for both architectures. */
@@ -28,10 +33,12 @@ export const CONTINUE_SLOT = 5;
 export const FIRST_SLOT = 8;
 
 /** Builds the runtime module: exports the `runtimeSignatures` and `run(record)`. */
-export function runtimeModule(): Uint8Array<ArrayBuffer> {
+export function runtimeModule(models: Instrumentation | null): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
   const load = m.import("load_miss", ["i32", "i32"], ["i32"]);
   const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
+  const indirect = m.import("indirect_miss", ["i32"], []);
+  const fetchMiss = m.import("fetch_miss", [], []);
   const define = (
     name: string,
     params: readonly Type[],
@@ -64,6 +71,20 @@ export function runtimeModule(): Uint8Array<ArrayBuffer> {
     define(name, params, results, c.get(2).get(3).call(store));
   }
 
+  const signed = (name: keyof typeof runtimeSignatures, code: Code, locals: Type[] = []): number =>
+    define(name, runtimeSignatures[name].params, runtimeSignatures[name].results, code, locals);
+  const fetchSlow = signed("fetch_slow", address(new Code()).call(fetchMiss));
+  signed(
+    "indirect",
+    new Code().i32(0).get(0).mem(W.i64_store, STATE, L.BRANCH_TARGET).get(1).call(indirect),
+  );
+  if (models !== null) {
+    signed("predict", predict(models), ["i32", "i32", "i32"]);
+    signed("push_return", pushReturn(models), ["i32"]);
+    signed("pop_return", popReturn(models), ["i32", "i32"]);
+  }
+  const fetchPage = define("fetch_page", ["i64"], [], fetch(fetchSlow), ["i32"]);
+
   // run(record): enter at a head.
   define(
     "run",
@@ -86,6 +107,20 @@ export function runtimeModule(): Uint8Array<ArrayBuffer> {
   head.get(HEAT).op(W.i32_eqz, W.if, 0x40);
   leaveAtHead(head, R.Exit.Hot);
   head.op(W.end);
+  if (models !== null) {
+    // NOW, before the charge; what the block will access; the fetch.
+    head.i32(0).stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET).i64(6n)
+      .op(W.i64_shl, W.i64_sub).mem(W.i64_store, STATE, L.NOW);
+    head.i32(0).stateLoad(W.i64_load, L.ACCESSES)
+      .get(0).mem(W.i64_load16_u, STATE, R.LOAD_COUNT)
+      .get(0).mem(W.i64_load16_u, STATE, R.STORE_COUNT).i64(32n).op(W.i64_shl, W.i64_or)
+      .op(W.i64_add).mem(W.i64_store, STATE, L.ACCESSES);
+    head.get(0).mem(W.i64_load, STATE, R.HEAD_PC).call(fetchPage);
+    head.get(0).mem(W.i32_load16_u, STATE, R.STRADDLES).op(W.if, 0x40)
+      .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, STATE, L.NOW)
+      .get(0).mem(W.i64_load, STATE, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
+      .op(W.end);
+  }
   head.i32(0).get(LEFT).mem(W.i64_store, STATE, L.BUDGET);
   next(head);
   m.element(HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64"], head));
@@ -130,4 +165,79 @@ function leaveAtHead(c: Code, exit: R.Exit): void {
 function next(c: Code): void {
   c.get(0).i32(R.RECORD_SIZE).op(W.i32_add).get(0).mem(W.i32_load, STATE, R.RECORD_SIZE)
     .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
+}
+
+/** `fetch_page(pc)`: touch the page's soft entry, or go to the host. */
+function fetch(slow: number): Code {
+  const ENTRY = 1;
+  const c = new Code();
+  c.get(0).i64(8n).op(W.i64_shr_u, W.i32_wrap_i64).i32((L.TLB_ENTRIES - 1) << 4).op(W.i32_and)
+    .tee(ENTRY).mem(W.i64_load, STATE, L.FETCH_TLB).get(0).i64(-4096n).op(W.i64_and, W.i64_eq)
+    .op(W.if, 0x40);
+  c.get(ENTRY).mem(W.i32_load, STATE, L.FETCH_TLB + 12).stateLoad(W.i64_load, L.NOW)
+    .mem(W.i64_store, STATE, 0);
+  c.op(W.else).get(0).call(slow).op(W.end);
+  return c;
+}
+
+/** `predict(record, taken)`: gshare; the counter is written only when it changes. */
+function predict(models: Instrumentation): Code {
+  const [RECORD, TAKEN, AT, COUNTER, HEAD] = [0, 1, 2, 3, 4];
+  const mask = 2 ** models.historyBits - 1;
+  const c = new Code();
+  c.get(RECORD).get(RECORD).mem(W.i32_load16_u, STATE, R.INDEX).i32(1).op(W.i32_add)
+    .i32(5).op(W.i32_shl, W.i32_sub).set(HEAD);
+  c.get(HEAD).mem(W.i32_load, STATE, R.HEAD_PC).get(RECORD).mem(W.i32_load16_u, STATE, R.PC_OFFSET)
+    .op(W.i32_add).i32(models.pcShift).op(W.i32_shr_u).stateLoad(W.i32_load, L.HISTORY)
+    .op(W.i32_xor).i32(mask).op(W.i32_and).tee(AT).mem(W.i32_load8_u, STATE, L.GSHARE).set(COUNTER);
+  // Count one branch, and a miss where the counter's high bit differs from the outcome.
+  c.i32(0).stateLoad(W.i64_load, L.BRANCHES).get(COUNTER).i32(1).op(W.i32_shr_u)
+    .get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.i64_extend_i32_u).i64(1n << 32n)
+    .op(W.i64_add, W.i64_add).mem(W.i64_store, STATE, L.BRANCHES);
+  c.i32(0).stateLoad(W.i32_load, L.HISTORY).i32(1).op(W.i32_shl).get(TAKEN).i32(0).op(W.i32_ne)
+    .op(W.i32_or).i32(mask).op(W.i32_and).mem(W.i32_store, STATE, L.HISTORY);
+  c.get(TAKEN).op(W.if, 0x40);
+  c.get(COUNTER).i32(3).op(W.i32_ne, W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_add)
+    .mem(W.i32_store8, STATE, L.GSHARE).op(W.end);
+  c.op(W.else);
+  c.get(COUNTER).op(W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_sub)
+    .mem(W.i32_store8, STATE, L.GSHARE).op(W.end);
+  return c.op(W.end);
+}
+
+/** `push_return(address)`: the oldest entry is forgotten when the stack is full. */
+function pushReturn(models: Instrumentation): Code {
+  const TOP = 1;
+  const c = new Code();
+  c.i32(0).stateLoad(W.i32_load, L.RETURN_TOP).i32(1).op(W.i32_add).tee(TOP)
+    .mem(W.i32_store, STATE, L.RETURN_TOP);
+  ringSlot(c, TOP, models.returnStack);
+  c.get(0).mem(W.i64_store, STATE, L.RETURN_STACK);
+  c.i32(0).stateLoad(W.i32_load, L.RETURN_DEPTH).i32(1).op(W.i32_add)
+    .i32(models.returnStack)
+    .stateLoad(W.i32_load, L.RETURN_DEPTH).i32(models.returnStack).op(W.i32_lt_u, W.select)
+    .mem(W.i32_store, STATE, L.RETURN_DEPTH);
+  return c;
+}
+
+/** `pop_return(target)`: an empty stack predicts nothing. */
+function popReturn(models: Instrumentation): Code {
+  const [TOP, RIGHT] = [1, 2];
+  const c = new Code();
+  c.stateLoad(W.i32_load, L.RETURN_DEPTH).op(W.if, 0x40);
+  c.stateLoad(W.i32_load, L.RETURN_TOP).set(TOP);
+  ringSlot(c, TOP, models.returnStack);
+  c.mem(W.i64_load, STATE, L.RETURN_STACK).get(0).op(W.i64_eq).set(RIGHT);
+  c.i32(0).get(TOP).i32(1).op(W.i32_sub).mem(W.i32_store, STATE, L.RETURN_TOP);
+  c.i32(0).stateLoad(W.i32_load, L.RETURN_DEPTH).i32(1).op(W.i32_sub)
+    .mem(W.i32_store, STATE, L.RETURN_DEPTH);
+  c.op(W.end);
+  c.i32(0).stateLoad(W.i64_load, L.RETURNS).get(RIGHT).op(W.i32_eqz, W.i64_extend_i32_u)
+    .i64(1n << 32n).op(W.i64_add, W.i64_add).mem(W.i64_store, STATE, L.RETURNS);
+  return c;
+}
+
+/** Push the byte offset of ring position `top` of a stack of `entries`. */
+function ringSlot(c: Code, top: number, entries: number): void {
+  c.get(top).i32(entries).op(0x70).i32(3).op(W.i32_shl);
 }

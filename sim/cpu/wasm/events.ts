@@ -1,0 +1,56 @@
+/**
+ * Events for the models: the code that generated functions run when models watch. Which events are
+ * watched is decided when the machine is made; code for others is never emitted.
+ */
+import type { Statement } from "../ir/types.ts";
+
+/** What the models need of generated code. */
+export interface Instrumentation {
+  /** log2 of gshare's counters, and its history's length. */
+  readonly historyBits: number;
+  /** Low bits of instruction addresses that never differ. */
+  readonly pcShift: number;
+  /** Entries of the return stack, at most 64. */
+  readonly returnStack: number;
+}
+
+/** Number of the first data access of an instruction within its ordinals. */
+export const FIRST_ACCESS = 2;
+
+/** Whether control may leave the instruction inside `s` without a fault. */
+export function mayLeave(s: Statement): boolean {
+  switch (s.kind) {
+    case "jump":
+    case "fallthrough":
+    case "branch":
+    case "indirect":
+    case "exit":
+      return true;
+    case "if":
+      return s.then.some(mayLeave) || s.else.some(mayLeave);
+    case "loop":
+      return s.body.some(mayLeave);
+    default:
+      return false;
+  }
+}
+
+/**
+ * Loads and stores that happen on every execution of an instruction that does not fault: those at
+ * the top level, up to where control may leave it. They are charged with the block; all others
+ * count themselves.
+ */
+export function accessesOf(body: readonly Statement[]): { loads: number; stores: number } {
+  let loads = 0;
+  let stores = 0;
+  for (const s of body) {
+    if (s.kind === "load") loads++;
+    else if (s.kind === "store") stores++;
+    else if (mayLeave(s)) break;
+  }
+  return { loads, stores };
+}
+
+/** One load or store in the packed ACCESSES. */
+export const ONE_LOAD = 1n;
+export const ONE_STORE = 1n << 32n;

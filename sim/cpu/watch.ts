@@ -1,0 +1,146 @@
+/**
+ * The models as the engine drives them: translation hierarchy, branch predictors, and the counters
+ * that generated code keeps in state memory.
+ */
+import { Hierarchy, Side } from "../models/hierarchy.ts";
+import type { Preset } from "../models/preset.ts";
+import { TargetBuffer } from "../models/target_buffer.ts";
+import * as L from "./layout.ts";
+import type { Instrumentation } from "./wasm/events.ts";
+
+/** Exact counts of what models saw, for the program's own accesses. */
+export interface ModelCounts {
+  loads: number;
+  stores: number;
+  /** Data accesses, and fetches, that crossed into a second page. */
+  dataStraddles: number;
+  fetchStraddles: number;
+  conditional: number;
+  conditionalMispredicted: number;
+  returns: number;
+  returnsMispredicted: number;
+  /** Page walks whose access then faulted. */
+  faultedWalks: number;
+}
+
+/** Models of one modelled CPU. */
+export class Watch {
+  readonly hierarchy: Hierarchy;
+  readonly targets: TargetBuffer;
+  readonly instrumentation: Instrumentation;
+  readonly counts: ModelCounts = {
+    loads: 0,
+    stores: 0,
+    dataStraddles: 0,
+    fetchStraddles: 0,
+    conditional: 0,
+    conditionalMispredicted: 0,
+    returns: 0,
+    returnsMispredicted: 0,
+    faultedWalks: 0,
+  };
+  readonly #u32: Uint32Array;
+  /** Instructions retired before the current quantum. */
+  #retired = 0;
+
+  constructor(
+    readonly preset: Preset,
+    arch: "x86_64" | "aarch64",
+    state: WebAssembly.Memory,
+    readonly currentSpace: () => number,
+  ) {
+    this.#u32 = new Uint32Array(state.buffer);
+    const pcShift = arch === "aarch64" ? 2 : 0;
+    const { historyBits, returnStack } = preset;
+    if (historyBits > 17) throw new RangeError(`history of ${historyBits} bits; at most 17`);
+    if (returnStack > 64) throw new RangeError(`return stack of ${returnStack}; at most 64`);
+    if (Hierarchy.bytes(preset.tlb) > L.ARENA - L.STAMPS) {
+      throw new RangeError("the modelled TLBs have too many entries");
+    }
+    this.instrumentation = { historyBits, pcShift, returnStack };
+    // Two-bit counters start weakly not taken.
+    new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
+    this.targets = new TargetBuffer(preset.targetBuffer, pcShift);
+    this.hierarchy = new Hierarchy(
+      preset.tlb,
+      state,
+      L.STAMPS,
+      (side, address, bits, space) => this.#evicted(side, address, bits, space),
+    );
+  }
+
+  /** A level-1 entry went: so do the soft entries that it issued. */
+  #evicted(side: Side, address: number, bits: number, space: number): void {
+    if (space !== this.currentSpace()) return;
+    const pages = Math.min(2 ** (bits - 12), L.TLB_ENTRIES);
+    const first = Math.floor(address / 4096);
+    const end = address + 2 ** bits;
+    for (let i = 0; i < pages; i++) {
+      const at = ((first + i) & (L.TLB_ENTRIES - 1)) << 4;
+      if (side === Side.Instruction) this.#drop(L.FETCH_TLB + at, address, end);
+      else {
+        this.#drop(L.READ_TLB + at, address, end);
+        this.#drop(L.WRITE_TLB + at, address, end);
+      }
+    }
+  }
+  #drop(entry: number, from: number, to: number): void {
+    const at = entry >> 2;
+    const tag = this.#u32[at] + this.#u32[at + 1] * 4294967296;
+    if (tag >= from && tag < to) this.#u32[at] = this.#u32[at + 1] = 0xffffffff;
+  }
+
+  /** A quantum of `budget` instructions begins. */
+  begin(budget: number): void {
+    const base = 64 * (this.#retired + budget);
+    this.#u32[L.ORDINAL_BASE >> 2] = base >>> 0;
+    this.#u32[(L.ORDINAL_BASE >> 2) + 1] = Math.floor(base / 4294967296);
+  }
+
+  /** The quantum ended after `retired` instructions: collect what generated code counted. */
+  end(retired: number): void {
+    this.#retired += retired;
+    const { counts } = this;
+    counts.loads += this.#take(L.ACCESSES);
+    counts.stores += this.#take(L.ACCESSES + 4);
+    counts.conditionalMispredicted += this.#take(L.BRANCHES);
+    counts.conditional += this.#take(L.BRANCHES + 4);
+    counts.returnsMispredicted += this.#take(L.RETURNS);
+    counts.returns += this.#take(L.RETURNS + 4);
+  }
+  #take(at: number): number {
+    const value = this.#u32[at >> 2];
+    this.#u32[at >> 2] = 0;
+    return value;
+  }
+
+  /** Take back accesses that were charged and did not happen. */
+  refund(loads: number, stores: number): void {
+    this.counts.loads -= loads;
+    this.counts.stores -= stores;
+  }
+
+  /** Counters under their report names. */
+  report(instructions: number): Record<string, number> {
+    const c = this.counts;
+    const t = this.hierarchy.counts;
+    return {
+      "loads": c.loads,
+      "stores": c.stores,
+      "itlb.accesses": instructions + c.fetchStraddles,
+      "itlb.misses": t.itlbMisses,
+      "dtlb.accesses": c.loads + c.stores + c.dataStraddles,
+      "dtlb.misses": t.dtlbMisses,
+      "stlb.accesses": t.stlbAccesses,
+      "stlb.misses": t.stlbMisses,
+      "walks": t.stlbMisses,
+      "walks.faulted": c.faultedWalks,
+      "branches.conditional": c.conditional,
+      "branches.conditional.mispredicted": c.conditionalMispredicted,
+      "branches.indirect": this.targets.accesses,
+      "branches.indirect.mispredicted": this.targets.misses,
+      "returns": c.returns,
+      "returns.mispredicted": c.returnsMispredicted,
+    };
+  }
+}
