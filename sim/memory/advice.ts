@@ -41,11 +41,7 @@ const PAGE_ADVICE: ReadonlyMap<
 ]);
 
 /** Advice that stops at the first hole instead of going on and answering -ENOMEM at the end. */
-const STOPS_AT_HOLE = new Set([
-  abi.MADV_POPULATE_READ,
-  abi.MADV_POPULATE_WRITE,
-  abi.MADV_COLLAPSE,
-]);
+const STOPS_AT_HOLE = new Set([abi.MADV_POPULATE_READ, abi.MADV_POPULATE_WRITE]);
 
 export function madvise(
   space: AddressSpace,
@@ -150,6 +146,8 @@ function fill(space: AddressSpace, vma: Vma, start: number, end: number, write: 
 
 function collapse(space: AddressSpace, vma: Vma, start: number, end: number): number {
   if (vma.huge !== null || (vma.flags & Vm.NoHuge) !== 0) return -EINVAL;
+  const last = vma.end - HUGE_SIZE;
+  if (last - last % HUGE_SIZE < vma.start) return -EINVAL;
   let failed = 0;
   const first = Math.ceil(start / HUGE_SIZE) * HUGE_SIZE;
   for (let base = first; base + HUGE_SIZE <= end; base += HUGE_SIZE) {

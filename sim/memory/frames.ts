@@ -80,12 +80,13 @@ export class Frames {
 
   /** Set `count` 1 GiB pages aside, at the top of memory. Returns their first frames. */
   reserveGiant(count: number): number[] {
+    if (count === 0) return [];
     const top = Math.floor(this.limit / GIANT_FRAMES) * GIANT_FRAMES;
     const bottom = top - count * GIANT_FRAMES;
     if (bottom < this.watermark) {
       throw new MemoryError(`${count} pages of 1 GiB do not fit physical memory beside the rest`);
     }
-    if (count > 0) this.limit = bottom;
+    this.limit = bottom;
     return Array.from({ length: count }, (_, i) => bottom + i * GIANT_FRAMES);
   }
 
