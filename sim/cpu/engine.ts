@@ -223,6 +223,11 @@ export class Engine implements Cpu, CodeSource {
     this.#i32[(at >> 2) + 1] = Math.floor(value / U32);
   }
 
+  /** Instructions that retired in the hot tier. */
+  get hotRetired(): number {
+    return this.#signed(L.HOT_RETIRED);
+  }
+
   // ---- running ---------------------------------------------------------------------------
 
   run(space: CpuSpace, budget: number): CpuExit {

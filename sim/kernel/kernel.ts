@@ -70,6 +70,8 @@ export interface KernelOptions {
   readonly maxInstructions?: number;
   readonly loader?: ExecLoader;
   readonly strace?: StracePrinter;
+  /** Hooks of user scripts, made before the kernel. */
+  readonly syscalls?: SyscallHooks;
   /** Where messages of the machine itself go: fatal signals, unknown system calls. */
   readonly report?: (message: string) => void;
   /** Name of the code at `pc`, for messages. */
@@ -124,7 +126,7 @@ export class Kernel {
   readonly futexes: FutexTable = new FutexTable();
   readonly random: Random;
   /** Hooks of user scripts. */
-  readonly syscalls: SyscallHooks = new SyscallHooks();
+  readonly syscalls: SyscallHooks;
   readonly processes: Map<number, Process> = new Map();
   readonly threads: Map<number, Thread> = new Map();
   readonly loader: ExecLoader;
@@ -176,6 +178,7 @@ export class Kernel {
     this.random = new Random(options.seed ?? 1);
     this.loader = options.loader ?? guestLoader;
     this.strace = options.strace;
+    this.syscalls = options.syscalls ?? new SyscallHooks();
     this.hwcap = options.hwcap ?? 0;
     this.hwcap2 = options.hwcap2 ?? 0;
     this.platform = options.platform ?? this.abi.platform;

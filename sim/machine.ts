@@ -1,0 +1,315 @@
+/**
+ * A simulated computer, put together: memory, CPU, models, kernel, file systems and linker.
+ */
+import type { Arch } from "./arch.ts";
+import { HWCAP, HWCAP2 } from "./cpu/aarch64/id_registers.ts";
+import { aarch64 } from "./cpu/aarch64/isa.ts";
+import { Engine } from "./cpu/engine.ts";
+import { x86_64 } from "./cpu/x86_64/isa.ts";
+import { Clock } from "./kernel/clock.ts";
+import { SyscallHooks } from "./kernel/dispatch.ts";
+import { type ExecLoader, parseScript } from "./kernel/exec.ts";
+import { failed } from "./kernel/fs/inode.ts";
+import { inodeAt } from "./kernel/fs/dentry.ts";
+import type { TimeSource } from "./kernel/fs/file_system.ts";
+import { FsContext } from "./kernel/fs/task.ts";
+import { readInode } from "./kernel/fs/mapped_pages.ts";
+import { HostFs } from "./kernel/fs/host_fs.ts";
+import { MemoryFs } from "./kernel/fs/memory_fs.ts";
+import { OverlayFs } from "./kernel/fs/overlay.ts";
+import type { StandardStreams } from "./kernel/fs/streams.ts";
+import { Vfs } from "./kernel/fs/vfs.ts";
+import { Kernel } from "./kernel/kernel.ts";
+import { Random } from "./kernel/random.ts";
+import type { StracePrinter } from "./kernel/strace/printer.ts";
+import { syscallRows } from "./kernel/syscalls/table.ts";
+import { Domain, Memory, type ThpPolicy } from "./memory/memory.ts";
+import { type Preset, preset } from "./models/preset.ts";
+
+/** A host folder shown to the guest. */
+export interface MountOption {
+  readonly host: string;
+  readonly guest: string;
+  readonly writable?: boolean;
+}
+
+/** What a machine is made of. Everything has a default; results depend on nothing else. */
+export interface MachineOptions {
+  /** Host folder, or files by absolute guest path, that the guest sees as `/`; default `/`. */
+  readonly root?: string | ReadonlyMap<string, Uint8Array>;
+  readonly mounts?: readonly MountOption[];
+  /** Architecture; by default that of the program that is run. */
+  readonly arch?: Arch;
+  /** Modelled core, or the name of a preset; without one nothing is modelled. */
+  readonly cpu?: Preset | string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Seeds all that is random to the guest; default 1. */
+  readonly seed?: number;
+  /** Seeds the places of stack, program, libraries and heap; null, the default, fixes them. */
+  readonly layoutSeed?: number | null;
+  /** Stop after so many instructions. */
+  readonly maxInstructions?: number;
+  readonly streams?: StandardStreams;
+  readonly strace?: StracePrinter;
+  /** Messages of the machine itself; default standard error. */
+  readonly report?: (message: string) => void;
+  /** Bytes of physical memory; default 4 GiB. */
+  readonly memory?: number;
+  readonly thp?: ThpPolicy;
+  readonly hugePages2M?: number;
+  readonly hugePages1G?: number;
+  /** Executions after which the hot tier compiles a block; Infinity keeps to the cold tier. */
+  readonly heat?: number;
+  /** Brings programs into memory; default: as Linux does, with the program's own interpreter. */
+  readonly loader?: ExecLoader;
+}
+
+/** The outcome of one run. */
+export interface Result {
+  readonly arch: Arch;
+  readonly program: string;
+  /** Exit code: the program's, or 128 + N after fatal signal N. */
+  readonly exit: number;
+  /** The fatal signal, if one ended it. */
+  readonly signal?: number;
+  /** Exact event counts under dotted names (`docs/counters.md`). */
+  readonly counters: Readonly<Record<string, number>>;
+  /** What the cost model derives. */
+  readonly estimated: Readonly<Record<string, number>>;
+  /** How the run was executed: accelerator figures that no model depends on. */
+  readonly execution: Readonly<Record<string, number | string>>;
+}
+
+/** Executions that make a block hot. */
+const DEFAULT_HEAT = 1000;
+
+/** What every program gets unless an option says otherwise. */
+const DEFAULT_ENV: Readonly<Record<string, string>> = {
+  PATH: "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games",
+  HOME: "/",
+  LANG: "C.UTF-8",
+};
+
+/** A machine could not be made, or its program not be found. */
+export class MachineError extends Error {
+  override readonly name = "MachineError";
+}
+
+/** One simulated machine; it runs one program and the processes that it starts. */
+export class Machine {
+  /** Hooks on system calls by name. */
+  readonly syscalls: SyscallHooks = new SyscallHooks();
+  readonly options: MachineOptions;
+  #kernel: Kernel | null = null;
+
+  private constructor(options: MachineOptions) {
+    this.options = options;
+  }
+
+  /** Make a machine. Nothing runs yet. */
+  static create(options: MachineOptions = {}): Promise<Machine> {
+    return Promise.resolve(new Machine(options));
+  }
+
+  /** The kernel, once `run` has begun. */
+  get kernel(): Kernel {
+    if (this.#kernel === null) throw new MachineError("the machine has not run yet");
+    return this.#kernel;
+  }
+
+  /**
+   * Run `argv[0]` to its end. Throws a `MachineError` if a machine has run already, and a
+   * `KernelError` that names the program if it cannot be started.
+   */
+  async run(argv: readonly string[]): Promise<Result> {
+    if (this.#kernel !== null) throw new MachineError("a machine runs one program");
+    const { options } = this;
+    const clock = new Clock();
+    const random = new Random(options.seed ?? 1);
+    const now = () => ({ seconds: clock.realSeconds, nanoseconds: clock.realNanoseconds });
+    const base = typeof options.root === "object"
+      ? MemoryFs.fromFiles(options.root, now)
+      : new HostFs(options.root ?? "/");
+    const env = { ...DEFAULT_ENV, ...options.env };
+    const path = this.#find(argv[0], base, env.PATH, now);
+    const arch = options.arch ?? path.arch;
+    const isa = arch === "x86_64" ? x86_64 : aarch64;
+    const memory = new Memory({
+      arch,
+      bytes: options.memory,
+      thp: options.thp,
+      hugePages2M: options.hugePages2M,
+      hugePages1G: options.hugePages1G,
+    });
+    const cpu = new Engine({
+      isa,
+      physical: memory.physical.memory,
+      heat: options.heat ?? DEFAULT_HEAT,
+      preset: typeof options.cpu === "string" ? preset(options.cpu) : options.cpu,
+    });
+    const uid = options.uid ?? 1000;
+    const gid = options.gid ?? uid;
+    const vfs = new Vfs(new OverlayFs(base, now), {
+      now,
+      random: (into) => random.fill(into),
+      cache: memory.cache,
+      streams: options.streams,
+      user: { uid, gid },
+    });
+    vfs.mountStandard();
+    for (const m of options.mounts ?? []) {
+      vfs.mount(new HostFs(m.host, { writable: m.writable }), m.guest, {
+        readOnly: m.writable !== true,
+        source: m.host,
+      });
+    }
+    const kernel = new Kernel({
+      memory,
+      cpu,
+      vfs,
+      rows: syscallRows,
+      clock,
+      seed: options.seed,
+      layoutSeed: options.layoutSeed,
+      hwcap: arch === "aarch64" ? HWCAP : undefined,
+      hwcap2: arch === "aarch64" ? HWCAP2 : undefined,
+      maxInstructions: options.maxInstructions,
+      loader: options.loader,
+      strace: options.strace,
+      report: options.report,
+      syscalls: this.syscalls,
+    });
+    this.#kernel = kernel;
+    await kernel.spawn({
+      path: path.name,
+      argv,
+      env: Object.entries(env).map(([k, v]) => `${k}=${v}`),
+      cwd: options.cwd,
+      uid,
+      gid,
+    });
+    const outcome = await kernel.run();
+    return {
+      arch,
+      program: path.name,
+      exit: outcome.code,
+      signal: outcome.signal,
+      ...report(kernel, cpu, memory),
+    };
+  }
+
+  /** Guest path of a program, found as a shell finds it, and the architecture it is for. */
+  #find(name: string, root: HostFs | MemoryFs, search: string, now: TimeSource): Found {
+    const vfs = new Vfs(new OverlayFs(root, now), { now, random: () => {}, streams: SILENT });
+    const candidates = name.includes("/")
+      ? [name.startsWith("/") ? name : `${this.options.cwd ?? ""}/${name}`]
+      : search.split(":").map((directory) => `${directory}/${name}`);
+    for (const candidate of candidates) {
+      const arch = archOf(vfs, candidate, 0);
+      if (arch !== null) return { name: candidate, arch };
+    }
+    throw new MachineError(
+      name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
+    );
+  }
+}
+
+interface Found {
+  readonly name: string;
+  readonly arch: Arch;
+}
+
+/** Streams for looking around before a machine runs. */
+const SILENT: StandardStreams = {
+  stdin: { read: () => 0 },
+  stdout: { write: () => {} },
+  stderr: { write: () => {} },
+};
+
+/** Interpreters of interpreters that Linux follows. */
+const MAX_SCRIPTS = 4;
+
+/** Architecture of the program at `path`, or of a script's interpreter; null if there is none. */
+function archOf(vfs: Vfs, path: string, depth: number): Arch | null {
+  const task = vfs.task(new FsContext(vfs.root, vfs.root), { uid: 0, gid: 0 });
+  const found = vfs.resolve(task, vfs.root, path, true);
+  if (failed(found)) return null;
+  const inode = inodeAt(found);
+  if (!inode.isRegular) return null;
+  const head = new Uint8Array(256);
+  const length = readInode(inode, 0, head);
+  const script = parseScript(head.subarray(0, Math.max(0, length)));
+  if (script !== null && typeof script === "object") {
+    return depth < MAX_SCRIPTS ? archOf(vfs, script.path, depth + 1) : null;
+  }
+  if (length < 20) throw new MachineError(`${path} is not a program: too short for an ELF header`);
+  const magic = head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46;
+  if (!magic) throw new MachineError(`${path} is not a program: neither ELF nor a script`);
+  const machine = head[18] | (head[19] << 8);
+  if (machine === 62) return "x86_64";
+  if (machine === 183) return "aarch64";
+  throw new MachineError(`${path} is for ELF machine ${machine}; x86_64 is 62, aarch64 183`);
+}
+
+function report(
+  kernel: Kernel,
+  cpu: Engine,
+  memory: Memory,
+): Pick<Result, "counters" | "estimated" | "execution"> {
+  const { instructions } = kernel;
+  const { minor, major } = memory.counters;
+  const watch = cpu.watch;
+  const counters: Record<string, number> = {
+    instructions,
+    ...watch?.report(instructions),
+    "faults.minor": minor[Domain.Program],
+    "faults.major": major[Domain.Program],
+    "kernel.faults.minor": minor[Domain.Kernel],
+    "kernel.faults.major": major[Domain.Kernel],
+    "linker.faults.minor": minor[Domain.Linker],
+    "linker.faults.major": major[Domain.Linker],
+    "frames.peak": memory.frames.peak,
+    "syscalls": kernel.counters.syscalls,
+    "syscalls.unknown": [...kernel.counters.unknown.values()].reduce((a, b) => a + b, 0),
+    "signals": kernel.counters.signals,
+    "processes": kernel.counters.processes,
+    "threads": kernel.counters.threads,
+    "context.switches": kernel.counters.contextSwitches,
+  };
+  for (const [name, count] of [...kernel.counters.byName].sort()) {
+    counters[`syscalls.${name}`] = count;
+  }
+  const estimated: Record<string, number> = {};
+  if (watch !== null) {
+    const { cost } = watch.preset;
+    const mispredicted = counters["branches.conditional.mispredicted"] +
+      counters["branches.indirect.mispredicted"] + counters["returns.mispredicted"];
+    const stlbHits = counters["stlb.accesses"] - counters["stlb.misses"];
+    estimated["cycles"] = Math.round(
+      instructions * cost.base + mispredicted * cost.mispredict + stlbHits * cost.stlbHit +
+        counters.walks * cost.walk + counters["faults.minor"] * cost.minorFault,
+    );
+  }
+  const hot = cpu.hotRetired;
+  return {
+    counters,
+    estimated,
+    execution: {
+      "hot.instructions": hot,
+      "hot.share": instructions === 0 ? 0 : hot / instructions,
+      "regions": cpu.regions.counts.regions,
+      "regions.blocks": cpu.regions.counts.blocks,
+      "regions.instructions": cpu.regions.counts.instructions,
+      "blocks": cpu.counts.translated,
+      "modules": cpu.handlers.modules,
+      "modules.bytes": cpu.handlers.bytes,
+      "entries": cpu.counts.entries,
+      "load.misses": cpu.counts.loadMisses,
+      "store.misses": cpu.counts.storeMisses,
+      "invalidations": cpu.counts.invalidations,
+    },
+  };
+}
