@@ -4,6 +4,7 @@ import { musl } from "./musl.ts";
 import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
+export * as ifed from "./ifed/mod.ts";
 export { musl } from "./musl.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { sysv } from "./sysv/mod.ts";

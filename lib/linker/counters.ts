@@ -24,9 +24,15 @@ export class LinkCounters implements LookupCounts {
   patches = 0;
   /** Relocations applied, by generic kind. */
   readonly relocations: Record<string, number> = {};
+  readonly #own = new Map<string, number>();
 
   relocation(kind: string, count = 1): void {
     this.relocations[kind] = (this.relocations[kind] ?? 0) + count;
+  }
+
+  /** Adds to a count of a module's own, shown as `linker.` and its name. */
+  count(name: string, by = 1): void {
+    this.#own.set(name, (this.#own.get(name) ?? 0) + by);
   }
 
   /** The counts under the flat dotted names that statistics use, `linker.` first. */
@@ -45,6 +51,9 @@ export class LinkCounters implements LookupCounts {
     };
     for (const kind of Object.keys(this.relocations).sort()) {
       counts[`linker.relocations.${kind}`] = this.relocations[kind];
+    }
+    for (const name of [...this.#own.keys()].sort()) {
+      counts[`linker.${name}`] = this.#own.get(name)!;
     }
     return counts;
   }

@@ -45,8 +45,16 @@ export class LinkMemory {
 
   write(at: number, bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length;) {
-      const page = this.#writable(at + done);
       const from = (at + done) % this.#pageSize;
+      const index = Math.floor((at + done) / this.#pageSize);
+      if (from === 0 && bytes.length - done >= this.#pageSize && !this.#pages.has(index)) {
+        // A whole page that is not cached need not be read first.
+        this.#target.write(at + done, bytes.subarray(done, done + this.#pageSize));
+        this.#dirtied.add(index);
+        done += this.#pageSize;
+        continue;
+      }
+      const page = this.#writable(at + done);
       const length = Math.min(this.#pageSize - from, bytes.length - done);
       page.bytes.set(bytes.subarray(done, done + length), from);
       done += length;

@@ -1,0 +1,41 @@
+import type { ElfFile } from "../../lib/elf/mod.ts";
+
+/** What stands between a branch and the function it means. */
+export type SiteKind =
+  /** A direct call or jump to an entry of a procedure linkage table. */
+  | "plt"
+  /** An indirect call or jump through a slot of the global offset table. */
+  | "got";
+
+/** A branch to another object's function, in an object's own addresses. */
+export interface BranchSite {
+  readonly kind: SiteKind;
+  /** Address of the instruction to change. */
+  readonly at: number;
+  /** Its length in bytes. */
+  readonly length: number;
+  /** Address of the slot that holds the function's address. */
+  readonly slot: number;
+}
+
+/** What a search of an object's code found. */
+export interface CodeSearch {
+  readonly sites: readonly BranchSite[];
+  /** Instructions decoded. */
+  readonly instructions: number;
+  /** Ranges whose bytes did not decode to their end, which are left alone. */
+  readonly undecodable: number;
+  /** Sites that were not taken, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** An architecture's way to find sites and to make them direct. */
+export interface BranchEditor {
+  /** Finds the sites of an object; `isSlot` tells addresses that the loader binds to functions. */
+  find(elf: ElfFile, isSlot: (address: number) => boolean): CodeSearch;
+  /**
+   * The bytes that make the site at run-time address `at` branch to `target` directly, given those there
+   * now; or the reason why none do.
+   */
+  edit(site: BranchSite, at: number, target: number, current: Uint8Array): Uint8Array | string;
+}

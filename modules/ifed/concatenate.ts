@@ -1,0 +1,224 @@
+import { ET_EXEC } from "../../lib/elf/mod.ts";
+import {
+  imageExtent,
+  type LinkContext,
+  type LinkObject,
+  LinkTargetError,
+  type Module,
+  pageDown,
+  pageUp,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+  type Protection,
+  segmentPages,
+  strong,
+  weak,
+} from "../../lib/linker/mod.ts";
+import { load as loadApart } from "../sysv/load.ts";
+import { protect as protectApart } from "../sysv/protect.ts";
+
+const PAGE_SIZES = { "2M": 2 ** 21, "1G": 2 ** 30 } as const;
+/** Room left after a program at a fixed address for its heap to grow. */
+const HEAP_ROOM = 2 ** 29;
+
+export interface ConcatenateOptions {
+  /** Page size of the area; default "2M". */
+  readonly pages?: "2M" | "1G";
+  /**
+   * `merged` (the default): the whole area is readable, writable and executable, every page of it huge.
+   * `kept`: each object's pages keep their rights; only huge pages that hold no pages both writable and
+   * executable are huge, the others are split into base pages.
+   */
+  readonly rights?: "merged" | "kept";
+  /** Objects to leave where they would be, by what this answers; default none. */
+  readonly except?: (object: LinkObject) => boolean;
+}
+
+/**
+ * iFed's library concatenation, as a module: in post-collect one placement for the whole program, then
+ * the main pass of load. All objects lie back to back in one area that huge pages back.
+ *
+ * An unmodified object addresses its data relative to its code, so the distances between its segments are
+ * fixed and its data follows its code at once: text of different objects cannot be made adjacent without
+ * data between it. So each object keeps its layout, and the *area* is what is grouped: with `merged` rights
+ * code and data share huge pages, at the price of W^X and RELRO inside the area; with `kept` rights only
+ * what is homogeneous over a huge page gains, which is the text of large objects.
+ *
+ * An executable linked at a fixed address (ET_EXEC) has an area of its own there, and the other
+ * objects' area is put within 2 GiB of it, so that direct calls can reach. An object whose alignment
+ * exceeds the huge page, and a fixed program whose huge pages are not free, stay on base pages.
+ */
+export function concatenate(options: ConcatenateOptions = {}): Module {
+  const passes = {
+    "post-collect": weak((link, object) => {
+      if (link.batch[0] === object) plan(link, options);
+    }),
+    "load": strong((link, object) => {
+      const area = areas.get(object);
+      if (area === undefined) return loadApart(link, object);
+      area.map(link);
+      copySegments(link, object);
+    }),
+    "protect": strong((link, object) => {
+      const area = areas.get(object);
+      if (area === undefined || area.rights === "kept") protectApart(link, object);
+    }),
+  };
+  const start = weak((link, program) => {
+    const area = areas.get(program);
+    if (area !== undefined) link.begin({ heap: area.end });
+  });
+  return {
+    name: "ifed.concatenate",
+    register: (object) => {
+      if (options.except?.(object)) return {};
+      return object.isProgram ? { ...passes, start } : passes;
+    },
+  };
+}
+
+/** Address space that huge pages back, and the objects in it. */
+class Area {
+  readonly objects: LinkObject[] = [];
+  #mapped = false;
+
+  constructor(
+    readonly start: number,
+    readonly end: number,
+    readonly pages: "2M" | "1G",
+    readonly rights: "merged" | "kept",
+  ) {}
+
+  /** Maps the whole area the first time an object of it is loaded. */
+  map(link: LinkContext): void {
+    if (this.#mapped) return;
+    this.#mapped = true;
+    const name = "ifed";
+    const unit = PAGE_SIZES[this.pages];
+    if (this.rights === "merged") {
+      const all = PROT_READ | PROT_WRITE | PROT_EXEC;
+      link.map(this.start, this.end - this.start, all, { huge: this.pages, name });
+      link.counters.count("ifed.huge.pages", (this.end - this.start) / unit);
+      return;
+    }
+    const rights = pageRights(link, this.objects);
+    for (let at = this.start; at < this.end; at += unit) this.#mapUnit(link, at, unit, rights);
+  }
+
+  /** One huge page, if what lies in it can have the same rights; else its base pages with their own. */
+  #mapUnit(link: LinkContext, at: number, unit: number, rights: Map<number, Protection>): void {
+    let union = 0;
+    for (let page = at; page < at + unit; page += link.pageSize) union |= rights.get(page) ?? 0;
+    if (union === 0) return;
+    const name = "ifed";
+    if ((union & (PROT_WRITE | PROT_EXEC)) !== (PROT_WRITE | PROT_EXEC)) {
+      link.map(at, unit, union, { huge: this.pages, name });
+      link.counters.count("ifed.huge.pages");
+      return;
+    }
+    for (let page = at; page < at + unit;) {
+      const own = rights.get(page);
+      let end = page + link.pageSize;
+      while (end < at + unit && rights.get(end) === own) end += link.pageSize;
+      if (own !== undefined) link.map(page, end - page, own, { name });
+      page = end;
+    }
+  }
+}
+
+/** Rights of every base page of some objects, by address. */
+function pageRights(link: LinkContext, objects: readonly LinkObject[]): Map<number, Protection> {
+  const rights = new Map<number, Protection>();
+  for (const object of objects) {
+    const base = link.base(object);
+    for (const { start, stop, protection } of segmentPages(object.elf, link.pageSize)) {
+      for (let page = base + start; page < base + stop; page += link.pageSize) {
+        rights.set(page, (rights.get(page) ?? 0) | protection);
+      }
+    }
+  }
+  return rights;
+}
+
+const areas = new WeakMap<LinkObject, Area>();
+
+/** Decides where every object of the batch goes. */
+function plan(link: LinkContext, options: ConcatenateOptions): void {
+  const { pages = "2M", rights = "merged" } = options;
+  const unit = PAGE_SIZES[pages];
+  const chosen = link.batch.filter((object) => !options.except?.(object));
+  let near: number | undefined;
+  for (const object of chosen) {
+    if (object.elf.header.type === ET_EXEC) near = planFixed(link, object, pages, rights);
+  }
+  const offsets = new Map<LinkObject, number>();
+  let size = 0;
+  for (const object of chosen) {
+    const extent = imageExtent(object.elf, link.pageSize);
+    if (extent === undefined || object.elf.header.type === ET_EXEC || extent.align > unit) continue;
+    // Common page sizes of the link editor are no need of the object's; larger alignment is.
+    const align = extent.align <= 2 ** 16 ? link.pageSize : extent.align;
+    size = pageUp(size, align);
+    offsets.set(object, size - extent.start);
+    size += extent.size;
+  }
+  if (size === 0) return;
+  const bytes = pageUp(size, unit);
+  const start = reserveNear(link, bytes, unit, near);
+  const area = new Area(start, start + bytes, pages, rights);
+  for (const [object, offset] of offsets) {
+    link.place(object, start + offset);
+    area.objects.push(object);
+    areas.set(object, area);
+  }
+}
+
+/** An area around an executable at its fixed address; returns where its address space ends. */
+function planFixed(
+  link: LinkContext,
+  object: LinkObject,
+  pages: "2M" | "1G",
+  rights: "merged" | "kept",
+): number {
+  const extent = imageExtent(object.elf, link.pageSize)!;
+  const unit = PAGE_SIZES[pages];
+  const start = pageDown(extent.start, unit);
+  const end = pageUp(extent.end, unit);
+  if (start > 0 && tryReserve(link, end - start, unit, start) !== undefined) {
+    const area = new Area(start, end, pages, rights);
+    area.objects.push(object);
+    areas.set(object, area);
+    link.place(object, 0);
+  }
+  return end;
+}
+
+/** Reserves after an address with room for the heap, if that is free; else anywhere. */
+function reserveNear(link: LinkContext, size: number, align: number, near?: number): number {
+  const hint = near === undefined ? undefined : pageUp(near + HEAP_ROOM, align);
+  const found = hint === undefined ? undefined : tryReserve(link, size, align, hint);
+  return found ?? link.reserve(size, align);
+}
+
+function tryReserve(
+  link: LinkContext,
+  size: number,
+  align: number,
+  hint: number,
+): number | undefined {
+  try {
+    return link.reserve(size, align, hint);
+  } catch (error) {
+    if (error instanceof LinkTargetError) return undefined;
+    throw error;
+  }
+}
+
+/** Copies an object's segments into the area, whose memory is zero where they have no bytes. */
+function copySegments(link: LinkContext, object: LinkObject): void {
+  const base = link.base(object);
+  for (const { segment } of segmentPages(object.elf, link.pageSize)) {
+    link.write(base + segment.vaddr, object.elf.segmentBytes(segment));
+  }
+}

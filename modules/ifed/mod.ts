@@ -1,0 +1,7 @@
+/** iFed's two optimisations (Ren et al., OSDI 2022) as linker modules. */
+export { concatenate, type ConcatenateOptions } from "./concatenate.ts";
+export {
+  type BranchReport,
+  eliminateBranches,
+  type EliminateBranchesOptions,
+} from "./eliminate_branches.ts";
