@@ -10,6 +10,8 @@ import { Instruction } from "./instruction.ts";
 import { moves } from "./moves.ts";
 import type { Encoding } from "./row.ts";
 import { shifts } from "./shifts.ts";
+import { sseConvert } from "./sse_convert.ts";
+import { sseFloat } from "./sse_float.ts";
 import { sseInteger } from "./sse_integer.ts";
 import { sseMoves } from "./sse_moves.ts";
 import { sseShuffle } from "./sse_shuffle.ts";
@@ -27,6 +29,8 @@ export const rows: readonly Encoding[] = [
   ...strings,
   ...system,
   ...sseMoves,
+  ...sseFloat,
+  ...sseConvert,
   ...sseInteger,
   ...sseShuffle,
 ];

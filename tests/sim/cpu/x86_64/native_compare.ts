@@ -45,6 +45,29 @@ function undefinedFlags(c: Case): number {
   return 0;
 }
 
+/** Rows whose invalid-operation flag follows from a NaN result. */
+const ARITHMETIC = /^(add|sub|mul|div|sqrt|hadd|hsub|addsub)[ps][sd]$/;
+/** Rows whose exception flags are exact outside the default mode. */
+const EXACT_FLAGS =
+  /^((add|sub|mul|div|sqrt|min|max|cmp|hadd|hsub|addsub)[ps][sd]|cvt(sd2ss|ss2sd|si2ss|si2sd|pd2ps|ps2pd|dq2ps))$/;
+
+/**
+ * Whether the lanes at `at` agree where they need not be equal: estimates have 12 bits on
+ * processors, and which NaN a dot product gives is not documented.
+ */
+function lanesMatch(name: string, e: DataView, a: DataView, at: number): boolean {
+  const estimate = /^r(cp|sqrt)/.test(name);
+  if (!estimate && name !== "dpps" && name !== "dppd") return false;
+  const step = name === "dppd" ? 8 : 4;
+  for (let i = 0; i < 16; i += step) {
+    const x = step === 4 ? e.getFloat32(at + i, true) : e.getFloat64(at + i, true);
+    const y = step === 4 ? a.getFloat32(at + i, true) : a.getFloat64(at + i, true);
+    const near = estimate && Math.abs(x - y) <= Math.abs(x) * 2 ** -11;
+    if (!Object.is(x, y) && !near) return false;
+  }
+  return true;
+}
+
 /** What differs, or "". */
 export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): string {
   const e = new DataView(expected.buffer, expected.byteOffset);
@@ -65,9 +88,21 @@ export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): stri
   }
   for (let i = 0; i < 16; i++) {
     const at = AT.fx + 160 + 16 * i;
+    if (lanesMatch(name, e, a, at)) continue;
     const x = hex(e.getBigUint64(at + 8, true)) + hex(e.getBigUint64(at, true));
     const y = hex(a.getBigUint64(at + 8, true)) + hex(a.getBigUint64(at, true));
     if (x !== y) out.push(`xmm${i} ${x} not ${y}`);
+  }
+  const mode = e.getUint32(AT.fx + 24, true);
+  // The fast path of the default mode keeps only IE; see sse_float.ts.
+  const sticky = (mode & 0xffc0) === 0x1f80
+    ? ARITHMETIC.test(name) ? 1 : 0
+    : EXACT_FLAGS.test(name)
+    ? 0x3f
+    : 0;
+  const flagged = (mode ^ a.getUint32(AT.fx + 24, true)) & (~0x3f | sticky);
+  if (signal[0] === 0 && flagged !== 0) {
+    out.push(`mxcsr ${mode.toString(16)} not ${a.getUint32(AT.fx + 24, true).toString(16)}`);
   }
   for (let i = 0; i < WINDOW_SIZE; i += 8) {
     const x = e.getBigUint64(AT.window + i, true), y = a.getBigUint64(AT.window + i, true);

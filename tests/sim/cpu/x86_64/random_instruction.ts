@@ -261,6 +261,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     gpr[7] = BigInt(WINDOW + 96 + r.below(64));
     gpr[1] = BigInt(r.below(5));
   }
+  if (row.name.startsWith("maskmov")) gpr[7] = BigInt(WINDOW + r.below(200));
   if (row.name === "xlat") gpr[3] = BigInt(WINDOW);
   // Quotients that fit, half of the time.
   if (/^i?div/.test(row.name) && target < 0 && r.chance(2)) {
@@ -295,7 +296,9 @@ export function instance(row: Encoding, address: number, r: Random): Case {
 /** Random vector registers; an empty x87 stack and default controls. */
 function fillFx(view: DataView, r: Random): void {
   view.setUint16(AT.fx, 0x37f, true);
-  view.setUint32(AT.fx + 24, 0x1f80, true);
+  // Sometimes another rounding mode, flush-to-zero or denormals-are-zero.
+  const mode = r.chance(3) ? (r.below(4) << 13) | (r.below(2) << 15) | (r.below(2) << 6) : 0;
+  view.setUint32(AT.fx + 24, 0x1f80 | mode, true);
   view.setUint32(AT.fx + 28, 0xffff, true);
   for (let i = 0; i < 32; i++) view.setBigUint64(AT.fx + 160 + 8 * i, vectorHalf(r), true);
 }

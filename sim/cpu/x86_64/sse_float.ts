@@ -1,0 +1,327 @@
+/**
+ * SSE floating-point arithmetic and comparison.
+ *
+ * The fast path is the host's arithmetic, right when MXCSR rounds to nearest with all exceptions
+ * masked and the result is no NaN; everything else goes to `sse_float_slow.ts`, which is exact.
+ * The fast path does not set the sticky exception flags of MXCSR: IE is set whenever a NaN results,
+ * the others (PE, UE, OE, ZE, DE) only when MXCSR is not in its default mode.
+ */
+import type { Node, Type } from "../ir/types.ts";
+import { MXCSR } from "../layout.ts";
+import { Kind } from "./flags.ts";
+import type { Instruction } from "./instruction.ts";
+import { type Encoding, row, type Semantic } from "./row.ts";
+import { FIRST, FloatOp, RESULT, SECOND, Shape, slowFloat } from "./sse_float_slow.ts";
+
+const SIGFPE = 8;
+
+/** MXCSR without its sticky flags, and what the fast path needs it to be. */
+const MODE_MASK = 0xffc0;
+const MODE_DEFAULT = 0x1f80;
+
+/** IR type of values of a shape: integers for scalars, so that NaN bits survive. */
+const valueTypes: Record<Shape, Type> = {
+  [Shape.S1]: "i32",
+  [Shape.S4]: "v128",
+  [Shape.D1]: "i64",
+  [Shape.D2]: "v128",
+};
+const irShapes = ["f32", "f32x4", "f64", "f64x2"];
+
+/** Nonzero if MXCSR is not in the default mode. */
+export function unusualMode(x: Instruction): Node {
+  const e = x.e;
+  const mode = e.and(e.getState("i32", MXCSR), e.i32(MODE_MASK));
+  return e.xor(mode, e.i32(MODE_DEFAULT));
+}
+
+/** Operands of the slow path: vectors as two halves. */
+function passOperand(x: Instruction, at: number, value: Node): void {
+  const e = x.e;
+  if (value.type === "v128") {
+    e.setState(at, e.op("i64x2.extract_lane", [value], 0));
+    e.setState(at + 8, e.op("i64x2.extract_lane", [value], 1));
+  } else e.setState(at, value);
+}
+
+/** Call the slow path; its result in the shape's type. */
+export function slow(x: Instruction, op: number, shape: Shape, a: Node | null, b: Node): Node {
+  const e = x.e;
+  if (a !== null) passOperand(x, FIRST, a);
+  passOperand(x, SECOND, b);
+  const code = e.call(slowFloat, e.i32(op), e.i32(shape));
+  e.if(code, () => e.fault(SIGFPE, FLTINV));
+  if (valueTypes[shape] !== "v128") return e.getState(valueTypes[shape], RESULT);
+  const low = e.op("i64x2.splat", [e.getState("i64", RESULT)]);
+  return e.op("i64x2.replace_lane", [low, e.getState("i64", RESULT + 8)], 1);
+}
+/** si_code of SIGFPE: an unmasked exception. */
+const FLTINV = 7;
+
+/** `fast`, or the slow path's answer where `unusual` ≠ 0. */
+export function guarded(
+  x: Instruction,
+  fast: Node,
+  unusual: Node,
+  op: number,
+  shape: Shape,
+  a: Node | null,
+  b: Node,
+): Node {
+  const e = x.e;
+  const result = e.variable(fast.type, fast);
+  e.if(unusual, () => e.assign(result, slow(x, op, shape, a, b)));
+  return e.read(result);
+}
+
+/** Bits of a scalar float, or back. */
+export function toBits(x: Instruction, v: Node): Node {
+  if (v.type === "f32") return x.e.op("i32.reinterpret_f32", [v]);
+  return v.type === "f64" ? x.e.op("i64.reinterpret_f64", [v]) : v;
+}
+export function toFloat(x: Instruction, v: Node): Node {
+  if (v.type === "i32") return x.e.op("f32.reinterpret_i32", [v]);
+  return v.type === "i64" ? x.e.op("f64.reinterpret_i64", [v]) : v;
+}
+
+/** Nonzero if some lane of `r` is a NaN. */
+export function anyNan(x: Instruction, shape: Shape, r: Node): Node {
+  const unequal = x.e.op(`${irShapes[shape]}.ne`, [r, r]);
+  return r.type === "v128" ? x.e.op("v128.any_true", [unequal]) : unequal;
+}
+
+/** Source operand 1 in the shape's value type. */
+export function source(x: Instruction, shape: Shape): Node {
+  if (shape === Shape.S1) return x.low32(1);
+  return shape === Shape.D1 ? x.low64(1) : x.vector(1);
+}
+function destination(x: Instruction, shape: Shape): Node {
+  if (shape === Shape.S1) return x.low32(0);
+  return shape === Shape.D1 ? x.low64(0) : x.vector(0);
+}
+/** Write the result: scalars into the low lane. */
+export function write(x: Instruction, value: Node): void {
+  if (value.type === "v128") x.setVector(0, value);
+  else x.setLow(0, value);
+}
+
+const DAZ = 1 << 6;
+
+/** `bits` with denormals made zeros if MXCSR.DAZ asks for it. */
+export function flushed(x: Instruction, shape: Shape, bits: Node): Node {
+  const e = x.e;
+  const result = e.variable(bits.type, bits);
+  const wide = shape >= Shape.D1;
+  const least = wide ? 1n << 52n : 1n << 23n;
+  const sign = wide ? 1n << 63n : 1n << 31n;
+  e.if(e.and(e.getState("i32", MXCSR), e.i32(DAZ)), () => {
+    const scalar = (n: bigint): Node => wide ? e.i64(n) : e.i32(Number(BigInt.asIntN(32, n)));
+    if (bits.type === "v128") {
+      const lanes = wide ? "i64x2" : "i32x4";
+      const splat = (n: bigint): Node => e.op(`${lanes}.splat`, [scalar(n)]);
+      const magnitude = e.op("v128.and", [bits, splat(sign - 1n)]);
+      const small = e.op(`${lanes}.lt_s`, [magnitude, splat(least)]);
+      const zeros = e.op("v128.and", [bits, splat(sign)]);
+      e.assign(result, e.op("v128.bitselect", [zeros, bits, small]));
+    } else {
+      const small = e.ltU(e.and(bits, scalar(sign - 1n)), scalar(least));
+      e.assign(result, e.select(small, e.and(bits, scalar(sign)), bits));
+    }
+  });
+  return e.read(result);
+}
+
+type Fast = (x: Instruction, shape: string, a: Node, b: Node) => Node;
+
+/** `fast` on value-typed operands with the slow path behind it; `nan`: a NaN result goes there. */
+function compute(
+  x: Instruction,
+  op: FloatOp,
+  shape: Shape,
+  fast: Fast,
+  nan: boolean,
+  a: Node,
+  b: Node,
+): Node {
+  const e = x.e;
+  const r = fast(x, irShapes[shape], toFloat(x, a), toFloat(x, b));
+  const mode = unusualMode(x);
+  const unusual = nan ? e.or(anyNan(x, shape, r), mode) : mode;
+  return guarded(x, toBits(x, r), unusual, op, shape, a, b);
+}
+
+function arithmetic(op: FloatOp, shape: Shape, fast: Fast, nan = true): Semantic {
+  return (x) => {
+    const b = source(x, shape);
+    write(x, compute(x, op, shape, fast, nan, destination(x, shape), b));
+  };
+}
+
+const binary = (name: string): Fast => (x, shape, a, b) => x.e.op(`${shape}.${name}`, [a, b]);
+const root: Fast = (x, shape, _, b) => x.e.op(`${shape}.sqrt`, [b]);
+
+/** MINxx and MAXxx: the second operand unless the first is strictly less (greater). */
+function extreme(less: boolean): Fast {
+  return (x, shape, a, b) => {
+    const e = x.e;
+    if (a.type === "v128") return e.op(`${shape}.${less ? "pmin" : "pmax"}`, [b, a]);
+    const first = e.op(`${shape}.${less ? "lt" : "gt"}`, [a, b]);
+    return e.select(first, a, b);
+  };
+}
+
+/** ADDSUBPx: even lanes subtract, odd lanes add. */
+const addsub: Fast = (x, shape, a, b) => {
+  const size = shape === "f32x4" ? 4 : 8;
+  const order = Array.from({ length: 16 }, (_, i) => Math.floor(i / size) & 1 ? i + 16 : i);
+  const difference = x.e.op(`${shape}.sub`, [a, b]);
+  return x.e.op("i8x16.shuffle", [difference, x.e.op(`${shape}.add`, [a, b])], order);
+};
+
+/** HADDPx, HSUBPx: neighbours of the destination, then of the source. */
+function horizontal(op: FloatOp, shape: Shape, name: string): Semantic {
+  const size = shape === Shape.S4 ? 4 : 8;
+  const every = (first: number): number[] =>
+    Array.from({ length: 16 }, (_, i) => 2 * size * Math.floor(i / size) + size * first + i % size);
+  return (x) => {
+    const b = x.vector(1), a = x.vector(0);
+    const even = x.e.op("i8x16.shuffle", [a, b], every(0));
+    const odd = x.e.op("i8x16.shuffle", [a, b], every(1));
+    x.setVector(0, compute(x, op, shape, binary(name), true, even, odd));
+  };
+}
+
+/** CMPccxx: predicates 0–7 of the immediate. */
+const predicates = ["eq", "lt", "le", "", "ne", "lt", "le", ""];
+
+function compare(shape: Shape): Semantic {
+  return (x) => {
+    const e = x.e;
+    const predicate = x.extra & 7;
+    const b = source(x, shape), a = destination(x, shape);
+    const fa = toFloat(x, a), fb = toFloat(x, b);
+    const is = (name: string, p: Node, q: Node): Node => e.op(`${irShapes[shape]}.${name}`, [p, q]);
+    const wide = a.type === "v128";
+    const both = (p: Node, q: Node): Node => wide ? e.op("v128.or", [p, q]) : e.or(p, q);
+    const inverted = (p: Node): Node => wide ? e.op("v128.not", [p]) : e.eqz(p);
+    let truth = predicates[predicate] === ""
+      ? both(is("ne", fa, fa), is("ne", fb, fb))
+      : is(predicates[predicate], fa, fb);
+    if (predicate >= 5) truth = inverted(truth);
+    // A scalar truth value becomes a mask.
+    if (!wide) truth = e.neg(shape === Shape.D1 ? e.zext(truth) : truth);
+    write(x, guarded(x, truth, unusualMode(x), FloatOp.Compare + predicate, shape, a, b));
+  };
+}
+
+/** COMISx and UCOMISx: lazy flags over both bit patterns. */
+function comis(bits: 32 | 64): Semantic {
+  return (x) => {
+    const shape = bits === 64 ? Shape.D1 : Shape.S1;
+    const b = flushed(x, shape, source(x, shape));
+    const a = flushed(x, shape, destination(x, shape));
+    x.e.setFlags(bits === 64 ? Kind.Compare64 : Kind.Compare32, x.wide(a), x.wide(b));
+  };
+}
+
+/** DPPS and DPPD: products, a sum in pairs, and where it goes, as the immediate says. */
+function dotProduct(shape: Shape): Semantic {
+  const size = shape === Shape.S4 ? 4 : 8;
+  return (x) => {
+    const e = x.e;
+    const b = x.vector(1), a = x.vector(0);
+    const mask = (bits: number): Node =>
+      e.v128(Array.from({ length: 16 }, (_, i) => (bits >> Math.floor(i / size)) & 1 ? 255 : 0));
+    const and = (v: Node, bits: number): Node => e.op("v128.and", [v, mask(bits)]);
+    const times = binary("mul"), plus = binary("add");
+    // Lanes that take no part must raise nothing: they multiply zeros.
+    const take = x.extra >> 4;
+    let v = compute(x, FloatOp.Mul, shape, times, true, and(a, take), and(b, take));
+    v = and(v, take);
+    const addSwapped = (by: number): void => {
+      const other = Array.from({ length: 16 }, (_, i) => i ^ by);
+      const second = e.op("i8x16.shuffle", [v, v], other);
+      v = compute(x, FloatOp.Add, shape, plus, true, v, second);
+    };
+    addSwapped(size);
+    if (size === 4) addSwapped(8);
+    x.setVector(0, and(v, x.extra & 15));
+  };
+}
+
+/** The estimates RCPxx and RSQRTxx: full precision here, where processors give 12 bits. */
+function estimate(root: boolean, packed: boolean): Semantic {
+  return (x) => {
+    const e = x.e;
+    const b = packed ? x.vector(1) : e.op("i32x4.splat", [x.low32(1)]);
+    const splat = (n: number): Node => e.op("i32x4.splat", [e.i32(n)]);
+    // Denormals count as zeros.
+    const magnitude = e.op("v128.and", [b, splat(0x7fffffff)]);
+    const sign = e.op("v128.and", [b, splat(1 << 31)]);
+    const small = e.op("i32x4.lt_u", [magnitude, splat(0x00800000)]);
+    const v = e.op("v128.bitselect", [sign, b, small]);
+    const one = splat(0x3f800000);
+    const base = root ? e.op("f32x4.sqrt", [v]) : v;
+    const r = e.op("f32x4.div", [one, base]);
+    const isNan = e.op("f32x4.ne", [b, b]);
+    const quiet = e.op("v128.or", [b, splat(0x00400000)]);
+    const made = e.op("f32x4.ne", [r, r]);
+    const numbers = e.op("v128.bitselect", [splat(0xffc00000 | 0), r, made]);
+    // So do denormal results.
+    const tiny = e.op("i32x4.lt_u", [
+      e.op("v128.and", [numbers, splat(0x7fffffff)]),
+      splat(0x00800000),
+    ]);
+    const normal = e.op("v128.andnot", [numbers, e.op("v128.andnot", [tiny, splat(1 << 31)])]);
+    const result = e.op("v128.bitselect", [quiet, normal, isNan]);
+    if (packed) x.setVector(0, result);
+    else x.setLow(0, e.op("i32x4.extract_lane", [result], 0));
+  };
+}
+
+/** Prefix, operand codes and shape of the four forms. */
+export const forms: readonly [prefix: string, suffix: string, operands: string, shape: Shape][] = [
+  ["np", "ps", "Vx,Wx", Shape.S4],
+  ["66", "pd", "Vx,Wx", Shape.D2],
+  ["f3", "ss", "Vd,Wd", Shape.S1],
+  ["f2", "sd", "Vq,Wq", Shape.D1],
+];
+
+const all: [opcode: string, name: string, op: FloatOp, fast: Fast, nan: boolean][] = [
+  ["51", "sqrt", FloatOp.Sqrt, root, true],
+  ["58", "add", FloatOp.Add, binary("add"), true],
+  ["59", "mul", FloatOp.Mul, binary("mul"), true],
+  ["5c", "sub", FloatOp.Sub, binary("sub"), true],
+  ["5d", "min", FloatOp.Min, extreme(true), false],
+  ["5e", "div", FloatOp.Div, binary("div"), true],
+  ["5f", "max", FloatOp.Max, extreme(false), false],
+];
+
+export const sseFloat: readonly Encoding[] = [
+  ...forms.flatMap(([prefix, suffix, operands, shape]) => [
+    ...all.map(([opcode, name, op, fast, nan]) =>
+      row(
+        `${prefix}.0f.${opcode}`,
+        `${name}${suffix} ${operands}`,
+        arithmetic(op, shape, fast, nan),
+      )
+    ),
+    row(`${prefix}.0f.c2`, `cmp${suffix} ${operands},Kb`, compare(shape)),
+  ]),
+  row("66.0f.d0", "addsubpd Vx,Wx", arithmetic(FloatOp.AddSub, Shape.D2, addsub)),
+  row("f2.0f.d0", "addsubps Vx,Wx", arithmetic(FloatOp.AddSub, Shape.S4, addsub)),
+  row("66.0f.7c", "haddpd Vx,Wx", horizontal(FloatOp.Add, Shape.D2, "add")),
+  row("f2.0f.7c", "haddps Vx,Wx", horizontal(FloatOp.Add, Shape.S4, "add")),
+  row("66.0f.7d", "hsubpd Vx,Wx", horizontal(FloatOp.Sub, Shape.D2, "sub")),
+  row("f2.0f.7d", "hsubps Vx,Wx", horizontal(FloatOp.Sub, Shape.S4, "sub")),
+  row("np.0f.2e", "ucomiss Vd,Wd", comis(32)),
+  row("66.0f.2e", "ucomisd Vq,Wq", comis(64)),
+  row("np.0f.2f", "comiss Vd,Wd", comis(32)),
+  row("66.0f.2f", "comisd Vq,Wq", comis(64)),
+  row("66.0f3a.40", "dpps Vx,Wx,Kb", dotProduct(Shape.S4)),
+  row("66.0f3a.41", "dppd Vx,Wx,Kb", dotProduct(Shape.D2)),
+  row("np.0f.52", "rsqrtps Vx,Wx", estimate(true, true)),
+  row("f3.0f.52", "rsqrtss Vd,Wd", estimate(true, false)),
+  row("np.0f.53", "rcpps Vx,Wx", estimate(false, true)),
+  row("f3.0f.53", "rcpss Vd,Wd", estimate(false, false)),
+];
