@@ -15,7 +15,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 typedef struct {
   int sets, ways;
   uint64_t *page, *stamp; /* sets x ways; stamp 0 is an empty way */
-  uint64_t now, accesses, misses;
+  uint64_t now, accesses, misses, recent;
 } Tlb;
 
 static Tlb itlb = {.sets = 16, .ways = 4}, dtlb = {.sets = 16, .ways = 4};
@@ -31,25 +31,30 @@ static char out_path[4096];
 enum { FETCH, LOAD, STORE, BRANCH_NOT_TAKEN, BRANCH_TAKEN };
 
 static void record(int kind, uint64_t address, uint64_t other, uint32_t size) {
+  if (!trace) return;
   struct { uint64_t address, other; uint32_t size, kind; } event = {
       address, other, size, (uint32_t)kind};
-  if (trace) fwrite(&event, sizeof event, 1, trace);
+  fwrite(&event, sizeof event, 1, trace);
 }
 
 static void prepare(Tlb *tlb) {
+  tlb->recent = ~0ul;
   tlb->page = calloc((size_t)(tlb->sets * tlb->ways), sizeof *tlb->page);
   tlb->stamp = calloc((size_t)(tlb->sets * tlb->ways), sizeof *tlb->stamp);
 }
 
 /* One lookup that fills on a miss; true if the page was there. */
 static bool look_up(Tlb *tlb, uint64_t page) {
-  int first = (int)(page % (uint64_t)tlb->sets) * tlb->ways, victim = first;
+  int first = (int)(page % (uint64_t)tlb->sets) * tlb->ways, end = first + tlb->ways;
   tlb->accesses++;
-  for (int way = first; way < first + tlb->ways; way++) {
-    if (tlb->stamp[way] && tlb->page[way] == page) {
+  for (int way = first; way < end; way++) {
+    if (tlb->page[way] == page && tlb->stamp[way]) {
       tlb->stamp[way] = ++tlb->now;
       return true;
     }
+  }
+  int victim = first;
+  for (int way = first; way < end; way++) {
     if (tlb->stamp[way] < tlb->stamp[victim]) victim = way;
   }
   tlb->misses++;
@@ -59,8 +64,14 @@ static bool look_up(Tlb *tlb, uint64_t page) {
 }
 
 static void access_memory(Tlb *l1, uint64_t address, uint64_t size) {
-  uint64_t last = (address + size - 1) >> 12;
-  for (uint64_t page = address >> 12; page <= last; page++) {
+  uint64_t page = address >> 12, last = (address + size - 1) >> 12;
+  /* The page of the last access is its set's most recent: looking it up again changes nothing. */
+  if (page == l1->recent && page == last) {
+    l1->accesses++;
+    return;
+  }
+  l1->recent = last;
+  for (; page <= last; page++) {
     if (!look_up(l1, page)) look_up(&stlb, page);
   }
 }
