@@ -159,7 +159,8 @@ export function deliverSignals(kernel: Kernel, thread: Thread): boolean {
       }
       kernel.strace?.signal(thread, info);
       kernel.reportFatalSignal(thread, info);
-      endProcess(kernel, process, signo | (effect === "core" ? 0x80 : 0));
+      // No core file is ever written, so the status does not claim one.
+      endProcess(kernel, process, signo);
       return false;
     }
     kernel.strace?.signal(thread, info);

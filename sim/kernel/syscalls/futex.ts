@@ -288,5 +288,5 @@ export const futexRows: readonly SyscallRow[] = [
     args: ["int", "ptr", "ptr"],
     run: getRobustList,
   },
-  { name: "rseq", x86_64: 334, aarch64: 293, args: ["ptr", "uint", "int", "hex"], run: rseq },
+  { name: "rseq", x86_64: 334, aarch64: 293, args: ["ptr", "hex", "int", "hex"], run: rseq },
 ];
