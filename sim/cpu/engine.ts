@@ -629,13 +629,21 @@ export class Engine implements Cpu, CodeSource {
     const links = this.#nextArea;
     this.#nextArea += LINK_AREA + DISPATCH_AREA;
     if (this.#nextArea > STATE_SIZE) throw new RangeError("too many address spaces");
-    return { links, dispatch: links + LINK_AREA, pages: new Map() };
+    const areas = { links, dispatch: links + LINK_AREA, pages: new Map<number, number>() };
+    this.#blockZero(areas);
+    return areas;
   }
 
   #clearAreas(areas: SpaceAreas): void {
     this.#u8.fill(0, areas.links, areas.links + this.blocks.links * 4);
     this.#u8.fill(0, areas.dispatch, areas.dispatch + DISPATCH_AREA);
+    this.#blockZero(areas);
     areas.pages.clear();
+  }
+
+  /** An empty dispatch entry must not match a jump to address 0: its slot gets another address. */
+  #blockZero(areas: SpaceAreas): void {
+    this.#u32[areas.dispatch >> 2] = 1;
   }
 
   #unlinkAll(): void {
