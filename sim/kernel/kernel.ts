@@ -5,6 +5,14 @@
  */
 import type { Cpu, CpuExit } from "../cpu/cpu.ts";
 import { CLOCK } from "../cpu/layout.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  PAGE_SIZE,
+  PROT_EXEC,
+  PROT_NONE,
+  PROT_READ,
+} from "../memory/abi.ts";
 import { AddressSpace } from "../memory/address_space.ts";
 import { addressLayout } from "../memory/address_layout.ts";
 import { Domain, type Memory } from "../memory/memory.ts";
@@ -520,8 +528,10 @@ export class Kernel {
    */
   mapSigreturn(space: AddressSpace): number {
     if (this.abi.sigreturnCode === null) return 0;
-    const at = space.mapSpecial(0, 4096, 5, "[sigpage]");
-    if (at < 0) return 0;
+    // Let the address space find room, then put the page there.
+    const at = space.mmap(0, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (at < 0 || space.munmap(at, PAGE_SIZE) < 0) return 0;
+    if (space.mapSpecial(at, PAGE_SIZE, PROT_READ | PROT_EXEC, "[sigpage]") < 0) return 0;
     space.poke(at, this.abi.sigreturnCode);
     return at;
   }
