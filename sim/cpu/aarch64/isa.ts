@@ -9,6 +9,7 @@ import { Decoder } from "./decoder.ts";
 import { flags } from "./flags.ts";
 import { rows as floatRows } from "./float_rows.ts";
 import { rows as loadStore } from "./load_store.ts";
+import { rows as simd } from "./simd/rows.ts";
 import { rows as system } from "./system.ts";
 
 export { COUNTER_FREQUENCY, HWCAP, HWCAP2 } from "./id_registers.ts";
@@ -21,6 +22,7 @@ const rows = [
   ...atomics,
   ...dataRegister,
   ...floatRows,
+  ...simd,
   undefinedRow,
 ];
 const decoder = new Decoder(rows);

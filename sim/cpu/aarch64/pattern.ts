@@ -16,6 +16,7 @@ export type Fields<P extends string> = { readonly [Name in FieldNames<P>]: Field
 /** A register operand: where its number is, and which state offset each number stands for. */
 export interface RegisterField {
   readonly shift: number;
+  readonly mask: number;
   readonly offsets: Uint16Array;
 }
 
@@ -47,30 +48,30 @@ export class Field {
   }
   /** As a general register that is read; 31 is XZR. */
   get x(): RegisterField {
-    return { shift: this.shift, offsets: source };
+    return { shift: this.shift, mask: this.mask, offsets: source };
   }
   /** As a general register that is written; 31 is XZR. */
   get out(): RegisterField {
-    return { shift: this.shift, offsets: destination };
+    return { shift: this.shift, mask: this.mask, offsets: destination };
   }
   /** The register after this one, read or written (CASP). */
   get nextX(): RegisterField {
-    return { shift: this.shift, offsets: nextSource };
+    return { shift: this.shift, mask: this.mask, offsets: nextSource };
   }
   get nextOut(): RegisterField {
-    return { shift: this.shift, offsets: nextDestination };
+    return { shift: this.shift, mask: this.mask, offsets: nextDestination };
   }
   /** As a general register where 31 is SP. */
   get sp(): RegisterField {
-    return { shift: this.shift, offsets: stack };
+    return { shift: this.shift, mask: this.mask, offsets: stack };
   }
   /** As a vector register. */
   get v(): RegisterField {
-    return { shift: this.shift, offsets: vectors[0] };
+    return { shift: this.shift, mask: this.mask, offsets: vectors[0] };
   }
   /** As the vector register `plus` (0–3) after the named one, modulo 32. */
   list(plus: number): RegisterField {
-    return { shift: this.shift, offsets: vectors[plus] };
+    return { shift: this.shift, mask: this.mask, offsets: vectors[plus] };
   }
 }
 

@@ -77,7 +77,7 @@ export class AArch64Row implements Row {
     out.statics = statics;
     const regs = this.#regs;
     for (let i = 0; i < regs.length; i++) {
-      out.regs[i] = regs[i].offsets[(word >>> regs[i].shift) & 31];
+      out.regs[i] = regs[i].offsets[(word >>> regs[i].shift) & regs[i].mask];
     }
     for (let i = regs.length; i < 6; i++) out.regs[i] = 0;
     out.imm0Low = 0;
@@ -128,4 +128,13 @@ export function setAddress(out: Decoded, address: number): void {
 export function setTarget(out: Decoded, target: number): void {
   out.target = target;
   setAddress(out, target);
+}
+
+/** A row of a family: its pattern is put together at run time, so its fields are not checked. */
+export function familyRow(
+  name: string,
+  pattern: string,
+  build: (fields: Readonly<Record<string, Field>>) => RowSpec<string>,
+): AArch64Row {
+  return new AArch64Row(name, pattern, build);
 }
