@@ -30,6 +30,7 @@ import type { MapSource } from "../../memory/vma.ts";
 import { failed, type Inode } from "./inode.ts";
 import { FilePages, readInode } from "./mapped_pages.ts";
 import { MemoryFs } from "./memory_fs.ts";
+import { Network } from "./network.ts";
 import { mayExecute } from "./open.ts";
 import type { Credentials } from "./permission.ts";
 import { StreamInode, type StreamName } from "./stream_file.ts";
@@ -75,6 +76,7 @@ export class Vfs {
   readonly pipes: AnonymousFs;
   readonly sockets: AnonymousFs;
   readonly anonymous: AnonymousFs;
+  readonly network: Network = new Network();
   /** Where memfds live. */
   readonly memory: MemoryFs;
   readonly #memoryMount: Mount;

@@ -1,0 +1,252 @@
+/** `/proc` beyond the processes: the machine's facts and `/proc/sys` (proc(5)). */
+import type { Arch } from "../../arch.ts";
+import { ENOENT } from "../errno.ts";
+import type { Kernel } from "../kernel.ts";
+import type { Inode } from "./inode.ts";
+import { SyntheticDirectory, SyntheticFile, type SyntheticFs, SyntheticLink } from "./synthetic.ts";
+
+/** A tree of text files: a function is a file, an object a directory. */
+export interface TextTree {
+  readonly [name: string]: string | (() => string) | TextTree;
+}
+
+/** Inodes of a tree of texts. */
+export function textTree(fs: SyntheticFs, tree: TextTree): Record<string, () => Inode> {
+  const entries: Record<string, () => Inode> = {};
+  for (const [name, node] of Object.entries(tree)) {
+    entries[name] = typeof node === "object"
+      ? () => new SyntheticDirectory(fs, textTree(fs, node))
+      : () => new SyntheticFile(fs, typeof node === "string" ? () => node : node);
+  }
+  return entries;
+}
+
+/** Names of the HWCAP bits of aarch64, from bit 0 (arch/arm64/kernel/cpuinfo.c). */
+const AARCH64_FEATURES =
+  ("fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma " +
+    "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg")
+    .split(" ");
+
+/** What x86-64-v2 has, in /proc/cpuinfo's words. */
+const X86_FLAGS = "fpu tsc msr cx8 cmov mmx fxsr sse sse2 syscall nx lm constant_tsc rep_good " +
+  "nopl cpuid pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm";
+
+function cpuInfo(kernel: Kernel, arch: Arch): string {
+  let text = "";
+  for (let cpu = 0; cpu < kernel.cpus; cpu++) {
+    const rows: [string, string | number][] = arch === "x86_64"
+      ? [
+        ["processor\t", cpu],
+        ["vendor_id\t", "GenuineIntel"],
+        ["cpu family\t", 6],
+        ["model\t\t", 85],
+        ["model name\t", "Isthmus x86-64-v2"],
+        ["stepping\t", 4],
+        ["cpu MHz\t\t", "1000.000"],
+        ["physical id\t", 0],
+        ["siblings\t", kernel.cpus],
+        ["core id\t\t", cpu],
+        ["cpu cores\t", kernel.cpus],
+        ["fpu\t\t", "yes"],
+        ["flags\t\t", X86_FLAGS],
+        ["bogomips\t", "2000.00"],
+        ["clflush size\t", 64],
+        ["cache_alignment\t", 64],
+        ["address sizes\t", "32 bits physical, 48 bits virtual"],
+      ]
+      : [
+        ["processor\t", cpu],
+        ["BogoMIPS\t", "2000.00"],
+        ["Features\t", featureNames(kernel.hwcap)],
+        ["CPU implementer\t", "0x41"],
+        ["CPU architecture", 8],
+        ["CPU variant\t", "0x3"],
+        ["CPU part\t", "0xd0c"],
+        ["CPU revision\t", 1],
+      ];
+    text += rows.map(([name, value]) => `${name}: ${value}\n`).join("") + "\n";
+  }
+  return text;
+}
+
+function featureNames(hwcap: number): string {
+  return AARCH64_FEATURES.filter((_, bit) => Math.floor(hwcap / 2 ** bit) % 2 === 1).join(" ");
+}
+
+function memInfo(kernel: Kernel): string {
+  const { frames, pools } = kernel.memory;
+  const free = frames.count - frames.inUse;
+  const huge = pools.get(21);
+  const rows: [string, number][] = [
+    ["MemTotal", frames.count * 4],
+    ["MemFree", free * 4],
+    ["MemAvailable", free * 4],
+    ["Buffers", 0],
+    ["Cached", 0],
+    ["SwapCached", 0],
+    ["Active", frames.inUse * 4],
+    ["Inactive", 0],
+    ["SwapTotal", 0],
+    ["SwapFree", 0],
+    ["Dirty", 0],
+    ["Writeback", 0],
+    ["AnonPages", frames.inUse * 4],
+    ["Mapped", 0],
+    ["Shmem", 0],
+    ["CommitLimit", frames.count * 2],
+    ["Committed_AS", frames.inUse * 4],
+    ["VmallocTotal", 34359738367],
+    ["VmallocUsed", 0],
+  ];
+  return rows.map(([name, value]) => `${name}:`.padEnd(16) + `${String(value).padStart(8)} kB\n`)
+    .join("") +
+    `HugePages_Total: ${String(huge?.total ?? 0).padStart(7)}\n` +
+    `HugePages_Free:  ${String(huge?.available ?? 0).padStart(7)}\n` +
+    `HugePages_Rsvd:  ${String(huge?.reserved ?? 0).padStart(7)}\n` +
+    `HugePages_Surp:  ${"0".padStart(7)}\n` +
+    `Hugepagesize:    ${"2048".padStart(7)} kB\n`;
+}
+
+function statText(kernel: Kernel): string {
+  const ticks = Math.floor(kernel.nanoseconds(kernel.instructions) / 1e7);
+  const uptime = Math.floor(kernel.clock.now / 1e7);
+  const line = `${ticks} 0 0 ${Math.max(0, uptime - ticks)} 0 0 0 0 0 0\n`;
+  const running = [...kernel.threads.values()].filter((t) => t.status === "runnable").length;
+  return `cpu  ${line}cpu0 ${line}intr 0\nctxt ${kernel.counters.contextSwitches}\n` +
+    `btime ${kernel.clock.epochSeconds}\nprocesses ${kernel.counters.processes}\n` +
+    `procs_running ${running}\nprocs_blocked 0\n`;
+}
+
+function uptime(kernel: Kernel): string {
+  const seconds = (kernel.clock.now / 1e9).toFixed(2);
+  return `${seconds} ${seconds}\n`;
+}
+
+function loadAverage(kernel: Kernel): string {
+  const last = Math.max(0, ...kernel.threads.keys());
+  return `0.00 0.00 0.00 1/${kernel.threads.size} ${last}\n`;
+}
+
+const FILE_SYSTEMS = ["sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "sockfs", "overlay"]
+  .map((name) => `nodev\t${name}\n`).join("") + "\text4\n";
+
+/** A random UUID from the machine's seed. */
+function uuid(kernel: Kernel): string {
+  const bytes = new Uint8Array(16);
+  kernel.random.fill(bytes);
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  return bytes.toHex().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-") + "\n";
+}
+
+const NET_HEADERS: TextTree = {
+  dev: "Inter-|   Receive                                                |  Transmit\n" +
+    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs " +
+    "drop fifo colls carrier compressed\n    lo: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+  tcp: "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  " +
+    "timeout inode\n",
+  udp: "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  " +
+    "timeout inode ref pointer drops\n",
+  unix: "Num       RefCount Protocol Flags    Type St Inode Path\n",
+  route: "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n",
+  if_inet6: "",
+};
+
+/** The fixed part of `/proc`. `version` is that of uname -v. */
+export function systemEntries(
+  fs: SyntheticFs,
+  kernel: Kernel,
+  version: string,
+): Record<string, () => Inode> {
+  const { arch } = kernel.abi;
+  let bootId = "";
+  const tree: TextTree = {
+    cmdline: "isthmus\n",
+    cpuinfo: () => cpuInfo(kernel, arch),
+    devices: "Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:\n",
+    filesystems: FILE_SYSTEMS,
+    loadavg: () => loadAverage(kernel),
+    meminfo: () => memInfo(kernel),
+    stat: () => statText(kernel),
+    swaps: "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+    uptime: () => uptime(kernel),
+    version: () => `Linux version ${kernel.release} (isthmus@isthmus) ${version}\n`,
+    vmstat: () => `nr_free_pages ${kernel.memory.frames.count - kernel.memory.frames.inUse}\n`,
+    net: NET_HEADERS,
+    sys: {
+      fs: {
+        "file-max": "9223372036854775807\n",
+        "file-nr": "64\t0\t9223372036854775807\n",
+        "nr_open": "1048576\n",
+        "pipe-max-size": "1048576\n",
+        "protected_hardlinks": "1\n",
+        "protected_symlinks": "1\n",
+        inotify: {
+          max_queued_events: "16384\n",
+          max_user_instances: "128\n",
+          max_user_watches: "65536\n",
+        },
+      },
+      kernel: {
+        arch: () => `${kernel.abi.machine}\n`,
+        cap_last_cap: "40\n",
+        core_pattern: "core\n",
+        domainname: "(none)\n",
+        hostname: () => `${kernel.hostname}\n`,
+        msgmax: "8192\n",
+        ngroups_max: "65536\n",
+        osrelease: () => `${kernel.release}\n`,
+        ostype: "Linux\n",
+        overflowgid: "65534\n",
+        overflowuid: "65534\n",
+        perf_event_paranoid: "3\n",
+        pid_max: "4194304\n",
+        randomize_va_space: "0\n",
+        sched_child_runs_first: "0\n",
+        sem: "32000\t1024000000\t500\t32000\n",
+        shmall: "18446744073692774399\n",
+        shmmax: "18446744073692774399\n",
+        shmmni: "4096\n",
+        "threads-max": "30000\n",
+        version: () => `${version}\n`,
+        random: {
+          boot_id: () => bootId ||= uuid(kernel),
+          entropy_avail: "256\n",
+          poolsize: "256\n",
+          uuid: () => uuid(kernel),
+        },
+      },
+      net: {
+        core: { somaxconn: "4096\n", rmem_default: "212992\n", wmem_default: "212992\n" },
+        ipv4: {
+          ip_local_port_range: "32768\t60999\n",
+          tcp_fin_timeout: "60\n",
+        },
+        unix: { max_dgram_qlen: "512\n" },
+      },
+      vm: {
+        max_map_count: "65530\n",
+        mmap_min_addr: "65536\n",
+        nr_hugepages: () => `${kernel.memory.pools.get(21)?.total ?? 0}\n`,
+        overcommit_memory: "0\n",
+        overcommit_ratio: "50\n",
+        swappiness: "60\n",
+      },
+    },
+  };
+  return {
+    ...textTree(fs, tree),
+    mounts: () => new SyntheticLink(fs, () => "self/mounts"),
+    self: () => new SyntheticLink(fs, () => callerName(kernel)),
+    "thread-self": () =>
+      new SyntheticLink(fs, () => {
+        const thread = kernel.current;
+        return thread === null ? -ENOENT : `${thread.process.pid}/task/${thread.tid}`;
+      }),
+  };
+}
+
+/** Where `/proc/self` leads: the process whose call is under way. */
+function callerName(kernel: Kernel): string | number {
+  return kernel.current === null ? -ENOENT : String(kernel.current.process.pid);
+}

@@ -1,0 +1,107 @@
+/** procfs: `/proc` and, beside it, the part of `/sys` that programs ask about. */
+import { ENOENT } from "../errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { PROC_MAGIC, SYSFS_MAGIC } from "./file_system.ts";
+import type { Inode } from "./inode.ts";
+import { ProcessDirectories } from "./proc_process.ts";
+import { systemEntries, textTree } from "./proc_system.ts";
+import { SyntheticDirectory, SyntheticFs } from "./synthetic.ts";
+import type { Vfs } from "./vfs.ts";
+
+/** `uname -v` as `/proc/version` repeats it. */
+const VERSION = "#1 SMP PREEMPT_DYNAMIC Isthmus";
+
+export class ProcFs extends SyntheticFs {
+  override readonly type: string = "proc";
+  override readonly magic: number = PROC_MAGIC;
+  override readonly root: Inode;
+
+  constructor(kernel: Kernel, vfs: Vfs) {
+    super(vfs.now);
+    const directories = new ProcessDirectories(this, kernel, vfs);
+    this.root = new SyntheticDirectory(this, systemEntries(this, kernel, VERSION), {
+      dynamic: {
+        names: () => [...kernel.processes.keys()].map(String),
+        find: (name) => {
+          if (!/^[1-9]\d*$/.test(name)) return -ENOENT;
+          // A thread's id finds its process too, though listings do not show it.
+          const id = Number(name);
+          const process = kernel.processes.get(id) ?? kernel.threads.get(id)?.process;
+          return process === undefined ? -ENOENT : directories.of(process);
+        },
+      },
+    });
+  }
+}
+
+export class SysFs extends SyntheticFs {
+  override readonly type: string = "sysfs";
+  override readonly magic: number = SYSFS_MAGIC;
+  override readonly root: Inode;
+
+  constructor(kernel: Kernel, vfs: Vfs) {
+    super(vfs.now);
+    const cpus = kernel.cpus === 1 ? "0\n" : `0-${kernel.cpus - 1}\n`;
+    const policy = (): string =>
+      ["always", "madvise", "never"]
+        .map((name) => name === kernel.memory.thp ? `[${name}]` : name).join(" ") + "\n";
+    const cpu: Record<string, string> = {};
+    for (let i = 0; i < kernel.cpus; i++) cpu[`cpu${i}`] = "1\n";
+    this.root = new SyntheticDirectory(
+      this,
+      textTree(this, {
+        devices: {
+          system: {
+            cpu: {
+              online: cpus,
+              possible: cpus,
+              present: cpus,
+              offline: "\n",
+              kernel_max: "8191\n",
+              ...Object.fromEntries(
+                Object.entries(cpu).map(([name, online]) => [name, {
+                  online,
+                  topology: {
+                    core_id: name.slice(3) + "\n",
+                    physical_package_id: "0\n",
+                    thread_siblings_list: name.slice(3) + "\n",
+                  },
+                }]),
+              ),
+            },
+            node: { online: "0\n", possible: "0\n", node0: { cpulist: cpus } },
+          },
+        },
+        kernel: {
+          mm: {
+            transparent_hugepage: {
+              enabled: policy,
+              defrag: "always defer defer+madvise [madvise] never\n",
+              hpage_pmd_size: "2097152\n",
+              shmem_enabled: "always within_size advise [never] deny force\n",
+              use_zero_page: "1\n",
+            },
+            hugepages: {
+              "hugepages-2048kB": {
+                nr_hugepages: () => `${kernel.memory.pools.get(21)?.total ?? 0}\n`,
+                free_hugepages: () => `${kernel.memory.pools.get(21)?.available ?? 0}\n`,
+              },
+              "hugepages-1048576kB": {
+                nr_hugepages: () => `${kernel.memory.pools.get(30)?.total ?? 0}\n`,
+                free_hugepages: () => `${kernel.memory.pools.get(30)?.available ?? 0}\n`,
+              },
+            },
+          },
+        },
+        class: { net: {} },
+        fs: { cgroup: {} },
+      }),
+    );
+  }
+}
+
+/** Mount /proc and /sys; after the kernel is made, because they show it. */
+export function mountKernelFiles(vfs: Vfs, kernel: Kernel): void {
+  vfs.mount(new ProcFs(kernel, vfs), "/proc", { source: "proc" });
+  vfs.mount(new SysFs(kernel, vfs), "/sys", { source: "sysfs" });
+}
