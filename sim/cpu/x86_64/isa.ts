@@ -15,6 +15,7 @@ import { sseFloat } from "./sse_float.ts";
 import { sseInteger } from "./sse_integer.ts";
 import { sseMoves } from "./sse_moves.ts";
 import { sseShuffle } from "./sse_shuffle.ts";
+import { sseStrings } from "./sse_strings.ts";
 import { strings } from "./strings.ts";
 import { system, undefinedRow } from "./system.ts";
 
@@ -33,6 +34,7 @@ export const rows: readonly Encoding[] = [
   ...sseConvert,
   ...sseInteger,
   ...sseShuffle,
+  ...sseStrings,
 ];
 
 const decoder = new Decoder(rows);

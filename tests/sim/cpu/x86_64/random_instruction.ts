@@ -286,6 +286,20 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   gpr.forEach((v, i) => view.setBigUint64(AT.gpr + 8 * i, v, true));
   view.setBigUint64(AT.rflags, BigInt(r.next() & (string ? 0xcd5 : 0x8d5)), true);
   fillFx(view, r);
+  if (/^pcmp.str/.test(row.name)) {
+    // Short strings over few letters; lengths near the register's size.
+    const letters = (at: number, n: number): void => {
+      for (let i = 0; i < n; i++) view.setUint8(at + i, r.chance(8) ? 0 : 97 + r.below(4));
+    };
+    letters(AT.fx + 160, 256);
+    letters(AT.window, WINDOW_SIZE);
+    for (const i of [0, 2]) {
+      if (!addressing.includes(i)) {
+        view.setBigUint64(AT.gpr + 8 * i, BigInt.asUintN(64, BigInt(r.below(40) - 20)), true);
+      }
+    }
+    return { row, record, bytes: code, size, count };
+  }
   for (let i = 0; i < WINDOW_SIZE; i += 8) {
     const value = r.chance(3) ? r.interesting() : vectorHalf(r);
     view.setBigUint64(AT.window + i, value, true);
