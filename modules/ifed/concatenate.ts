@@ -19,16 +19,19 @@ import { load as loadApart } from "../sysv/load.ts";
 import { protect as protectApart } from "../sysv/protect.ts";
 
 const PAGE_SIZES = { "2M": 2 ** 21, "1G": 2 ** 30 } as const;
-/** Room left after a program at a fixed address for its heap to grow. */
-const HEAP_ROOM = 2 ** 29;
+/**
+ * Room left after a program at a fixed address for its heap to grow, in bytes: what lets direct calls
+ * between program and libraries reach, 2 GiB on x86_64 and 128 MiB on aarch64.
+ */
+const HEAP_ROOM = { x86_64: 2 ** 29, aarch64: 2 ** 25 } as const;
 
 export interface ConcatenateOptions {
   /** Page size of the area; default "2M". */
   readonly pages?: "2M" | "1G";
   /**
    * `merged` (the default): the whole area is readable, writable and executable, every page of it huge.
-   * `kept`: each object's pages keep their rights; only huge pages that hold no pages both writable and
-   * executable are huge, the others are split into base pages.
+   * `kept`: a page is huge only if all in it is writable or nothing is, so that read-only data may
+   * become executable but nothing else changes; what is mixed stays on base pages.
    */
   readonly rights?: "merged" | "kept";
   /** Objects to leave where they would be, by what this answers; default none. */
@@ -46,7 +49,7 @@ export interface ConcatenateOptions {
  * what is homogeneous over a huge page gains, which is the text of large objects.
  *
  * An executable linked at a fixed address (ET_EXEC) has an area of its own there, and the other
- * objects' area is put within 2 GiB of it, so that direct calls can reach. An object whose alignment
+ * objects' area is put so near that direct calls can reach. An object whose alignment
  * exceeds the huge page, and a fixed program whose huge pages are not free, stay on base pages.
  */
 export function concatenate(options: ConcatenateOptions = {}): Module {
@@ -109,10 +112,17 @@ class Area {
   /** One huge page, if what lies in it can have the same rights; else its base pages with their own. */
   #mapUnit(link: LinkContext, at: number, unit: number, rights: Map<number, Protection>): void {
     let union = 0;
-    for (let page = at; page < at + unit; page += link.pageSize) union |= rights.get(page) ?? 0;
+    let common = PROT_READ | PROT_WRITE | PROT_EXEC;
+    for (let page = at; page < at + unit; page += link.pageSize) {
+      const own = rights.get(page);
+      if (own === undefined) continue;
+      union |= own;
+      common &= own;
+    }
     if (union === 0) return;
     const name = "ifed";
-    if ((union & (PROT_WRITE | PROT_EXEC)) !== (PROT_WRITE | PROT_EXEC)) {
+    const writable = union & PROT_WRITE;
+    if (writable === (common & PROT_WRITE) && (!writable || !(union & PROT_EXEC))) {
       link.map(at, unit, union, { huge: this.pages, name });
       link.counters.count("ifed.huge.pages");
       return;
@@ -196,7 +206,7 @@ function planFixed(
 
 /** Reserves after an address with room for the heap, if that is free; else anywhere. */
 function reserveNear(link: LinkContext, size: number, align: number, near?: number): number {
-  const hint = near === undefined ? undefined : pageUp(near + HEAP_ROOM, align);
+  const hint = near === undefined ? undefined : pageUp(near + HEAP_ROOM[link.arch], align);
   const found = hint === undefined ? undefined : tryReserve(link, size, align, hint);
   return found ?? link.reserve(size, align);
 }
