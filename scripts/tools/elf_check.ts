@@ -5,7 +5,7 @@
  *     deno run -A scripts/tools/elf_check.ts [--sample N] [--no-frames] [FOLDER|FILE]...
  */
 
-import { ElfError, ElfFile } from "../../lib/elf/mod.ts";
+import { ElfError, ElfFile, type ElfMachine } from "../../lib/elf/mod.ts";
 import { compareFrames, compareWithReadelf } from "./readelf_compare.ts";
 import { readelf } from "./readelf_report.ts";
 
@@ -81,6 +81,8 @@ export interface CheckResult {
   readonly outcome: "same" | "differs" | "refused";
   readonly details: readonly string[];
   readonly compared: number;
+  /** Absent where the file was refused. */
+  readonly machine?: ElfMachine;
 }
 
 /** Checks one file. */
@@ -99,6 +101,7 @@ export async function checkFile(path: string, frames: boolean): Promise<CheckRes
       outcome: details.length === 0 ? "same" : "differs",
       details: details.length === 0 ? [] : [...details, ...report.complaints.slice(0, 3)],
       compared: main.compared + frame.compared,
+      machine: elf.machine,
     };
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;
@@ -117,12 +120,14 @@ async function main(args: string[]): Promise<number> {
   }
   const files = spread(elfFiles(folders.length === 0 ? SYSTEM_FOLDERS : folders), sample);
   const totals = { same: 0, differs: 0, refused: 0 };
+  const machines = { x86_64: 0, aarch64: 0 };
   const refusals = new Map<string, number>();
   let compared = 0;
   for (const [i, path] of files.entries()) {
     const result = await checkFile(path, frames);
     totals[result.outcome]++;
     compared += result.compared;
+    if (result.machine !== undefined) machines[result.machine]++;
     if (result.outcome === "differs") {
       console.log(path);
       for (const line of result.details) console.log(`    ${line}`);
@@ -134,7 +139,8 @@ async function main(args: string[]): Promise<number> {
     if (i % 500 === 499) console.error(`${i + 1} of ${files.length}`);
   }
   console.log(
-    `${files.length} ELF files: ${totals.same} read as readelf reads them, ` +
+    `${files.length} ELF files (${machines.x86_64} x86_64, ${machines.aarch64} aarch64): ` +
+      `${totals.same} read as readelf reads them, ` +
       `${totals.differs} differ, ${totals.refused} refused; ${compared} values compared`,
   );
   for (const [reason, count] of refusals) console.log(`  refused ${count}: ${reason}`);

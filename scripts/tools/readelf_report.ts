@@ -88,7 +88,7 @@ const hex = (text: string): number => parseInt(text, 16);
 const SEGMENT =
   /^ {2}(\S+( \S+)?) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) (?:0x)?([0-9a-f]+)$/;
 const SECTION =
-  /^ {2}\[ *(\d+)\] (.*?) +(\S+) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +(\S*) +(\d+) +(\d+) +(\d+)$/;
+  /^ {2}\[ *(\d+)\] (.*?) +(SYMTAB SECTION|\S+) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +(\S*) +(\d+) +(\d+) +(\d+)$/;
 const DYNAMIC = /^ 0x([0-9a-f]{16}) \([^)]*\) +(.*)$/;
 const RELOCATION = /^([0-9a-f]{12,16}) +([0-9a-f]{12,16}) (.*)$/;
 const SYMBOL =
@@ -190,7 +190,8 @@ class ReportReader {
 
   private symbolLine(table: ReadelfSymbols, line: string): void {
     const m = SYMBOL.exec(line);
-    const tail = m && SYMBOL_TAIL.exec(m[6]);
+    // Where a link editor wrote an index that no section has, readelf says so and shows it.
+    const tail = m && SYMBOL_TAIL.exec(m[6].replace(/^bad section index\[ *(\d+)\]/, "$1"));
     if (m === null || tail === null) return;
     table.rows.push({
       value: m[1],

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { checkFile, elfFiles, spread, SYSTEM_FOLDERS } from "../../../scripts/tools/elf_check.ts";
-import { available } from "./programs.ts";
+import { ElfFile } from "../../../lib/elf/mod.ts";
+import { available, output, temporary } from "./programs.ts";
 
 const PREBUILT = new URL("../../guests/prebuilt", import.meta.url).pathname;
 const ROOTS = new URL("../../../.cache/roots", import.meta.url).pathname;
@@ -49,6 +50,28 @@ for (
     fn: (step) => check(folders, step),
   });
 }
+
+const hasAssembler = Deno.build.arch === "x86_64" && available("as") && hasReadelf;
+
+Deno.test({
+  name: `more sections than 16 bits count are read${
+    hasAssembler ? "" : " (skipped: needs readelf and an x86_64 assembler)"
+  }`,
+  ignore: !hasAssembler,
+  async fn() {
+    const folder = temporary();
+    const lines = Array.from(
+      { length: 65_500 },
+      (_, i) => `.section .s${i},"a"\n.globl v${i}\nv${i}: .byte 1`,
+    );
+    Deno.writeTextFileSync(`${folder}/many.s`, lines.join("\n") + "\n");
+    output("as", ["-o", `${folder}/many.o`, `${folder}/many.s`]);
+    const file = ElfFile.parse(Deno.readFileSync(`${folder}/many.o`), "many.o");
+    assert(file.sections.length > 0xff00);
+    assert(file.staticSymbols!.shndx(file.staticSymbols!.length - 1) > 0xff00);
+    assertEquals((await checkFile(`${folder}/many.o`, false)).details, []);
+  },
+});
 
 Deno.test("a sample is spread over the list", () => {
   assertEquals(spread([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 3), [1, 4, 7]);
