@@ -61,6 +61,11 @@ export interface EngineOptions {
   readonly heat?: number;
   /** The modelled core; without one, nothing is watched. */
   readonly preset?: Preset;
+  /**
+   * Called for every data access of the program, in order, page by page. Turns the soft TLB off, and
+   * with it all speed.
+   */
+  readonly observe?: (address: number, size: number, write: boolean) => void;
   /** Hot blocks that are compiled together; more of them cost less each. */
   readonly batch?: number;
 }
@@ -106,10 +111,12 @@ export class Engine implements Cpu, CodeSource {
   /** Block whose tail runs from SCRATCH, if any. */
   #scratchBlock: Block | null = null;
   #linksStale = false;
+  readonly #observe: EngineOptions["observe"];
 
   constructor(options: EngineOptions) {
     this.isa = options.isa;
     this.arch = options.isa.arch;
+    this.#observe = options.observe;
     const pages = STATE_SIZE / 65536;
     this.state = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#u8 = new Uint8Array(this.state.buffer);
@@ -518,6 +525,7 @@ export class Engine implements Cpu, CodeSource {
     const va = this.#address(extra);
     const { physical, writable, pageShift } = this.#space!.resolved;
     const stamp = this.watch === null ? 0 : this.#model(va, pageShift, number, record);
+    if (this.#observe !== undefined) return physical;
     this.#fill(L.READ_TLB, va, physical, stamp);
     if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
       this.#fill(L.WRITE_TLB, va, physical, stamp);
@@ -533,6 +541,13 @@ export class Engine implements Cpu, CodeSource {
     this.#u32[entry + 1] = Math.floor(va / U32);
     this.#u32[entry + 2] = physical - low;
     this.#u32[entry + 3] = stamp;
+  }
+
+  /** Show an access to the observer, once its page faults have been taken. */
+  #show(size: number, access: Access, record: number): void {
+    this.#check(0, access, record);
+    this.#check(size - 1, access, record);
+    this.#observe!(this.#address(0), size, access === Access.Write);
   }
 
   /** Ordinal of access `number` of the instruction of `record`. */
@@ -572,6 +587,7 @@ export class Engine implements Cpu, CodeSource {
     const size = sizeAndNumber & 0xff;
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
+    if (this.#observe !== undefined) this.#show(size, Access.Read, record);
     if (offset + size <= 4096) return this.#translate(0, Access.Read, record, number);
     const part = 4096 - offset;
     this.#check(part, Access.Read, record);
@@ -588,6 +604,7 @@ export class Engine implements Cpu, CodeSource {
     const size = sizeAndNumber & 0xff;
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
+    if (this.#observe !== undefined) this.#show(size, Access.Write, record);
     const part = Math.min(size, 4096 - offset);
     if (part < size) this.#check(part, Access.Write, record);
     const first = this.#translate(0, Access.Write, record, number);

@@ -125,6 +125,7 @@ export class Watch {
     const c = this.counts;
     const t = this.hierarchy.counts;
     return {
+      "instructions": instructions,
       "loads": c.loads,
       "stores": c.stores,
       "itlb.accesses": instructions + c.fetchStraddles,

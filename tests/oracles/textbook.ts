@@ -9,9 +9,9 @@
  * into another page is two lookups, the lower first.
  *
  * Branches: gshare predicts conditional ones by two-bit counters, weakly not taken at first, indexed
- * by `(pc >> shift) ^ history`. The target buffer remembers the last target of every taken branch
- * but returns, true LRU, indexed by `pc >> shift`; an indirect branch is mispredicted if it holds
- * none or another target. Calls push on the return stack, which forgets its oldest entry when full;
+ * by `(pc >> shift) ^ history`. The target buffer remembers the last target of every indirect
+ * branch but returns, true LRU, indexed by `pc >> shift`; an indirect branch is mispredicted if it
+ * holds none or another target. Direct branches do not occupy it. Calls push on the return stack, which forgets its oldest entry when full;
  * a return is mispredicted if the stack is empty or its top is another address.
  */
 import { type Policy, type ReplacementSet, replacementSet, xorshift32 } from "./replacement.ts";
@@ -197,13 +197,10 @@ export class Textbook {
         return this.#conditionalBranch(address, false);
       case eventKind.taken:
         this.#conditionalBranch(address, true);
-        this.#predictTarget(address, other);
         return;
       case eventKind.jump:
-        this.#predictTarget(address, other);
         return;
       case eventKind.call:
-        this.#predictTarget(address, other);
         return this.#push(address + size);
       case eventKind.indirectJump:
         return this.#indirectBranch(address, other);
