@@ -76,7 +76,7 @@ const SECTION_TYPES: Record<string, number> = {
   FINI_ARRAY: 15,
   PREINIT_ARRAY: 16,
   GROUP: 17,
-  "SYMTAB SECTION": 18,
+  "SYMTAB SECTION INDICES": 18,
   RELR: 19,
   GNU_HASH: 0x6ffffff6,
   VERDEF: 0x6ffffffd,

@@ -88,7 +88,7 @@ const hex = (text: string): number => parseInt(text, 16);
 const SEGMENT =
   /^ {2}(\S+( \S+)?) +0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) 0x([0-9a-f]+) (.{3}) (?:0x)?([0-9a-f]+)$/;
 const SECTION =
-  /^ {2}\[ *(\d+)\] (.*?) +(SYMTAB SECTION|\S+) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +(\S*) +(\d+) +(\d+) +(\d+)$/;
+  /^ {2}\[ *(\d+)\] (.*?) +(SYMTAB SECTION INDICES|\S+) +([0-9a-f]{16}) ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+) +(\S*) +(\d+) +(\d+) +(\d+)$/;
 const DYNAMIC = /^ 0x([0-9a-f]{16}) \([^)]*\) +(.*)$/;
 const RELOCATION = /^([0-9a-f]{12,16}) +([0-9a-f]{12,16}) (.*)$/;
 const SYMBOL =
