@@ -17,6 +17,7 @@ import { readInode } from "./kernel/fs/mapped_pages.ts";
 import { HostFs } from "./kernel/fs/host_fs.ts";
 import { MemoryFs } from "./kernel/fs/memory_fs.ts";
 import { OverlayFs } from "./kernel/fs/overlay.ts";
+import { mountKernelFiles } from "./kernel/fs/procfs.ts";
 import type { StandardStreams } from "./kernel/fs/streams.ts";
 import { Vfs } from "./kernel/fs/vfs.ts";
 import { Kernel } from "./kernel/kernel.ts";
@@ -183,6 +184,7 @@ export class Machine {
       syscalls: this.syscalls,
     });
     this.#kernel = kernel;
+    mountKernelFiles(vfs, kernel);
     await kernel.spawn({
       path: path.name,
       argv,

@@ -98,6 +98,8 @@ export class Socket extends OpenFile {
   #taken = 0;
   readonly arrived: WaitQueue = new WaitQueue("socket read");
   readonly drained: WaitQueue = new WaitQueue("socket write");
+  /** Its last descriptor is gone; a datagram socket may still be somebody's destination. */
+  gone = false;
   shutRead = false;
   shutWrite = false;
   /** Options a program has set, by `level:name`: what it reads back. */
@@ -244,7 +246,7 @@ export class Socket extends OpenFile {
     const error = this.#autobind();
     if (error < 0) return error;
     // A datagram to a port nobody has is lost.
-    if (to === null) return this.family === AF_INET ? bytes.length : -ECONNREFUSED;
+    if (to === null || to.gone) return this.family === AF_INET ? bytes.length : -ECONNREFUSED;
     if (to.shutRead) return -EPIPE;
     if (this.kind === "packet" && to.peer === null) return -EPIPE;
     if (to.#held > 0 && to.#held + bytes.length > BUFFER) return -EAGAIN;
@@ -367,6 +369,7 @@ export class Socket extends OpenFile {
   }
 
   protected override closed(): void {
+    this.gone = true;
     this.unbind?.();
     if (this.local !== null) this.network.release(this.protocol, this.local, this);
     for (const waiting of this.backlog ?? []) waiting.release();

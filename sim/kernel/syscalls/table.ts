@@ -6,6 +6,7 @@ import { directoryRows } from "./directories.ts";
 import { fileRows } from "./files.ts";
 import { pollRows } from "./poll.ts";
 import { processRows } from "./process_table.ts";
+import { socketRows } from "./sockets.ts";
 
 export const syscallRows: readonly SyscallRow[] = [
   ...processRows,
@@ -14,4 +15,5 @@ export const syscallRows: readonly SyscallRow[] = [
   ...directoryRows,
   ...fileRows,
   ...pollRows,
+  ...socketRows,
 ];
