@@ -135,7 +135,7 @@ function reclaim(_: AddressSpace, vma: Vma): number {
 }
 
 function fill(space: AddressSpace, vma: Vma, start: number, end: number, write: boolean): number {
-  const needed = write ? Vm.Write : VM_ACCESS;
+  const needed = write ? Vm.Write : Vm.Read;
   if ((vma.flags & needed) === 0) return -EINVAL;
   const fault = populateRange(space, start, end, write);
   if (fault === 0) return 0;

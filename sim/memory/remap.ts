@@ -54,11 +54,11 @@ function moveAll(
   const end = address + length;
   let at = address;
   let seen = false;
-  for (;;) {
+  while (at < end) {
     const vma = areas.items[areas.indexOf(at)];
     if (vma === undefined || vma.start >= end) break;
     if (!seen && vma.start > address) return -EFAULT;
-    const from = Math.max(vma.start, address);
+    const from = Math.max(vma.start, at);
     const to = Math.min(vma.end, end);
     if (vma.huge !== null && (seen || vma.end < end)) return -EFAULT;
     const moved = one(space, from, to - from, to - from, flags, newAddress + (from - address));
@@ -96,7 +96,8 @@ function one(
   }
   if (oldLength === 0 && (vma.flags & (Vm.Shared | Vm.MayShare)) === 0) return -EINVAL;
   if ((flags & MREMAP_DONTUNMAP) !== 0 && (vma.flags & Vm.DontExpand) !== 0) return -EINVAL;
-  if (oldLength > vma.end - address) return -EFAULT;
+  // A move that also shrinks lets go of the tail first, whatever it is.
+  if (Math.min(oldLength, newLength) > vma.end - address) return -EFAULT;
   if (newLength !== oldLength) {
     if ((vma.flags & Vm.DontExpand) !== 0) return -EFAULT;
     const growth = newLength - oldLength;

@@ -237,7 +237,8 @@ class Generator {
     const limit = this.twin.space.layout.mmapBase;
     if (kind === OP.brk || kind >= OP.truncate) return operation;
     const size = kind === OP.mremap ? Math.max(length, newLength) : length;
-    if (kind !== OP.store && address + size > limit) return this.next();
+    const accesses = kind === OP.store || kind === OP.load;
+    if (accesses ? address >= limit : address + size > limit) return this.next();
     return kind === OP.mremap && target + size > limit ? this.next() : operation;
   }
 
@@ -361,6 +362,7 @@ class Generator {
     for (let va = address; va < address + size; va += 8) {
       const area = areas.lookup(va);
       if (area === null || (area.flags & (writeFile ? Vm.Read : Vm.Write)) === 0) return null;
+      if (area.file !== null && area.pageAt(va) >= area.file.pages) return null;
       // Source and target in the same file would depend on the order of copying.
       if (area.source !== null) return null;
     }
