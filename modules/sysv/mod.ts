@@ -9,6 +9,8 @@ import { prepare, start } from "./start.ts";
 import { stateOf } from "./state.ts";
 import { writeTlsImage } from "./thread_block.ts";
 
+export { finalisers, initialisers } from "./initialisers.ts";
+
 /**
  * Links and loads standard executables and libraries as the System V gABI and its processor
  * supplements define them: the main pass of every phase that has one. Symbols are looked up breadth

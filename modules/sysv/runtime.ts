@@ -9,8 +9,8 @@ import {
 import { RUNTIME_CODE, type RuntimePart } from "./runtime_code.ts";
 import { stateOf } from "./state.ts";
 
-/** Functions that programs expect of the loader, by name. */
-const SERVICES: Record<string, RuntimePart> = { __tls_get_addr: "tls_get_addr" };
+/** The function that programs expect of the loader itself. */
+const SERVICE = "__tls_get_addr";
 
 /** The object that holds the loader's own guest code. */
 export class Runtime {
@@ -26,10 +26,10 @@ export class Runtime {
     return link.base(this.object) + this.object.elf.lookup(symbolOf(part))!.value;
   }
 
-  /** The loader's definition of a symbol, if it is one of its services. */
+  /** The loader's definition of a symbol, if it is its to define. */
   service(link: LinkContext, name: string): Definition | undefined {
-    if (!Object.hasOwn(SERVICES, name)) return undefined;
-    const address = this.address(link, SERVICES[name]);
+    if (name !== SERVICE) return undefined;
+    const address = this.address(link, "tls_get_addr");
     return { object: this.object, address, size: 0, kind: "code", weak: false };
   }
 }

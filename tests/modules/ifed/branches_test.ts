@@ -9,6 +9,7 @@ import { ifed, linux } from "../../../modules/mod.ts";
 import { aarch64Branches } from "../../../modules/ifed/aarch64_branches.ts";
 import { x86_64Branches } from "../../../modules/ifed/x86_64_branches.ts";
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
+import { linkAnything } from "../sysv/module_lists.ts";
 import { hasTool } from "../sysv/native_process.ts";
 import { disassemble, type Disassembled, exists } from "./objdump.ts";
 
@@ -78,7 +79,7 @@ async function linkDirect(path: string) {
   const target = new MemoryTarget("x86_64", { call: (_target, resolver) => resolver });
   const reports = new Map<string, ifed.BranchReport>();
   const modules = [
-    ...linux(),
+    ...linkAnything(),
     ifed.concatenate(),
     ifed.eliminateBranches({ report: (object, report) => void reports.set(object.soname, report) }),
   ];

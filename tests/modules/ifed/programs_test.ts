@@ -12,6 +12,7 @@ import {
 import { ifed, linux } from "../../../modules/mod.ts";
 import expected from "../../guests/expected.json" with { type: "json" };
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
+import { linkAnything } from "../sysv/module_lists.ts";
 import { ImageRunner, missingTools } from "../sysv/native_run.ts";
 import { buildMuslProgram, muslNeeds } from "../sysv/musl_program.ts";
 
@@ -110,7 +111,7 @@ Deno.test({
   ignore: !there,
   fn: async () => {
     const target = new MemoryTarget("x86_64", { call: (_target, resolver) => resolver });
-    const modules = [...linux(), ifed.concatenate({ rights: "kept" })];
+    const modules = [...linkAnything(), ifed.concatenate({ rights: "kept" })];
     const { objects } = await new Linker(target, { modules }).link(python);
     const sizes = { "4K": 0, "2M": 0, "1G": 0 };
     const { base, elf } = objects[0];

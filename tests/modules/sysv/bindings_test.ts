@@ -1,7 +1,7 @@
 /** Symbol resolution, checked against what glibc's own loader says it bound (LD_DEBUG=bindings). */
 import { assertEquals } from "@std/assert";
 import { Linker, type Module } from "../../../lib/linker/mod.ts";
-import { linux } from "../../../modules/mod.ts";
+import { linkAnything } from "./module_lists.ts";
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
 import { ldDebug } from "./native_process.ts";
 
@@ -34,7 +34,7 @@ async function bound(program: string): Promise<Set<string>> {
     },
   };
   const target = new MemoryTarget("x86_64", { call: (_target, resolver) => resolver });
-  await new Linker(target, { modules: [...linux(), recorder] }).link(program);
+  await new Linker(target, { modules: [...linkAnything(), recorder] }).link(program);
   return bindings;
 }
 

@@ -6,6 +6,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type Architecture, Linker, LinkError } from "../../../lib/linker/mod.ts";
 import { ElfFile, type Relocation } from "../../../lib/elf/mod.ts";
 import { linux } from "../../../modules/mod.ts";
+import { linkAnything } from "./module_lists.ts";
 import { AARCH64_RELOCATIONS } from "../../../modules/sysv/relocations_aarch64.ts";
 import { X86_64_RELOCATIONS } from "../../../modules/sysv/relocations_x86_64.ts";
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
@@ -63,7 +64,7 @@ async function compareWords(
       return resolver;
     },
   });
-  const linker = new Linker(target, { modules: [...linux(), native.placement()] });
+  const linker = new Linker(target, { modules: [...linkAnything(), native.placement()] });
   const { objects } = await linker.link(path);
   const compared: Record<string, number> = {};
   for (const object of objects) {
