@@ -1,5 +1,7 @@
 import { type Architecture, LinkError, type LinkObject } from "../../lib/linker/mod.ts";
 
+/** What the thread pointer is aligned to at least, so that later objects with vectors find it so. */
+const LEAST_ALIGNMENT = 64;
 /** Bytes after the thread pointer that AAPCS64 keeps for the implementation (the TCB). */
 const AARCH64_TCB_SIZE = 16;
 
@@ -12,7 +14,7 @@ export class TlsLayout {
   readonly #offsets = new Map<LinkObject, number>();
   /** Bytes used on the side of the thread pointer where blocks are, the TCB of variant I included. */
   #used: number;
-  #align = 16;
+  #align = LEAST_ALIGNMENT;
   /** Once the block exists, how large it is and can no longer outgrow. */
   #capacity = Infinity;
 
@@ -45,6 +47,9 @@ export class TlsLayout {
     const tls = object.elf.tls;
     if (tls === undefined || this.#offsets.has(object)) return;
     const { vaddr, memsz, align } = tls;
+    if (align > this.#align && this.#capacity !== Infinity) {
+      throw new LinkError(`the thread pointer is not aligned to ${align} bytes`);
+    }
     this.#align = Math.max(this.#align, align);
     let end: number;
     let offset: number;
