@@ -12,6 +12,7 @@ import {
   toFixed,
   toInteger,
 } from "./float/convert.ts";
+import { flushOperands } from "./float/flush.ts";
 import { convertBits, Precision } from "./float/formats.ts";
 import { fusedMultiplyAdd } from "./float/fused.ts";
 import { float, type FloatKind, toBits } from "./float/nan.ts";
@@ -116,8 +117,9 @@ const comparisons = [
     statics: ["d", "zero"],
     valid: (w) => f.zero.of(w) === 0 || f.rm.of(w) === 0,
     emit: (e, { d, zero }) => {
-      const b = zero ? floatZero(e, d) : getFloat(e, 1, d);
-      e.setFlags(FlagKind.Compare, doubleBits(e, getFloat(e, 0, d)), doubleBits(e, b));
+      const second = zero ? floatZero(e, d) : getFloat(e, 1, d);
+      const [a, b] = flushOperands(e, float[d], getFloat(e, 0, d), second);
+      e.setFlags(FlagKind.Compare, doubleBits(e, a), doubleBits(e, b));
     },
   })),
   row("FCCMP/FCCMPE", "000 11110 0 d:1 1 rm:5 cond:4 01 rn:5 x nzcv:4", (f) => ({
@@ -126,12 +128,8 @@ const comparisons = [
     operands: (w, _pc, out) => void (out.imm0Low = f.nzcv.of(w) << 28),
     emit: (e, { d, cond }) => {
       const holds = e.condition(cond);
-      const compared = packedFlags(
-        e,
-        FlagKind.Compare,
-        doubleBits(e, getFloat(e, 0, d)),
-        doubleBits(e, getFloat(e, 1, d)),
-      );
+      const [a, b] = flushOperands(e, float[d], getFloat(e, 0, d), getFloat(e, 1, d));
+      const compared = packedFlags(e, FlagKind.Compare, doubleBits(e, a), doubleBits(e, b));
       setExplicit(e, e.select(holds, compared, e.imm32(0)));
     },
   })),

@@ -7,6 +7,7 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
+import { flushOperands } from "./flush.ts";
 import { fusedMultiplyAdd } from "./fused.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
@@ -185,8 +186,7 @@ function step(root: boolean): Helper[] {
         () => e.return(processNaNs(e, k, minus, b)),
       );
       const constant = (x: number): Node => fromBits(e, k, floatConstant(e, k, x));
-      const x = fromBits(e, k, minus);
-      const y = fromBits(e, k, b);
+      const [x, y] = flushOperands(e, k, fromBits(e, k, minus), fromBits(e, k, b));
       // 0 times infinity counts as 0 here; that product alone is a NaN.
       const product = e.op(`${k.type}.mul`, [x, y]);
       e.if(

@@ -9,6 +9,7 @@ import {
   reciprocalStep,
   vectorArithmetic,
 } from "../float/arithmetic.ts";
+import { flushOperands } from "../float/flush.ts";
 import { vectorFusedMultiplyAdd } from "../float/fused.ts";
 import { float, type FloatKind } from "../float/nan.ts";
 import { setScalar } from "../registers.ts";
@@ -20,10 +21,10 @@ type Binary = (e: Emitter, k: FloatKind, a: Node, b: Node, d: () => Node) => Nod
 
 const named = (name: ArithmeticName): Binary => (e, k, a, b) =>
   a.type === "v128" ? vectorArithmetic(e, k, name, a, b) : arithmetic(e, k, name, a, b);
-const compared = (name: string, magnitude = false): Binary => (e, k, a, b) =>
-  magnitude
-    ? e.op(`${k.shape}.${name}`, [absolute(e, k, a), absolute(e, k, b)])
-    : e.op(`${k.shape}.${name}`, [a, b]);
+const compared = (name: string, magnitude = false): Binary => (e, k, a, b) => {
+  const operands = flushOperands(e, k, a, b);
+  return e.op(`${k.shape}.${name}`, magnitude ? operands.map((x) => absolute(e, k, x)) : operands);
+};
 const fused = (subtracts: boolean): Binary => (e, k, a, b, d) =>
   vectorFusedMultiplyAdd(e, k, d(), subtracts ? negate(e, k, a) : a, b);
 const absoluteDifference: Binary = (e, k, a, b, d) => absolute(e, k, named("sub")(e, k, a, b, d));

@@ -13,6 +13,7 @@ import {
 } from "../float/convert.ts";
 import { estimate, exponentReciprocal, fixedEstimate } from "../float/estimate.ts";
 import { convertBits, convertToOdd, Precision } from "../float/formats.ts";
+import { flushOperands } from "../float/flush.ts";
 import { lanewise } from "../float/lanes.ts";
 import { float, type FloatKind, fpcr, fromBits, toBits } from "../float/nan.ts";
 import { Rounding } from "../float/soft_float.ts";
@@ -48,7 +49,7 @@ function perLane(
 
 const rounded = (mode: Mode): Unary => (e, k, a) => roundToIntegral(e, k, a, mode);
 const comparedToZero = (name: string): Unary => (e, k, a) =>
-  e.op(`${k.shape}.${name}`, [a, zeros(e)]);
+  e.op(`${k.shape}.${name}`, [...flushOperands(e, k, a), zeros(e)]);
 
 /** FCVT{N,P,M,Z,A}{S,U}: four singles at once while FPCR is zero. */
 function converted(name: string, mode: Rounding, signed: boolean): Unary {

@@ -1,0 +1,86 @@
+/**
+ * The machine state that the qemu harness (`harness.s`) reads and writes, and our engine as its
+ * equal: the same bytes in, four instructions, the same bytes out.
+ */
+import { Access, type CpuSpace } from "../../../../sim/cpu/cpu.ts";
+import { Engine } from "../../../../sim/cpu/engine.ts";
+import { FPCR, gpr, vector } from "../../../../sim/cpu/layout.ts";
+import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
+
+/** Offsets in a state. */
+export const X = 0;
+export const STACK = 248;
+export const NZCV = 256;
+export const CONTROL = 264;
+export const STATUS = 272;
+export const CODE = 280;
+export const V = 304;
+export const MEMORY = 816;
+export const MEMORY_SIZE = 304;
+export const STATE_SIZE = 1120;
+/** Guest addresses. */
+export const SLOT = 0x410000;
+export const STATE = 0x420000;
+/** Instructions in the slot. */
+export const WORDS = 4;
+const SVC = 0xd4000001;
+
+/** Pages from 64 KiB to 8 MiB where they are. */
+class FlatSpace implements CpuSpace {
+  readonly id = 1;
+  readonly resolved = { physical: 0, pageShift: 12, writable: true };
+  peekExecutable(va: number): number {
+    return va < 0x800000 ? va : -1;
+  }
+  resolve(va: number, _access: Access): number {
+    if (va < 0x10000 || va >= 0x800000) return (11 << 8) | 1;
+    this.resolved.physical = va;
+    return 0;
+  }
+}
+
+/** The engine with the harness's addresses. */
+export class Subject {
+  readonly #physical = new WebAssembly.Memory({ initial: 128, maximum: 128 });
+  readonly #bytes = new Uint8Array(this.#physical.buffer);
+  readonly #space = new FlatSpace();
+  readonly engine: Engine;
+
+  constructor(heat?: number) {
+    this.engine = new Engine({ isa: aarch64, physical: this.#physical, heat, batch: 1 });
+    new DataView(this.#physical.buffer).setUint32(SLOT + 4 * WORDS, SVC, true);
+  }
+
+  /** State after the four instructions of `before`; throws if they fault. */
+  run(before: Uint8Array, times = 1): Uint8Array {
+    const { engine } = this;
+    const state = engine.stateBytes;
+    const view = new DataView(before.buffer, before.byteOffset, before.length);
+    this.#bytes.set(before.subarray(CODE, CODE + 4 * WORDS), SLOT);
+    engine.frameWritten(SLOT, 4 * WORDS);
+    for (let i = 0; i < times; i++) {
+      this.#bytes.set(before, STATE);
+      state.set(before.subarray(X, X + 256), gpr(0));
+      state.set(before.subarray(V, V + 512), vector(0));
+      state.set(before.subarray(CONTROL, CONTROL + 4), FPCR);
+      engine.flags = view.getUint32(NZCV, true);
+      engine.clearMonitor();
+      engine.pc = SLOT;
+      const exit = engine.run(this.#space, 1000);
+      if (exit.kind !== "syscall") {
+        throw new Error(
+          `stopped by ${
+            JSON.stringify(exit, (_, v) => typeof v === "bigint" ? v.toString(16) : v)
+          }`,
+        );
+      }
+    }
+    const after = this.#bytes.slice(STATE, STATE + STATE_SIZE);
+    after.set(state.subarray(gpr(0), gpr(32)), X);
+    after.set(state.subarray(vector(0), vector(32)), V);
+    new DataView(after.buffer).setUint32(NZCV, engine.flags, true);
+    after.set(state.subarray(FPCR, FPCR + 4), CONTROL);
+    after.set(before.subarray(STATUS, STATUS + 8), STATUS);
+    return after;
+  }
+}

@@ -1,0 +1,208 @@
+/** Random instances of decode rows, and machine states that suit them. */
+import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
+import { AArch64Row } from "../../../../sim/cpu/aarch64/row.ts";
+import { parsePattern } from "../../../../sim/cpu/aarch64/pattern.ts";
+import {
+  CODE,
+  CONTROL,
+  MEMORY,
+  NZCV,
+  STACK,
+  STATE,
+  STATE_SIZE,
+  V,
+  WORDS,
+  X,
+} from "./machine_state.ts";
+
+/** xorshift32: the same sequence everywhere. */
+export class Random {
+  #state: number;
+  constructor(seed: number) {
+    this.#state = seed | 1;
+  }
+  /** 32 random bits, unsigned. */
+  next(): number {
+    let x = this.#state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#state = x;
+    return x >>> 0;
+  }
+  /** 0 … n-1. */
+  below(n: number): number {
+    return this.next() % n;
+  }
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)];
+  }
+}
+
+const NOP = 0xd503201f;
+
+export const rows = aarch64.rows as readonly AArch64Row[];
+
+/** Instructions that a straight line of four cannot hold, or whose result is not the program's. */
+const EXCLUDED = /^(undefined|B|BL|B\.cond|CBZ|TBZ|BR$|BLR|RET|SVC|BRK|MRS|MSR|YIELD|IC |DC C|ADR)/;
+
+/** What a row needs of its registers. */
+type Kind = "plain" | "memory" | "zva";
+export function kindOf(row: AArch64Row): Kind | null {
+  if (EXCLUDED.test(row.name)) return null;
+  if (row.name === "DC ZVA") return "zva";
+  if (/^(HINT|DSB|ISB|SB|CLREX|DC |PRF)/.test(row.name)) return "plain";
+  // Loads and stores: bits 27 and 25 are x1x0.
+  return (row.mask & row.value & 0x08000000) !== 0 && (row.mask & ~row.value & 0x02000000) !== 0
+    ? "memory"
+    : "plain";
+}
+
+/** A random word of the row that decodes to it, or null after many tries. */
+export function instance(row: AArch64Row, random: Random): number | null {
+  const { fields } = parsePattern(row.pattern);
+  const kind = kindOf(row);
+  const index = rows.indexOf(row);
+  for (let attempt = 0; attempt < 5000; attempt++) {
+    let word = (random.next() & ~row.mask) | row.value;
+    if (kind === "memory") word = tame(word, fields, row.name, random);
+    if (kind === "zva") word &= ~1; // not XZR: its zero is no address
+    if (row.matches(word) && rows.findIndex((r) => r.matches(word)) === index) return word;
+  }
+  return null;
+}
+
+type FieldMap = ReturnType<typeof parsePattern>["fields"];
+
+/** Offsets that stay near the base, registers that do not collide. */
+function tame(word: number, fields: FieldMap, name: string, random: Random): number {
+  let w = word;
+  const put = (name: string, value: number): void => {
+    const f = fields[name];
+    if (f !== undefined) w = (w & ~(f.mask << f.shift)) | ((value & f.mask) << f.shift);
+  };
+  put("imm12", random.below(8));
+  // Acquire and release want aligned addresses.
+  put("imm9", name.startsWith("LDAPUR") ? 8 * (random.below(8) - 4) : random.below(64) - 32);
+  put("imm7", random.below(8) - 4);
+  put("imm19", 0x4000 + random.below(64) * 4);
+  // Base in X20-X21 or SP, index in X22, data elsewhere.
+  put("rn", random.pick([20, 21, 31]));
+  put("rm", random.pick([22, 22, 31]));
+  put("rt", random.pick([0, 1, 2, 3, 4, 18, 30, 31]));
+  put("rt2", random.pick([5, 6, 7, 31]));
+  put("rs", random.pick([8, 9, 10, 31]));
+  if (fields.l !== undefined && fields.sz !== undefined) {
+    put("rs", 8);
+    put("rt", 2);
+  }
+  return w;
+}
+
+const DOUBLES = [
+  0x0000000000000000n,
+  0x8000000000000000n,
+  0x3ff0000000000000n,
+  0xbff8000000000000n,
+  0x7ff0000000000000n,
+  0xfff0000000000000n,
+  0x7ff8000000000000n,
+  0x7ff4000000000123n,
+  0xfff8000000abcdefn,
+  0x0000000000000001n,
+  0x800fffffffffffffn,
+  0x0010000000000000n,
+  0x7fefffffffffffffn,
+  0x3fe0000000000000n,
+  0x4004000000000000n,
+  0x41dfffffffc00000n,
+  0x43e0000000000000n,
+  0xc3e0000000000000n,
+  0x41efffffffe80000n,
+  0x3ca0000000000000n,
+  0x36a0000000000000n,
+  0x47efffffe0000000n,
+  0x47f0000000000001n,
+];
+const SINGLES = [
+  0x00000000,
+  0x80000000,
+  0x3f800000,
+  0xbfc00000,
+  0x7f800000,
+  0xff800000,
+  0x7fc00000,
+  0x7fa00123,
+  0xffc0abcd,
+  0x00000001,
+  0x807fffff,
+  0x00800000,
+  0x7f7fffff,
+  0x3f000000,
+  0x40200000,
+  0x4effffff,
+  0x4f000000,
+  0xcf000000,
+  0x5f000000,
+  0x33800000,
+  0x477fe000,
+  0x477ff000,
+  0x38800000,
+  0x33000001,
+];
+
+/** Fill one vector register: random bits, special floats, floats of one size, or small elements. */
+function fillVector(view: DataView, at: number, random: Random): void {
+  const style = random.below(6);
+  for (let i = 0; i < 4; i++) view.setUint32(at + 4 * i, random.next(), true);
+  if (style === 1) {
+    for (let i = 0; i < 2; i++) view.setBigUint64(at + 8 * i, random.pick(DOUBLES), true);
+  } else if (style === 2) {
+    for (let i = 0; i < 4; i++) view.setUint32(at + 4 * i, random.pick(SINGLES), true);
+  } else if (style === 3) {
+    for (let i = 0; i < 2; i++) {
+      view.setFloat64(at + 8 * i, (random.next() - 2 ** 31) / 2 ** random.below(60), true);
+    }
+  } else if (style === 4) {
+    for (let i = 0; i < 4; i++) {
+      view.setFloat32(at + 4 * i, (random.next() - 2 ** 31) / 2 ** random.below(60), true);
+    }
+  } else if (style === 5) {
+    for (let i = 0; i < 16; i++) {
+      view.setInt8(at + i, random.pick([0, 1, -1, 127, -128, 8, 64, 15]));
+    }
+  }
+}
+
+const INTEGERS = [
+  0n,
+  1n,
+  0xffffffffffffffffn,
+  1n << 63n,
+  (1n << 63n) - 1n,
+  0x80000000n,
+  0x7fffffffn,
+];
+
+/** Words (at most four) and a state to run them in. */
+export function randomState(words: readonly number[], zva: boolean, random: Random): Uint8Array {
+  const state = new Uint8Array(STATE_SIZE);
+  const view = new DataView(state.buffer);
+  for (let i = 0; i < 31; i++) {
+    const x = random.below(4) === 0
+      ? random.pick(INTEGERS)
+      : (BigInt(random.next()) << 32n) | BigInt(random.next());
+    view.setBigUint64(X + 8 * i, x, true);
+  }
+  const middle = BigInt(STATE + MEMORY + 128);
+  for (const base of [20, 21]) view.setBigUint64(X + 8 * base, middle, true);
+  view.setBigUint64(STACK, middle, true);
+  view.setBigUint64(X + 8 * 22, BigInt(random.below(8)), true);
+  if (zva) { for (let i = 0; i < 31; i++) view.setBigUint64(X + 8 * i, middle, true); }
+  view.setUint32(NZCV, random.next() & 0xf0000000, true);
+  if (random.below(4) === 0) view.setUint32(CONTROL, random.next() & 0x03c00000, true);
+  for (let i = 0; i < WORDS; i++) view.setUint32(CODE + 4 * i, words[i] ?? NOP, true);
+  for (let i = 0; i < 32; i++) fillVector(view, V + 16 * i, random);
+  for (let i = MEMORY; i + 4 <= STATE_SIZE; i += 4) view.setUint32(i, random.next(), true);
+  return state;
+}
