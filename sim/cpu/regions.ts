@@ -14,6 +14,11 @@ import { HEAD_SLOT } from "./wasm/runtime.ts";
 const MAX_BLOCKS = 64;
 const MAX_REGION_INSTRUCTIONS = 600;
 
+/** A block that ran a WARMth of what makes it hot is worth compiling with a hot neighbour. */
+const WARM = 4;
+/** Regions that may hold the same block. */
+const MAX_COPIES = 3;
+
 /** An installed region. */
 export interface Region {
   readonly entry: Block;
@@ -134,10 +139,11 @@ export class Regions {
     return chosen;
   }
 
-  /** Whether a block ran at least a thirtieth of what makes it hot. */
+  /** Whether a block runs often enough to be compiled along, and is not in many regions already. */
   #warm(block: Block): boolean {
     const left = this.#i32[(block.head + R.HEAT) >> 2];
-    return left > this.heat || this.heat - left >= this.heat / 30;
+    if (left <= this.heat) return this.heat - left >= this.heat / WARM;
+    return (this.#byMember.get(block.number)?.length ?? 0) < MAX_COPIES;
   }
 
   #install(region: Region): void {
