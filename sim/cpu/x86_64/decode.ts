@@ -33,6 +33,7 @@ class Plan {
   readonly rep: boolean;
   readonly next: boolean;
   readonly staticReg: boolean;
+  readonly rmInRecord: boolean;
   /** The index scale goes to imm1 rather than to the form. */
   readonly scaleInRecord: boolean;
 
@@ -50,6 +51,7 @@ class Plan {
     this.rep = row.options.rep ?? false;
     this.next = row.options.next ?? false;
     this.staticReg = row.options.staticReg ?? false;
+    this.rmInRecord = row.options.rmInRecord ?? false;
     this.scaleInRecord = row.immediate === Imm.None && !this.next;
   }
 }
@@ -252,6 +254,7 @@ export class Decoder {
       if (mode === 3) {
         regs[1] = slot(plan.rm, rm | ((rex & 1) << 3), rex);
         if (lock) return this.#undefined(at - offset, out);
+        if (plan.rmInRecord) out.imm1 = rm;
       } else {
         if (lock && !plan.lock) return this.#undefined(at - offset, out);
         form = Form.Base;

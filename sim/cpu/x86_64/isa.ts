@@ -17,6 +17,7 @@ import { sseMoves } from "./sse_moves.ts";
 import { sseShuffle } from "./sse_shuffle.ts";
 import { sseStrings } from "./sse_strings.ts";
 import { strings } from "./strings.ts";
+import { x87 } from "./x87.ts";
 import { system, undefinedRow } from "./system.ts";
 
 /** Every decode row; row 0 is the undefined instruction. */
@@ -35,6 +36,7 @@ export const rows: readonly Encoding[] = [
   ...sseInteger,
   ...sseShuffle,
   ...sseStrings,
+  ...x87,
 ];
 
 const decoder = new Decoder(rows);

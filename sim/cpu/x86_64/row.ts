@@ -99,6 +99,8 @@ export interface Options {
   readonly next?: boolean;
   /** The register number of ModRM.reg becomes part of the statics (segment registers). */
   readonly staticReg?: boolean;
+  /** The register number of ModRM.rm goes to imm1 (x87 stack registers). */
+  readonly rmInRecord?: boolean;
 }
 
 /** One decode row. */

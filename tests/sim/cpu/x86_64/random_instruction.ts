@@ -286,6 +286,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   gpr.forEach((v, i) => view.setBigUint64(AT.gpr + 8 * i, v, true));
   view.setBigUint64(AT.rflags, BigInt(r.next() & (string ? 0xcd5 : 0x8d5)), true);
   fillFx(view, r);
+  if (row.map === 0 && (row.opcode & 0xf8) === 0xd8) fillX87(view, r);
   if (/^pcmp.str/.test(row.name)) {
     // Short strings over few letters; lengths near the register's size.
     const letters = (at: number, n: number): void => {
@@ -304,7 +305,52 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     const value = r.chance(3) ? r.interesting() : vectorHalf(r);
     view.setBigUint64(AT.window + i, value, true);
   }
+  if (/ Mt$/.test(row.name)) {
+    const [low, high] = extended(r);
+    view.setBigUint64(AT.window + target - WINDOW, low, true);
+    view.setUint16(AT.window + target - WINDOW + 8, high, true);
+  }
   return { row, record, bytes: code, size, count };
+}
+
+/** An 80-bit value: significand, and sign with exponent. */
+function extended(r: Random): [bigint, number] {
+  const sign = r.below(2) << 15;
+  switch (r.below(12)) {
+    case 0:
+      return [0n, sign];
+    case 1:
+      return [1n << 63n, sign | 0x7fff];
+    case 2:
+      return [r.long() | (1n << 63n), sign | 0x7fff];
+    case 3:
+      return [r.long() >> BigInt(1 + r.below(60)), sign];
+    case 4:
+      return [r.long(), r.next() & 0xffff];
+    case 5:
+      return [
+        BigInt.asUintN(64, r.long() | (1n << 63n)),
+        sign | (r.chance(2) ? r.below(80) : 0x7ffe - r.below(80)),
+      ];
+    case 6:
+    case 7:
+      return [BigInt(0x80000000 + r.below(1 << 30)) << 32n, sign | (16383 + r.below(30))];
+    default:
+      return [r.long() | (1n << 63n), sign | (16383 - 40 + r.below(120))];
+  }
+}
+
+/** A random x87 stack, rounding and precision; exceptions masked. */
+function fillX87(view: DataView, r: Random): void {
+  const precision = r.pick([0, 2, 3, 3, 3]);
+  view.setUint16(AT.fx, 0x7f | (precision << 8) | ((r.chance(2) ? 0 : r.below(4)) << 10), true);
+  view.setUint16(AT.fx + 2, (r.below(8) << 11) | (r.next() & 0x4700), true);
+  view.setUint8(AT.fx + 4, r.chance(2) ? r.below(256) : r.chance(2) ? 0x7f : 0xff);
+  for (let i = 0; i < 8; i++) {
+    const [low, high] = extended(r);
+    view.setBigUint64(AT.fx + 32 + 16 * i, low, true);
+    view.setUint16(AT.fx + 40 + 16 * i, high, true);
+  }
 }
 
 /** Random vector registers; an empty x87 stack and default controls. */
