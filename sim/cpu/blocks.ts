@@ -4,7 +4,7 @@
  */
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
 import { ARENA } from "./layout.ts";
-import { handlerKey, type Handlers } from "./handlers.ts";
+import { handlerKey, type Handlers, withFlagKind } from "./handlers.ts";
 import * as R from "./wasm/records.ts";
 import { CONTINUE_SLOT, DEAD_SLOT, HEAD_SLOT, RESYNC_SLOT } from "./wasm/runtime.ts";
 
@@ -240,18 +240,13 @@ export class Blocks {
 
   /** Put handler slots into the records from `head` on, making handlers that are missing. */
   #resolve(head: number, keys: readonly number[]): void {
-    let missing: number[] | undefined;
-    for (const key of keys) {
-      if (this.#handlers.find(key) === undefined) {
-        missing ??= [];
-        if (!missing.includes(key)) missing.push(key);
-      }
-    }
-    if (missing !== undefined) this.#handlers.make(missing);
+    this.#make(keys);
+    const used = this.#specialise(keys);
+    if (used !== keys) this.#make(used);
     let record = head;
     let loads = 0;
     let stores = 0;
-    for (const key of keys) {
+    for (const key of used) {
       record += R.RECORD_SIZE;
       const info = this.#handlers.find(key)!;
       this.#u32[record >> 2] = info.slot;
@@ -260,6 +255,32 @@ export class Blocks {
     }
     this.#u16[(head + R.LOAD_COUNT) >> 1] = loads;
     this.#u16[(head + R.STORE_COUNT) >> 1] = stores;
+  }
+
+  #make(keys: readonly number[]): void {
+    let missing: number[] | undefined;
+    for (const key of keys) {
+      if (this.#handlers.find(key) === undefined) {
+        missing ??= [];
+        if (!missing.includes(key)) missing.push(key);
+      }
+    }
+    if (missing !== undefined) this.#handlers.make(missing);
+  }
+
+  /** Readers of flags that were set in this block use the handler made for their kind. */
+  #specialise(keys: readonly number[]): readonly number[] {
+    let result: number[] | undefined;
+    let kind = -1;
+    for (let i = 0; i < keys.length; i++) {
+      const info = this.#handlers.find(keys[i])!;
+      if (info.readsFlags && kind >= 0) {
+        result ??= [...keys];
+        result[i] = withFlagKind(keys[i], kind);
+      }
+      if (info.kindSet !== -1) kind = info.kindSet;
+    }
+    return result ?? keys;
   }
 
   /** Collect 15 bytes that begin at the end of a page; returns the second frame. */

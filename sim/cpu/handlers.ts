@@ -21,12 +21,23 @@ export interface HandlerInfo {
   /** Loads and stores that happen on every execution, at most 255 each. */
   readonly loads: number;
   readonly stores: number;
+  /** Whether it reads the lazy flags; the kind it leaves: -1 untouched, -2 not the same on all paths. */
+  readonly readsFlags: boolean;
+  readonly kindSet: number;
 }
 
-/** Key of a handler: distinct for every (row, statics, flow). */
+/** Key of a handler: distinct for every (row, statics, flow), with no flag kind known. */
 export function handlerKey(row: number, statics: number, flow: Flow): number {
-  return (row * 16 + flow) * 0x8000_0000 + statics;
+  return (row * KINDS * 16 + flow) * 0x8000_0000 + statics;
 }
+
+/** Key of the variant of `key` for use where the lazy flags are known to be of `kind`. */
+export function withFlagKind(key: number, kind: number): number {
+  return key + (kind + 1) * 16 * 0x8000_0000;
+}
+
+/** Flag kinds that a key distinguishes, and one for "not known". */
+const KINDS = 64;
 
 // deno-lint-ignore no-explicit-any -- functions of any signature
 type AnyFunction = (...args: any[]) => any;
@@ -147,8 +158,12 @@ export class Handlers {
     const lowered = keys.map((key, i) => {
       const statics = key % 0x8000_0000;
       const rest = (key - statics) / 0x8000_0000;
-      const handler = new Handler(this.#isa, linker, Math.floor(rest / 16), statics, rest % 16);
-      const info = { slot: first + i, ...handler.accesses };
+      const flow = rest % 16;
+      const kind = Math.floor(rest / 16) % KINDS - 1;
+      const row = Math.floor(rest / (16 * KINDS));
+      const handler = new Handler(this.#isa, linker, row, statics, flow, kind);
+      const { readsFlags, kindSet } = handler;
+      const info = { slot: first + i, ...handler.accesses, readsFlags, kindSet };
       this.#known.set(key, info);
       this.#bySlot.set(first + i, info);
       return handler;

@@ -7,7 +7,7 @@ import { Flow, type Isa } from "../ir/decoded.ts";
 import type { ExitReason, Helper, Node, Reg } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { STATE, typeCode, W } from "./code.ts";
-import { accessesOf, type Instrumentation } from "./events.ts";
+import { accessesOf, type Instrumentation, kindSetBy, readsFlags } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
@@ -42,14 +42,29 @@ export class Handler extends GuestLowering {
   /** Loads and stores that happen on every execution. */
   readonly accesses: { readonly loads: number; readonly stores: number };
 
-  constructor(isa: Isa, linker: Linker, row: number, statics: number, flow: Flow) {
+  readonly readsFlags: boolean;
+  readonly kindSet: number;
+  /** Kind of the lazy flags where this handler is used, -1 if not known. */
+  #kind: number;
+
+  constructor(
+    isa: Isa,
+    linker: Linker,
+    row: number,
+    statics: number,
+    flow: Flow,
+    kind: number,
+  ) {
     super(1);
+    this.#kind = kind;
     this.isa = isa;
     this.linker = linker;
     this.#flow = flow;
     const e = new Emitter(null);
     isa.emit(row, statics, e);
     this.accesses = accessesOf(e.body);
+    this.readsFlags = readsFlags(e.body);
+    this.kindSet = kindSetBy(e.body);
     this.lower(e.body, e.variables);
     if (flow === Flow.Next) this.#next();
     else this.fallthrough();
@@ -108,6 +123,12 @@ export class Handler extends GuestLowering {
       .stateLoad(W.i64_load, L.FLAG_B);
   }
   protected override readCondition(condition: number): void {
+    if (this.#kind >= 0) {
+      const e = new Emitter(null);
+      const [a, b] = [e.getState("i64", L.FLAG_A), e.getState("i64", L.FLAG_B)];
+      this.inline(e, this.isa.flags.condition(e, this.#kind, condition, a, b));
+      return;
+    }
     this.#flagOperands();
     this.code.call(this.linker.builder.import(`condition_${condition}`, FLAG_PARAMS, ["i32"]));
   }
@@ -118,6 +139,7 @@ export class Handler extends GuestLowering {
   protected override setFlags(kind: number, a: Node, b: Node): void {
     // Operands may read the old flags: evaluate both before any store.
     const code = this.code;
+    this.#kind = -1;
     const [x, y] = [this.temporary("i64"), this.temporary("i64")];
     this.value(a);
     code.set(x);

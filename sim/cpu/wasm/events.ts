@@ -1,8 +1,8 @@
 /**
- * Events for the models: the code that generated functions run when models watch. Which events are
- * watched is decided when the machine is made; code for others is never emitted.
+ * What the tiers ask of a statement tree: its accesses for the models, its use of the lazy flags.
+ * Which events models watch is decided when the machine is made; code for others is never emitted.
  */
-import type { Statement } from "../ir/types.ts";
+import { NodeKind, type Statement } from "../ir/types.ts";
 
 /** What the models need of generated code. */
 export interface Instrumentation {
@@ -54,3 +54,28 @@ export function accessesOf(body: readonly Statement[]): { loads: number; stores:
 /** One load or store in the packed ACCESSES. */
 export const ONE_LOAD = 1n;
 export const ONE_STORE = 1n << 32n;
+
+/** The flag kind that a statement tree leaves: -1 untouched, -2 not the same on all paths. */
+export function kindSetBy(body: readonly Statement[]): number {
+  let kind = -1;
+  for (const s of body) {
+    if (s.kind === "setFlags") kind = s.flag;
+    else if (s.kind === "if") {
+      if (kindSetBy(s.then) !== -1 || kindSetBy(s.else) !== -1) kind = -2;
+    } else if (s.kind === "loop") {
+      if (kindSetBy(s.body) !== -1) kind = -2;
+    } else if (s.kind === "call" && s.helper.flags === true) kind = -2;
+  }
+  return kind;
+}
+
+/** Whether a statement tree reads the lazy flags. */
+export function readsFlags(body: readonly Statement[]): boolean {
+  return body.some((s) =>
+    s.kind === "def"
+      ? s.node.kind === NodeKind.Condition || s.node.kind === NodeKind.Flags
+      : s.kind === "if"
+      ? readsFlags(s.then) || readsFlags(s.else)
+      : s.kind === "loop" && readsFlags(s.body)
+  );
+}

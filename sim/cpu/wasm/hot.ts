@@ -12,6 +12,7 @@ import * as L from "../layout.ts";
 import { STATE, typeCode, W } from "./code.ts";
 import { dispatchEntry, exitCode, faultInfo, type Linker } from "./cold.ts";
 import { type FlowGraph, flowGraph } from "./flow_graph.ts";
+import { kindSetBy } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
@@ -728,20 +729,6 @@ const pageOf = (pc: number): number => Math.floor(pc / 4096);
 
 function baseSlot(slot: number): number {
   return slot >= L.VECTOR ? slot & ~15 : slot & ~7;
-}
-
-/** The flag kind that a statement tree leaves: -1 untouched, -2 not the same on all paths. */
-function kindSetBy(body: readonly Statement[]): number {
-  let kind = -1;
-  for (const s of body) {
-    if (s.kind === "setFlags") kind = s.flag;
-    else if (s.kind === "if") {
-      if (kindSetBy(s.then) !== -1 || kindSetBy(s.else) !== -1) kind = -2;
-    } else if (s.kind === "loop") {
-      if (kindSetBy(s.body) !== -1) kind = -2;
-    } else if (s.kind === "call" && s.helper.flags === true) kind = -2;
-  }
-  return kind;
 }
 
 function hasStore(body: readonly Statement[]): boolean {
