@@ -13,6 +13,8 @@ import {
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
+  MAP_HUGE_1GB,
+  MAP_HUGE_2MB,
   MAP_HUGE_SHIFT,
   MAP_HUGETLB,
   MAP_LOCKED,
@@ -38,10 +40,10 @@ import { MAX_MAP_COUNT, mergeNew, split, type VmaShape } from "./vma_merge.ts";
 /** vm.mmap_min_addr: hints below go here, and fixed mappings below are not permitted. */
 const MIN_ADDRESS = 65536;
 
-/** Flags that `MAP_SHARED_VALIDATE` knows for files. */
-const VALIDATED = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | 0x800 | 0x1000 |
+/** Flags that `MAP_SHARED_VALIDATE` knows for files: LEGACY_MAP_MASK of include/linux/mman.h. */
+const VALIDATED = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | 0xc0 | MAP_GROWSDOWN | 0x1800 |
   MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |
-  MAP_FIXED_NOREPLACE | 0x40 | 63 << MAP_HUGE_SHIFT;
+  MAP_HUGE_2MB | MAP_HUGE_1GB;
 
 /** The heuristic of vm.overcommit_memory = 0: refuse only what could never fit. */
 export function overcommits(space: AddressSpace, size: number): boolean {
@@ -321,20 +323,24 @@ function plainArea(space: AddressSpace, hint: number, length: number, alignment:
   return lowestGap(space, length, alignment, pageUp(taskSize / 3), taskSize);
 }
 
+/**
+ * The highest gap below `limit`. A gap that would do but for the guard below a growing stack lowers
+ * the limit for all that follows, as Linux's search does.
+ */
 function highestGap(space: AddressSpace, length: number, alignment: number, limit: number): number {
   const { items } = space.areas;
   const search = length + alignment - PAGE_SIZE;
-  let end = limit;
-  let i = space.areas.indexOf(limit);
-  // The area that holds `limit`, or whose guard gap does, bounds the first gap.
-  if (i < items.length) end = Math.min(end, items[i].guardedStart);
-  for (i--; i >= -1; i--) {
-    const bottom = i >= 0 ? items[i].end : MIN_ADDRESS;
-    if (end - Math.max(bottom, MIN_ADDRESS) >= search) {
+  for (let i = space.areas.indexOf(limit); i >= 0; i--) {
+    const next = items[i];
+    const bottom = i > 0 ? items[i - 1].end : MIN_ADDRESS;
+    let end = next === undefined ? limit : Math.min(limit, next.start);
+    if (end - bottom >= search && next !== undefined && next.guardedStart < end) {
+      end = limit = next.guardedStart;
+    }
+    if (end - bottom >= search) {
       const start = end - length;
       return start - start % alignment;
     }
-    if (i >= 0) end = Math.min(end, items[i].guardedStart);
   }
   return -ENOMEM;
 }

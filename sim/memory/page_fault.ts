@@ -98,7 +98,7 @@ function growStack(space: AddressSpace, va: number): Vma | null {
   }
   const grown = (vma.start - start) / PAGE_SIZE;
   if (grown > vma.pageOffset) return null;
-  if ((vma.flags & Vm.Write) !== 0) joinSetOnce(space, vma);
+  joinSetOnce(space, vma);
   vma.start = start;
   vma.pageOffset -= grown;
   return vma;
@@ -156,11 +156,13 @@ function fileFault(
   const { memory, table } = space;
   const { counters, domain, frames, physical } = memory;
   const index = vma.pageAt(va);
+  const privately = write && vma.isPrivate;
+  // Linux prepares for the copy before it looks at the file, and areas merge by it.
+  if (privately) joinSetOnce(space, vma);
   if (index >= file.pages) return FAULT_BUS;
   const cached = file.frame(index) !== 0 || file.file.inMemory === true;
   if (cached) counters.minor[domain]++;
   else counters.major[domain]++;
-  const privately = write && vma.isPrivate;
   if (!privately && mapHugeFile(space, vma, file, va, index)) {
     return write ? writeFault(space, vma, va) : 0;
   }
@@ -177,7 +179,6 @@ function fileFault(
   if (frame === 0) return FAULT_OOM;
   physical.u8.copyWithin(frame * PAGE_SIZE, source * PAGE_SIZE, (source + 1) * PAGE_SIZE);
   counters.copies[domain]++;
-  joinSetOnce(space, vma);
   if (!table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
   frames.maps[frame]++;
   return 0;

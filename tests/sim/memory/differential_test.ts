@@ -468,7 +468,7 @@ Deno.test({
       const data = `${folder}/data`;
       await Deno.writeFile(data, new Uint8Array(PAGE));
       const start = await probe(program, data);
-      const seeds = Number(Deno.env.get("SEEDS") ?? 150);
+      const seeds = Number(Deno.env.get("SEEDS") ?? 100);
       const first = Number(Deno.env.get("SEED") ?? 1);
       for (let seed = first; seed < first + seeds; seed++) {
         await compareSequence(seed, 120, program, data, start);
