@@ -63,9 +63,12 @@ export function concatenate(options: ConcatenateOptions = {}): Module {
       area.map(link);
       copySegments(link, object);
     }),
+  };
+  // Where every page has all rights there is nothing to protect.
+  const merged = {
+    ...passes,
     "protect": strong((link, object) => {
-      const area = areas.get(object);
-      if (area === undefined || area.rights === "kept") protectApart(link, object);
+      if (!areas.has(object)) protectApart(link, object);
     }),
   };
   const start = weak((link, program) => {
@@ -76,7 +79,8 @@ export function concatenate(options: ConcatenateOptions = {}): Module {
     name: "ifed.concatenate",
     register: (object) => {
       if (options.except?.(object)) return {};
-      return object.isProgram ? { ...passes, start } : passes;
+      const own = options.rights === "kept" ? passes : merged;
+      return object.isProgram ? { ...own, start } : own;
     },
   };
 }

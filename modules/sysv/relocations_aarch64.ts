@@ -1,8 +1,8 @@
 import { rows } from "./relocation_row.ts";
 
 /**
- * Relocation types of "ELF for the Arm 64-bit Architecture" (AAELF64 2023Q3), sections 5.7.2 to 5.7.14: data and dynamic
- * relocations are applied, those of instructions are the static linker's.
+ * Relocation types of "ELF for the Arm 64-bit Architecture" (AAELF64 2023Q3), section 5.7. Those of
+ * instructions are the static linker's and have no formula.
  */
 export const AARCH64_RELOCATIONS = rows("R_AARCH64_", [
   [0, "NONE", "none", 0, "none"],

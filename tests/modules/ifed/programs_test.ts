@@ -48,21 +48,23 @@ for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
   }
 
   const needs = muslNeeds(arch);
-  Deno.test({
-    name: `a program of musl with both runs on ${arch}` +
-      (needs === undefined ? "" : ` (skipped: needs ${needs})`),
-    ignore: needs !== undefined,
-    fn: async () => {
-      using runner = new ImageRunner(arch);
-      using built = buildMuslProgram(arch);
-      const target = new MemoryTarget(arch, { root: built.root, overlay: built.files });
-      const modules = [...linux(), ifed.concatenate(), ifed.eliminateBranches()];
-      const { start, counters } = await new Linker(target, { modules }).link(built.path);
-      const run = runner.run(target, start, [built.path, "argument"]);
-      assertEquals(run, { code: 3, stdout: built.nativeOutput, stderr: "" });
-      assertEquals(counters.flat()["linker.ifed.branches.patched"] > 100, true);
-    },
-  });
+  for (const rights of ["merged", "kept"] as const) {
+    Deno.test({
+      name: `a program of musl with both, rights ${rights}, runs on ${arch}` +
+        (needs === undefined ? "" : ` (skipped: needs ${needs})`),
+      ignore: needs !== undefined,
+      fn: async () => {
+        using runner = new ImageRunner(arch);
+        using built = buildMuslProgram(arch);
+        const target = new MemoryTarget(arch, { root: built.root, overlay: built.files });
+        const modules = [...linux(), ifed.concatenate({ rights }), ifed.eliminateBranches()];
+        const { start, counters } = await new Linker(target, { modules }).link(built.path);
+        const run = runner.run(target, start, [built.path, "argument"]);
+        assertEquals(run, { code: 3, stdout: built.nativeOutput, stderr: "" });
+        assertEquals(counters.flat()["linker.ifed.branches.patched"] > 100, true);
+      },
+    });
+  }
 
   Deno.test(`concatenated objects of ${arch} lie back to back on huge pages`, async () => {
     const target = new MemoryTarget(arch, { call: (_target, resolver) => resolver });
