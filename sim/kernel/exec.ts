@@ -151,6 +151,11 @@ export function enterProgram(
   for (const other of [...process.threads]) {
     if (other !== thread) exitThread(kernel, other, 0);
   }
+  if (thread.tid !== process.pid) {
+    kernel.threads.delete(thread.tid);
+    thread.tid = process.pid;
+    kernel.threads.set(thread.tid, thread);
+  }
   leaveOldImage(kernel, thread);
   process.space = new Shared(space);
   finishVfork(process);

@@ -46,6 +46,8 @@ import type { Vfs } from "./seam.ts";
 import { deliverSignals, forceSignal } from "./signals.ts";
 import type { StracePrinter } from "./strace/printer.ts";
 import { BLOCKED, NO_RESULT, type SyscallRow, SyscallTable } from "./syscall.ts";
+import { symbolizeAddress } from "./symbolize.ts";
+import { syscallName } from "./syscalls/names.ts";
 import { Thread } from "./thread.ts";
 import { TimerQueue } from "./timers.ts";
 
@@ -82,7 +84,7 @@ export interface KernelOptions {
   readonly syscalls?: SyscallHooks;
   /** Where messages of the machine itself go: fatal signals, unknown system calls. */
   readonly report?: (message: string) => void;
-  /** Name of the code at `pc`, for messages. */
+  /** Name of the code at `pc` for messages, where more is known of it than the mapped file tells. */
   readonly symbolize?: (process: Process, pc: number) => string | undefined;
 }
 
@@ -470,7 +472,8 @@ export class Kernel {
   #unknownCall(thread: Thread, number: number): void {
     const { unknown } = this.counters;
     if (!unknown.has(number)) {
-      this.report(`isthmus: ${this.abi.arch} system call ${number} is not known: ENOSYS`);
+      const name = syscallName(this.abi.arch, number) ?? "of no name";
+      this.report(`isthmus: system call ${name} (${this.abi.arch} ${number}) is unknown: ENOSYS`);
     }
     unknown.set(number, (unknown.get(number) ?? 0) + 1);
     this.strace?.unknown(thread, number);
@@ -541,7 +544,9 @@ export class Kernel {
     const { process } = thread;
     const fatal = new FatalSignal(thread, info, this.abi, this.cpu);
     if (process !== this.#main && !fatal.isFault) return;
-    const symbol = this.#options.symbolize?.(process, this.cpu.pc);
+    const { pc } = this.cpu;
+    const symbol = this.#options.symbolize?.(process, pc) ??
+      symbolizeAddress(process.space.value, pc);
     this.report(fatal.message(symbol));
   }
 

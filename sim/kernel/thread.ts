@@ -55,7 +55,8 @@ export class Thread implements Waiter {
   onReady: (thread: Thread) => void = () => {};
 
   constructor(
-    readonly tid: number,
+    /** Changes once: when a thread other than the leader has called execve. */
+    public tid: number,
     readonly process: Process,
     makeCall: (thread: Thread) => ThreadCall,
   ) {

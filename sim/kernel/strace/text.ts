@@ -6,6 +6,7 @@ import { infoSigno } from "../abi/siginfo.ts";
 import { encodeName } from "../fs/file_name.ts";
 import { signalName } from "../signal_numbers.ts";
 import { NO_RESULT } from "../syscall.ts";
+import { syscallName } from "../syscalls/names.ts";
 import type { Thread } from "../thread.ts";
 import { argumentsAfter, argumentsBefore } from "./arguments.ts";
 import type { StracePrinter } from "./printer.ts";
@@ -114,7 +115,7 @@ export class StraceText implements StracePrinter {
     this.#line(
       thread,
       this.#result(
-        `syscall_0x${number.toString(16)}()`,
+        `${syscallName(thread.call.arch, number) ?? `syscall_0x${number.toString(16)}`}()`,
         "-1 ENOSYS (Function not implemented)",
       ),
     );

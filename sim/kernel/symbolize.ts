@@ -1,0 +1,63 @@
+/** Naming a code address: the file that is mapped there, and the function in it. */
+import { ElfError, ElfFile, STT_FUNC, type SymbolTable } from "../../lib/elf/mod.ts";
+import type { AddressSpace } from "../memory/address_space.ts";
+import type { MappedFile } from "../memory/page_cache.ts";
+
+const PAGE = 4096;
+const PT_LOAD = 1;
+/** Largest file whose symbols are read for a message. */
+const LARGEST = 512 * 1024 * 1024;
+
+function readFile(file: MappedFile): Uint8Array {
+  const pages = Math.ceil(file.size / PAGE);
+  const bytes = new Uint8Array(pages * PAGE);
+  for (let i = 0; i < pages; i++) file.readPage(i, bytes.subarray(i * PAGE, (i + 1) * PAGE));
+  return bytes.subarray(0, file.size);
+}
+
+/** The function that contains `address`, with the distance from its start. */
+function functionAt(
+  table: SymbolTable | undefined,
+  address: number,
+): { name: string; distance: number } | null {
+  if (table === undefined) return null;
+  let best = -1;
+  let start = -1;
+  for (let i = 0; i < table.length; i++) {
+    const value = table.value(i);
+    if (table.shndx(i) === 0 || table.type(i) !== STT_FUNC) continue;
+    if (value <= address && value > start) {
+      best = i;
+      start = value;
+    }
+  }
+  if (best < 0) return null;
+  const size = table.size(best);
+  const distance = address - start;
+  return size !== 0 && distance >= size ? null : { name: table.name(best), distance };
+}
+
+/** `strlen+0x12 in /usr/lib/libc.so.6`, `/bin/true+0x1234`, `[stack]`; undefined where nothing is mapped. */
+export function symbolizeAddress(space: AddressSpace, pc: number): string | undefined {
+  const vma = space.areas.lookup(pc);
+  if (vma === null) return undefined;
+  const file = vma.source?.file;
+  if (!file) return vma.name || "anonymous memory";
+  const path = vma.source?.path ?? file.path ?? "a file";
+  const offset = vma.pageAt(pc) * PAGE + pc % PAGE;
+  const plain = `${path}+0x${offset.toString(16)}`;
+  if (file.size > LARGEST) return plain;
+  try {
+    const elf = ElfFile.parse(readFile(file), path);
+    const segment = elf.segments.find((s) =>
+      s.type === PT_LOAD && offset >= s.offset && offset < s.offset + s.filesz
+    );
+    if (!segment) return plain;
+    const address = segment.vaddr + offset - segment.offset;
+    const symbol = functionAt(elf.staticSymbols, address) ?? functionAt(elf.symbols, address);
+    return symbol ? `${symbol.name}+0x${symbol.distance.toString(16)} in ${path}` : plain;
+  } catch (error) {
+    if (error instanceof ElfError) return plain;
+    throw error;
+  }
+}
