@@ -1,0 +1,103 @@
+/** The options that say what the machine is: shared by every command that runs a program. */
+import type { MachineOptions, MountOption } from "../../sim/machine.ts";
+import { preset } from "../../sim/models/preset.ts";
+import { type OptionSpec, UsageError, wholeNumber } from "./command.ts";
+
+/** Values of `machineOptions`. */
+export interface MachineValues {
+  readonly root?: string;
+  readonly linker?: "guest" | "modular";
+  readonly module?: readonly string[];
+  readonly cpu?: string;
+  readonly env?: readonly (readonly [string, string])[];
+  readonly cwd?: string;
+  readonly user?: { readonly uid: number; readonly gid: number };
+  readonly mount?: readonly MountOption[];
+  readonly seed?: number;
+  readonly maxInstructions?: number;
+}
+
+function environment(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`--env: ${JSON.stringify(text)} is not NAME=VALUE`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function user(text: string): { uid: number; gid: number } {
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (uid === undefined) throw new UsageError(`--user: ${JSON.stringify(text)} is not UID[:GID]`);
+  return { uid: Number(uid), gid: Number(gid ?? uid) };
+}
+
+function mount(text: string): MountOption {
+  const [, host, guest, mode] = /^([^:]+):(\/[^:]*)(?::(r[ow]))?$/.exec(text) ?? [];
+  if (host === undefined) {
+    throw new UsageError(`--mount: ${JSON.stringify(text)} is not HOST:GUEST[:rw]`);
+  }
+  return { host, guest, writable: mode === "rw" };
+}
+
+function folder(text: string): string {
+  try {
+    if (Deno.statSync(text).isDirectory) return text;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  throw new UsageError(`--root: ${text} is no folder`);
+}
+
+function model(name: string): string {
+  try {
+    return preset(name).name;
+  } catch (error) {
+    throw new UsageError(`--cpu: ${(error as Error).message}`);
+  }
+}
+
+export const machineOptions: readonly OptionSpec[] = [
+  { flags: "--root <folder>", help: "what the guest sees as / (default: /)", parse: folder },
+  {
+    flags: "--cpu <preset>",
+    help: "modelled core; without one only instructions are counted",
+    parse: model,
+  },
+  {
+    flags: "--env <name=value>",
+    help: "set an environment variable",
+    repeated: true,
+    parse: environment,
+  },
+  { flags: "--cwd <path>", help: "working directory in the guest (default: /)" },
+  { flags: "--user <uid[:gid]>", help: "who the program runs as (default: 1000)", parse: user },
+  {
+    flags: "--mount <host:guest[:rw]>",
+    help: "show a host folder to the guest",
+    repeated: true,
+    parse: mount,
+  },
+  {
+    flags: "--seed <n>",
+    help: "seeds all that is random to the guest (default: 1)",
+    parse: wholeNumber("--seed"),
+  },
+  {
+    flags: "--max-instructions <n>",
+    help: "stop after so many instructions, with exit code 124",
+    parse: wholeNumber("--max-instructions", 1),
+  },
+];
+
+/** The machine that the options describe. */
+export function machineOf(values: MachineValues): MachineOptions {
+  return {
+    root: values.root,
+    cpu: values.cpu,
+    env: values.env && Object.fromEntries(values.env),
+    cwd: values.cwd,
+    uid: values.user?.uid,
+    gid: values.user?.gid,
+    mounts: values.mount,
+    seed: values.seed,
+    maxInstructions: values.maxInstructions,
+  };
+}

@@ -1,0 +1,52 @@
+/** `isthmus run`: one program on one machine. */
+import { Machine, type Result } from "../../sim/machine.ts";
+import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
+import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
+
+interface Values extends MachineValues {
+  readonly stats?: string;
+  readonly strace?: boolean;
+  readonly json?: boolean;
+}
+
+async function run({ positional, values }: Parsed<Values>): Promise<number> {
+  let strace;
+  if (values.strace) {
+    const { StraceText } = await import("../../sim/kernel/strace/text.ts");
+    strace = new StraceText((line) => console.error(line));
+  }
+  const machine = await Machine.create({ ...machineOf(values), strace });
+  const result = await machine.run(positional);
+  if (values.json) printJson(result);
+  if (values.stats !== undefined) writeStats(values.stats, result);
+  return result.exit;
+}
+
+function writeStats(file: string, result: Result): void {
+  if (file === "-") return printJson(result);
+  try {
+    Deno.writeTextFileSync(file, JSON.stringify(result, null, 2) + "\n");
+  } catch (error) {
+    throw new UsageError(`--stats: cannot write ${file}: ${(error as Error).message}`);
+  }
+}
+
+const spec: CommandSpec<Values> = {
+  name: "run",
+  summary: "run a program; its streams and exit code are the guest's",
+  positional: [
+    { usage: "<program>", help: "path in the guest, or a name to look for in PATH" },
+    { usage: "[args...]", help: "its arguments" },
+  ],
+  options: [
+    ...machineOptions,
+    { flags: "--stats <file>", help: "write counters and estimates as JSON; - is standard output" },
+    { flags: "--strace", help: "print system calls on standard error" },
+    { flags: "--json", help: "the same as --stats -" },
+  ],
+  example: "isthmus run --root ./root --cpu neoverse-n1 --stats - -- /bin/ls -l /usr",
+  passThrough: true,
+  run,
+};
+
+export default spec;
