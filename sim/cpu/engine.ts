@@ -25,7 +25,7 @@ const DISPATCH_AREA = 16 << DISPATCH_BITS;
 /** Where the per-space areas begin; records lie below. */
 const SPACES = 2 ** 30;
 /** Records copied here run the tail of a quantum. */
-const SCRATCH = 0x20000;
+const SCRATCH = 0x2000;
 /** Physical bytes where a read that straddles two frames is put together; frame 0 is ours. */
 const BOUNCE = 64;
 const U32 = 4294967296;

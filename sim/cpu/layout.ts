@@ -104,12 +104,12 @@ export const BRANCH_TARGET = 0x538;
 export const RETURN_STACK = 0x600;
 
 /** Soft TLBs: direct-mapped tables of `TLB_ENTRIES` entries of 16 bytes (tag u64, addend u32, model pointer u32). */
-export const TLB_BITS = 10;
+export const TLB_BITS = 12;
 export const TLB_ENTRIES: number = 1 << TLB_BITS;
 export const READ_TLB = 0x10000;
-export const WRITE_TLB = 0x14000;
+export const WRITE_TLB = 0x20000;
 /** The soft TLB of instruction fetch, used when models watch fetches. */
-export const FETCH_TLB = 0x18000;
+export const FETCH_TLB = 0x30000;
 /** Two-bit counters of gshare, a byte each, up to 2^17; stamps of the modelled TLBs. */
 export const GSHARE = 0x40000;
 export const STAMPS = 0x60000;

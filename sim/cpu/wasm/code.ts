@@ -101,6 +101,14 @@ export const STATE = 1;
 export class Code {
   bytes: Uint8Array = new Uint8Array(256);
   length = 0;
+  /** Offsets of `if` and `br_if` whose condition is seldom true (branch hinting, section 3 of its custom section). */
+  readonly unlikely: number[] = [];
+
+  /** The next opcode, an `if` or `br_if`, is seldom taken. */
+  seldom(): this {
+    this.unlikely.push(this.length);
+    return this;
+  }
 
   #grow(extra: number): void {
     if (this.length + extra <= this.bytes.length) return;

@@ -366,11 +366,11 @@ export class Region extends GuestLowering {
     const code = this.code;
     const address = BigInt(page) << 12n;
     const entry = L.FETCH_TLB + ((page & (L.TLB_ENTRIES - 1)) << 4);
-    code.stateLoad(W.i64_load, entry).i64(address).op(W.i64_eq, W.if, typeCode.void);
-    code.stateLoad(W.i32_load, entry + 12).get(this.#now).mem(W.i64_store, STATE, 0);
-    code.op(W.else);
+    code.stateLoad(W.i64_load, entry).i64(address).op(W.i64_ne).seldom().op(W.if, typeCode.void);
     this.publishNow();
-    code.i64(address).call(this.runtime("fetch_slow")).op(W.end);
+    code.i64(address).call(this.runtime("fetch_slow")).op(W.else);
+    code.stateLoad(W.i32_load, entry + 12).get(this.#now).mem(W.i64_store, STATE, 0);
+    code.op(W.end);
   }
 
   /** gshare for the conditional branch that ends the block; pops the outcome, pushes it back. */
@@ -447,7 +447,7 @@ export class Region extends GuestLowering {
     this.#kind = m.kindIn;
     // Charge the block, or leave before it.
     code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).tee(this.#budget)
-      .i64(0n).op(W.i64_lt_s, W.if, typeCode.void);
+      .i64(0n).op(W.i64_lt_s).seldom().op(W.if, typeCode.void);
     this.depth++;
     code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_add).set(this.#budget);
     code.i32(block.head).set(this.#exitRecord);
@@ -470,7 +470,7 @@ export class Region extends GuestLowering {
   #leaveIfStale(next: number): void {
     const { block } = this.#member;
     const code = this.code;
-    code.get(this.#budget).i64(0n).op(W.i64_lt_s, W.if, typeCode.void);
+    code.get(this.#budget).i64(0n).op(W.i64_lt_s).seldom().op(W.if, typeCode.void);
     this.depth++;
     code.get(this.#budget).i64(BigInt(block.count - next)).op(W.i64_add).set(this.#budget);
     code.i32(block.head).set(this.#exitRecord);

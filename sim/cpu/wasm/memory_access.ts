@@ -12,8 +12,8 @@ import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
 const INDEX_MASK = (TLB_ENTRIES - 1) << 4;
 
 /**
- * Push 1 if the soft TLB of loads or stores translates the `size` bytes at `address`, leaving the
- * entry's offset in `entry`. An access that straddles two pages never matches: its last byte gives
+ * Push 0 if the soft TLB of loads or stores translates the `size` bytes at `address`, else 1; leaves
+ * the entry's offset in `entry`. An access that straddles two pages never matches: its last byte gives
  * the tag, its first the index. `ignoreTop` drops the top byte (aarch64 TBI).
  */
 export function tlbMatch(
@@ -28,7 +28,7 @@ export function tlbMatch(
     .tee(entry).mem(W.i64_load, STATE, write ? WRITE_TLB : READ_TLB);
   code.get(address);
   if (size > 1) code.i64(BigInt(size - 1)).op(W.i64_add);
-  code.i64(ignoreTop ? 0x00ff_ffff_ffff_f000n : -4096n).op(W.i64_and, W.i64_eq);
+  code.i64(ignoreTop ? 0x00ff_ffff_ffff_f000n : -4096n).op(W.i64_and, W.i64_ne);
 }
 
 /** Push the physical address, given a matching `entry`. */
@@ -94,14 +94,14 @@ export abstract class GuestLowering extends Lowering {
     code.set(va);
     const number = this.#number();
     tlbMatch(code, va, entry, bits / 8, false, this.isa.arch === "aarch64");
-    code.op(W.if, typeCode.i32);
-    this.#touch(entry, READ_TLB, number);
-    tlbPhysical(code, va, entry, false);
-    code.op(W.else);
+    code.seldom().op(W.if, typeCode.i32);
     this.publishNow();
     code.get(va).i32((bits / 8) | (number << 8));
     this.record();
-    code.call(this.runtime("load_slow")).op(W.end);
+    code.call(this.runtime("load_slow")).op(W.else);
+    this.#touch(entry, READ_TLB, number);
+    tlbPhysical(code, va, entry, false);
+    code.op(W.end);
     this.#countIfConditional(ONE_LOAD);
     if (type === "v128") code.op(0xfd, 0x00).memarg(PHYSICAL, 0);
     else code.mem(loadOpcode(type, bits, signed), PHYSICAL, 0);
@@ -118,13 +118,7 @@ export abstract class GuestLowering extends Lowering {
     code.set(v);
     tlbMatch(code, va, entry, bits / 8, true, this.isa.arch === "aarch64");
     const number = this.#number();
-    code.op(W.if, typeCode.void);
-    this.#touch(entry, WRITE_TLB, number);
-    tlbPhysical(code, va, entry, true);
-    code.get(v);
-    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(PHYSICAL, 0);
-    else code.mem(storeOpcode(value.type, bits), PHYSICAL, 0);
-    code.op(W.else);
+    code.seldom().op(W.if, typeCode.void);
     this.publishNow();
     code.get(va).get(v).i32((bits / 8) | (number << 8));
     this.record();
@@ -132,6 +126,12 @@ export abstract class GuestLowering extends Lowering {
     this.depth++;
     this.stored();
     this.depth--;
+    code.op(W.else);
+    this.#touch(entry, WRITE_TLB, number);
+    tlbPhysical(code, va, entry, true);
+    code.get(v);
+    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(PHYSICAL, 0);
+    else code.mem(storeOpcode(value.type, bits), PHYSICAL, 0);
     code.op(W.end);
     this.#countIfConditional(ONE_STORE);
   }

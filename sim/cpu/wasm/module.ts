@@ -116,8 +116,10 @@ export class ModuleBuilder {
       section(9, elements);
     }
 
+    const hints = new Code();
+    let hinted = 0;
     const bodies = new Code().u32(this.#functions.length);
-    for (const f of this.#functions) {
+    for (const [i, f] of this.#functions.entries()) {
       const body = new Code();
       // Runs of equal local types are one entry.
       const runs: [number, Type][] = [];
@@ -128,8 +130,19 @@ export class ModuleBuilder {
       }
       body.u32(runs.length);
       for (const [n, t] of runs) body.u32(n).op(typeCode[t]);
+      if (f.code.unlikely.length > 0) {
+        hinted++;
+        hints.u32(this.#imports.length + i).u32(f.code.unlikely.length);
+        for (const at of f.code.unlikely) hints.u32(body.length + at).u32(1).op(0);
+      }
       body.raw(f.code.bytes, f.code.length).op(0x0b);
       bodies.u32(body.length).raw(body.bytes, body.length);
+    }
+    if (hinted > 0) {
+      const custom = new Code();
+      string(custom, "metadata.code.branch_hint");
+      custom.u32(hinted).raw(hints.bytes, hints.length);
+      section(0, custom);
     }
     section(10, bodies);
     return out.bytes.slice(0, out.length) as Uint8Array<ArrayBuffer>;
