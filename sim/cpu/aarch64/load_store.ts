@@ -237,7 +237,12 @@ const pairs = [
   row("LDP/LDNP/LDPSW", "opc:2 101 0 0 mode:2 1 imm7:7 rt2:5 rn:5 rt:5", (f) => ({
     regs: [f.rt.out, f.rt2.out, f.rn.sp],
     statics: ["opc", "mode"],
-    valid: (w) => f.opc.of(w) < 3 && (f.opc.of(w) !== 1 || f.mode.of(w) !== PairMode.NonTemporal),
+    // Loading a register twice or writing back to it is unpredictable: refused, as the manual permits.
+    valid: (w) =>
+      f.opc.of(w) < 3 && (f.opc.of(w) !== 1 || f.mode.of(w) !== PairMode.NonTemporal) &&
+      f.rt.of(w) !== f.rt2.of(w) &&
+      ((f.mode.of(w) & 1) === 0 || f.rn.of(w) === 31 ||
+        (f.rn.of(w) !== f.rt.of(w) && f.rn.of(w) !== f.rt2.of(w))),
     operands: pairOffset(f.imm7, (w) => 2 + (f.opc.of(w) >> 1)),
     emit: (e, { opc, mode }) => {
       const size = opc === 2 ? 3 : 2;
@@ -264,7 +269,7 @@ const pairs = [
   row("LDP/LDNP (SIMD&FP)", "opc:2 101 1 0 mode:2 1 imm7:7 rt2:5 rn:5 rt:5", (f) => ({
     regs: [f.rt.v, f.rt2.v, f.rn.sp],
     statics: ["opc", "mode"],
-    valid: (w) => f.opc.of(w) < 3,
+    valid: (w) => f.opc.of(w) < 3 && f.rt.of(w) !== f.rt2.of(w),
     operands: pairOffset(f.imm7, (w) => 2 + f.opc.of(w)),
     emit: (e, { opc, mode }) => {
       const [address, next] = pairAddress(e, mode, 2);

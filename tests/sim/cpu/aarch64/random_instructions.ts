@@ -58,6 +58,9 @@ export function kindOf(row: AArch64Row): Kind | null {
     : "plain";
 }
 
+/** MRS X0, ID_AA64PFR0_EL1; its neighbours are ID registers too. */
+const ID_AA64PFR0 = 0xd5380400;
+
 /** A random word of the row that decodes to it, or null after many tries. */
 export function instance(row: AArch64Row, random: Random): number | null {
   const { fields } = parsePattern(row.pattern);
@@ -66,6 +69,7 @@ export function instance(row: AArch64Row, random: Random): number | null {
   for (let attempt = 0; attempt < 5000; attempt++) {
     let word = (random.next() & ~row.mask) | row.value;
     if (kind === "memory") word = tame(word, fields, row.name, random);
+    if (row.name === "MRS (ID register)") word = ID_AA64PFR0 | (random.below(8) << 5) | (word & 31);
     if (kind === "zva") word &= ~1; // not XZR: its zero is no address
     if (row.matches(word) && rows.findIndex((r) => r.matches(word)) === index) return word;
   }
