@@ -1,6 +1,8 @@
 /**
  * A simulated computer, put together: memory, CPU, models, kernel, file systems and linker.
  */
+import type { Module } from "../lib/linker/module.ts";
+import type { Plan } from "../lib/linker/plan.ts";
 import type { Arch } from "./arch.ts";
 import { HWCAP, HWCAP2 } from "./cpu/aarch64/id_registers.ts";
 import { aarch64 } from "./cpu/aarch64/isa.ts";
@@ -8,7 +10,7 @@ import { Engine } from "./cpu/engine.ts";
 import { x86_64 } from "./cpu/x86_64/isa.ts";
 import { Clock } from "./kernel/clock.ts";
 import { SyscallHooks } from "./kernel/dispatch.ts";
-import { type ExecLoader, parseScript } from "./kernel/exec.ts";
+import { parseScript } from "./kernel/exec.ts";
 import { failed } from "./kernel/fs/inode.ts";
 import { inodeAt } from "./kernel/fs/dentry.ts";
 import type { TimeSource } from "./kernel/fs/file_system.ts";
@@ -26,6 +28,7 @@ import type { StracePrinter } from "./kernel/strace/printer.ts";
 import { syscallRows } from "./kernel/syscalls/table.ts";
 import { Domain, Memory, type ThpPolicy } from "./memory/memory.ts";
 import { type Preset, preset } from "./models/preset.ts";
+import type { ModularLoader } from "./modular_loader.ts";
 
 /** A host folder shown to the guest. */
 export interface MountOption {
@@ -64,8 +67,13 @@ export interface MachineOptions {
   readonly hugePages1G?: number;
   /** Executions after which the hot tier compiles a block; Infinity keeps to the cold tier. */
   readonly heat?: number;
-  /** Brings programs into memory; default: as Linux does, with the program's own interpreter. */
-  readonly loader?: ExecLoader;
+  /**
+   * Who links programs: `guest`, the program's own interpreter in the machine, as on Linux;
+   * `modular`, the linker of this project. Default: `modular` if there are modules, else `guest`.
+   */
+  readonly linker?: "guest" | "modular";
+  /** Modules of the modular linker, in order; default the usual ones for Linux programs. */
+  readonly modules?: readonly Module[];
 }
 
 /** The outcome of one run. */
@@ -82,6 +90,8 @@ export interface Result {
   readonly estimated: Readonly<Record<string, number>>;
   /** How the run was executed: accelerator figures that no model depends on. */
   readonly execution: Readonly<Record<string, number | string>>;
+  /** What the modular linker did to the program, phase by module by object. */
+  readonly plan?: Plan;
 }
 
 /** Executions that make a block hot. */
@@ -167,6 +177,7 @@ export class Machine {
         source: m.host,
       });
     }
+    const loader = await this.#loader(cpu, vfs);
     const kernel = new Kernel({
       memory,
       cpu,
@@ -178,7 +189,7 @@ export class Machine {
       hwcap: arch === "aarch64" ? HWCAP : undefined,
       hwcap2: arch === "aarch64" ? HWCAP2 : undefined,
       maxInstructions: options.maxInstructions,
-      loader: options.loader,
+      loader,
       strace: options.strace,
       report: options.report,
       syscalls: this.syscalls,
@@ -199,8 +210,21 @@ export class Machine {
       program: path.name,
       exit: outcome.code,
       signal: outcome.signal,
-      ...report(kernel, cpu, memory),
+      ...report(kernel, cpu, memory, loader?.counters),
+      plan: loader?.first?.plan,
     };
+  }
+
+  /** The modular linker, loaded only if it is used; undefined leaves programs to their own. */
+  async #loader(engine: Engine, vfs: Vfs): Promise<ModularLoader | undefined> {
+    const { linker, modules } = this.options;
+    if (linker === "guest" && modules !== undefined) {
+      throw new MachineError("modules are for the modular linker, not the guest's own");
+    }
+    if ((linker ?? (modules === undefined ? "guest" : "modular")) === "guest") return undefined;
+    const { ModularLoader } = await import("./modular_loader.ts");
+    const used = modules ?? (await import("../modules/mod.ts")).linux();
+    return new ModularLoader({ engine, vfs, modules: used });
   }
 
   /** Guest path of a program, found as a shell finds it, and the architecture it is for. */
@@ -260,6 +284,7 @@ function report(
   kernel: Kernel,
   cpu: Engine,
   memory: Memory,
+  linking: Readonly<Record<string, number>> = {},
 ): Pick<Result, "counters" | "estimated" | "execution"> {
   const { instructions } = kernel;
   const { minor, major } = memory.counters;
@@ -284,6 +309,7 @@ function report(
   for (const [name, count] of [...kernel.counters.byName].sort()) {
     counters[`syscalls.${name}`] = count;
   }
+  Object.assign(counters, linking);
   const estimated: Record<string, number> = {};
   if (watch !== null) {
     const { cost } = watch.preset;

@@ -1,7 +1,7 @@
 /** The options that say what the machine is: shared by every command that runs a program. */
 import type { MachineOptions, MountOption } from "../../sim/machine.ts";
 import { preset } from "../../sim/models/preset.ts";
-import { type OptionSpec, UsageError, wholeNumber } from "./command.ts";
+import { oneOf, type OptionSpec, UsageError, wholeNumber } from "./command.ts";
 
 /** Values of `machineOptions`. */
 export interface MachineValues {
@@ -57,6 +57,12 @@ function model(name: string): string {
 export const machineOptions: readonly OptionSpec[] = [
   { flags: "--root <folder>", help: "what the guest sees as / (default: /)", parse: folder },
   {
+    flags: "--linker <linker>",
+    help:
+      "guest: the program's own interpreter; modular: Isthmus's (default: guest without modules)",
+    parse: oneOf("--linker", ["guest", "modular"]),
+  },
+  {
     flags: "--cpu <preset>",
     help: "modelled core; without one only instructions are counted",
     parse: model,
@@ -91,6 +97,7 @@ export const machineOptions: readonly OptionSpec[] = [
 export function machineOf(values: MachineValues): MachineOptions {
   return {
     root: values.root,
+    linker: values.linker,
     cpu: values.cpu,
     env: values.env && Object.fromEntries(values.env),
     cwd: values.cwd,

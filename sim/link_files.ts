@@ -1,0 +1,84 @@
+/** The guest's file system as the linker sees it: through one process's root, directory and rights. */
+import type { GuestFile, GuestFiles } from "../lib/linker/target.ts";
+import { LinkTargetError } from "../lib/linker/target.ts";
+import { R_OK } from "./kernel/fs/constants.ts";
+import { inodeAt, type Location } from "./kernel/fs/dentry.ts";
+import { failed, type Inode } from "./kernel/fs/inode.ts";
+import { readInode } from "./kernel/fs/mapped_pages.ts";
+import { checkAccess } from "./kernel/fs/permission.ts";
+import type { FsContext, Task } from "./kernel/fs/task.ts";
+import type { Vfs } from "./kernel/fs/vfs.ts";
+import type { Process } from "./kernel/process.ts";
+import type { MapSource } from "./memory/vma.ts";
+
+/** An open file, with what the address space needs to map it. */
+export class ProcessFile implements GuestFile {
+  readonly identity: string;
+  readonly executable: boolean;
+  #bytes: Uint8Array | undefined;
+
+  constructor(
+    readonly path: string,
+    readonly realPath: string,
+    readonly backing: MapSource,
+    readonly inode: Inode,
+  ) {
+    this.identity = `${inode.fileSystem.device}:${inode.ino}`;
+    this.executable = (inode.mode & 0o111) !== 0;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes === undefined) {
+      const bytes = new Uint8Array(this.inode.size);
+      const count = readInode(this.inode, 0, bytes);
+      if (count < bytes.length) throw new LinkTargetError(`cannot read ${this.path}`);
+      this.#bytes = bytes;
+    }
+    return this.#bytes;
+  }
+}
+
+/** Longest target of a symlink (PATH_MAX). */
+const PATH_MAX = 4096;
+
+/** `GuestFiles` for one process. */
+export class ProcessFiles implements GuestFiles {
+  readonly #vfs: Vfs;
+  readonly #task: Task;
+
+  /** @param fs the process's own root and current directory */
+  constructor(vfs: Vfs, fs: FsContext, process: Process) {
+    const { fsuid, fsgid, groups } = process.credentials;
+    this.#vfs = vfs;
+    this.#task = vfs.task(fs, { uid: fsuid, gid: fsgid, groups });
+  }
+
+  open(path: string): ProcessFile | undefined {
+    const location = this.#find(path, true);
+    if (location === undefined) return undefined;
+    const inode = inodeAt(location);
+    inode.refresh();
+    if (!inode.isRegular || checkAccess(inode, R_OK, this.#task.credentials) < 0) return undefined;
+    const backing = this.#vfs.mapSource(inode, location, { readable: true, writable: false });
+    if (backing === null) throw new LinkTargetError(`${path} cannot be mapped`);
+    const real = this.#vfs.pathName(location, this.#task.fs.root);
+    return new ProcessFile(path, real, backing, inode);
+  }
+
+  exists(path: string): boolean {
+    return this.#find(path, true) !== undefined;
+  }
+
+  readlink(path: string): string | undefined {
+    const location = this.#find(path, false);
+    if (location === undefined || !inodeAt(location).isSymlink) return undefined;
+    const target = inodeAt(location).readlink();
+    return typeof target === "number" ? undefined : target.slice(0, PATH_MAX);
+  }
+
+  #find(path: string, follow: boolean): Location | undefined {
+    const { fs } = this.#task;
+    const found = this.#vfs.resolve(this.#task, fs.cwd, path, follow);
+    return failed(found) ? undefined : found;
+  }
+}

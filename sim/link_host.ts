@@ -1,0 +1,98 @@
+/**
+ * Guest addresses whose execution enters the host. They lie 16 bytes apart in one range at the same
+ * place in every address space, where nothing is mapped to run: the CPU leaves when control gets
+ * there.
+ */
+import type { HostCall, HostFunction } from "../lib/linker/target.ts";
+import { LinkTargetError } from "../lib/linker/target.ts";
+import type { Engine } from "./cpu/engine.ts";
+import type { Kernel } from "./kernel/kernel.ts";
+import type { Thread } from "./kernel/thread.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  PROT_NONE,
+} from "./memory/abi.ts";
+import type { AddressSpace } from "./memory/address_space.ts";
+
+/** Where the range is: far from where Linux puts anything, and below the end of user space. */
+const START = 0x2000_0000_0000;
+const SIZE = 0x1_0000;
+/** Bytes from one function to the next. */
+const STRIDE = 16;
+/** aarch64: the link register. */
+const X30 = 30;
+
+/** The host functions of one machine. */
+export class HostFunctions {
+  /** Where a nested call returns to; the host function with id 0. */
+  readonly returnAddress = START;
+  readonly #functions: { readonly name: string; readonly handler: HostFunction }[] = [];
+  readonly #reserved = new WeakSet<AddressSpace>();
+  #kernel: Kernel | null = null;
+
+  constructor(readonly engine: Engine) {}
+
+  /** Takes over host entries of `kernel`. */
+  attach(kernel: Kernel): void {
+    if (this.#kernel === kernel) return;
+    this.#kernel = kernel;
+    this.engine.hostRange(START, START + SIZE);
+    kernel.onHost = (thread, id) => this.#enter(kernel, thread, id);
+  }
+
+  /** A new address that enters `handler`. */
+  provide(name: string, handler: HostFunction): number {
+    const id = this.#functions.push({ name, handler });
+    if (id * STRIDE >= SIZE) throw new LinkTargetError(`no address is left for ${name}`);
+    return START + id * STRIDE;
+  }
+
+  /** Keeps the range free in `space`. */
+  reserveIn(space: AddressSpace): void {
+    if (this.#reserved.has(space)) return;
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    if (space.mmap(START, SIZE, PROT_NONE, flags) < 0) {
+      throw new LinkTargetError(`0x${START.toString(16)} is not free for host functions`);
+    }
+    this.#reserved.add(space);
+  }
+
+  /** The thread's control has reached an address of the range: run the function and return. */
+  #enter(kernel: Kernel, thread: Thread, id: number): void {
+    const entry = this.#functions[id - 1];
+    if (entry === undefined) {
+      throw new LinkTargetError(`the guest jumped to host function ${id}, which does not exist`);
+    }
+    const { cpu, abi } = kernel;
+    const returnAddress = popReturn(kernel, thread.process.space.value);
+    const call: HostCall = {
+      argument: (index) => {
+        const value = cpu.regNumber(argumentRegister(kernel, index));
+        return value < 0 ? value + 2 ** 64 : value;
+      },
+      result: (value) => cpu.setRegNumber(abi.result, value),
+      returnAddress,
+    };
+    entry.handler(call);
+    cpu.pc = returnAddress;
+  }
+}
+
+/** Integer argument registers of the C calling convention: rdi rsi rdx rcx r8 r9, or x0 to x5. */
+export function argumentRegister(kernel: Kernel, index: number): number {
+  if (index < 0 || index > 5) throw new LinkTargetError(`no integer argument ${index}`);
+  return kernel.abi.arch === "x86_64" ? [7, 6, 2, 1, 8, 9][index] : index;
+}
+
+/** Takes the return address of the function that was just called. */
+function popReturn({ cpu, abi }: Kernel, space: AddressSpace): number {
+  if (abi.arch === "aarch64") return cpu.regNumber(X30);
+  const stack = cpu.regNumber(abi.stackPointer);
+  const address = space.readU64(stack);
+  if (address < 0) throw new LinkTargetError("a host function was called without a stack");
+  cpu.setRegNumber(abi.stackPointer, stack + 8);
+  return address;
+}

@@ -1,0 +1,206 @@
+/**
+ * A process under construction, as the linker sees it: `LinkTarget` over an address space, the
+ * guest's file system and the CPU. Page faults of the linker's accesses are counted as its own.
+ */
+import {
+  type Architecture,
+  type GuestFiles,
+  type HostFunction,
+  type LinkTarget,
+  LinkTargetError,
+  type MapOptions,
+  type Protection,
+} from "../lib/linker/target.ts";
+import type { AddressSpace } from "./memory/address_space.ts";
+import {
+  GIANT_SIZE,
+  HUGE_SIZE,
+  MADV_HUGEPAGE,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_HUGE_1GB,
+  MAP_HUGE_2MB,
+  MAP_HUGETLB,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  PAGE_SIZE,
+  PROT_NONE,
+  PROT_READ,
+} from "./memory/abi.ts";
+import { Domain } from "./memory/memory.ts";
+import type { Kernel } from "./kernel/kernel.ts";
+import { errnoName } from "./kernel/errno.ts";
+import { callGuest } from "./link_call.ts";
+import { ProcessFile } from "./link_files.ts";
+import type { HostFunctions } from "./link_host.ts";
+
+const hex = (address: number): string => `0x${address.toString(16)}`;
+
+/** What a target is a view of. */
+export interface ProcessTargetOptions {
+  readonly kernel: Kernel;
+  readonly space: AddressSpace;
+  readonly files: GuestFiles;
+  readonly host: HostFunctions;
+}
+
+/** `LinkTarget` for one address space of a machine. */
+export class ProcessTarget implements LinkTarget {
+  readonly arch: Architecture;
+  readonly pageSize = PAGE_SIZE;
+  readonly platform: string;
+  readonly hwcap: number;
+  readonly hwcap2: number;
+  readonly files: GuestFiles;
+  readonly #kernel: Kernel;
+  readonly #space: AddressSpace;
+  readonly #host: HostFunctions;
+  #placed = false;
+
+  constructor({ kernel, space, files, host }: ProcessTargetOptions) {
+    this.arch = kernel.abi.arch;
+    this.platform = kernel.platform;
+    this.hwcap = kernel.hwcap;
+    this.hwcap2 = kernel.hwcap2;
+    this.files = files;
+    this.#kernel = kernel;
+    this.#space = space;
+    this.#host = host;
+  }
+
+  /**
+   * The first reservation without a hint is the program's, or of all objects together; it goes where
+   * Linux puts a position-independent program, so that the heap has room after it.
+   */
+  reserve(size: number, align: number, hint?: number): number {
+    if (hint !== undefined) return this.#reserveAt(size, hint);
+    if (!this.#placed) {
+      this.#placed = true;
+      const base = Math.ceil(this.#space.layout.programBase / align) * align;
+      if (!this.#space.areas.overlaps(base, base + size)) return this.#reserveAt(size, base);
+    }
+    // Room for any alignment, then without the ends.
+    const room = align > PAGE_SIZE ? size + align - PAGE_SIZE : size;
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    const start = this.#space.mmap(0, room, PROT_NONE, flags);
+    if (start < 0) this.#refuse(`reserve ${hex(size)} bytes`, start);
+    const at = start + (room - size) - (start + room - size) % align;
+    if (at > start) this.unmap(start, at - start);
+    if (start + room > at + size) this.unmap(at + size, start + room - at - size);
+    return at;
+  }
+
+  #reserveAt(size: number, at: number): number {
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    const start = this.#space.mmap(at, size, PROT_NONE, flags);
+    if (start < 0) this.#refuse(`reserve ${hex(size)} bytes at ${hex(at)}`, start);
+    return start;
+  }
+
+  map(at: number, size: number, protection: Protection, options: MapOptions = {}): void {
+    const { source, huge, name } = options;
+    const what = `map ${hex(size)} bytes at ${hex(at)}`;
+    if (huge !== undefined) {
+      if (source !== undefined) throw new LinkTargetError(`cannot ${what}: huge pages of a file`);
+      this.#mapHuge(at, size, protection, huge, what);
+    } else if (source !== undefined) {
+      const { file, offset } = source;
+      if (!(file instanceof ProcessFile)) {
+        throw new LinkTargetError(`cannot ${what}: ${file.path} is not of this machine`);
+      }
+      const flags = MAP_PRIVATE | MAP_FIXED;
+      const mapped = this.#space.mmap(at, size, protection, flags, file.backing, offset);
+      if (mapped < 0) this.#refuse(`${what} from ${file.path}`, mapped);
+    } else {
+      const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+      const mapped = this.#space.mmap(at, size, protection, flags);
+      if (mapped < 0) this.#refuse(what, mapped);
+    }
+    if (name === undefined || source !== undefined) return;
+    const area = this.#space.areas.lookup(at);
+    if (area?.start === at && area.end === at + size) area.name = `[anon:${name}]`;
+  }
+
+  /** 2 MiB pages come as transparent ones, or from the pool where those are off; 1 GiB pages from the pool. */
+  #mapHuge(at: number, size: number, protection: number, huge: "2M" | "1G", what: string): void {
+    const space = this.#space;
+    const { thp } = space.memory;
+    const unit = huge === "2M" ? HUGE_SIZE : GIANT_SIZE;
+    const transparent = huge === "2M" && thp !== "never";
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (!transparent) {
+      flags |= MAP_HUGETLB | MAP_POPULATE | (huge === "2M" ? MAP_HUGE_2MB : MAP_HUGE_1GB);
+    }
+    const mapped = space.mmap(at, size, protection, flags);
+    if (mapped < 0) this.#refuse(`${what} on ${huge} pages`, mapped);
+    if (transparent) {
+      const advised = space.madvise(at, size, MADV_HUGEPAGE);
+      if (advised < 0) this.#refuse(`${what} on ${huge} pages`, advised);
+      for (let page = at; page < at + size; page += unit) this.write(page, new Uint8Array(1));
+    }
+    for (let page = at; page < at + size; page += unit) {
+      if (space.table.find(page) && space.table.span === unit) continue;
+      throw new LinkTargetError(`cannot ${what}: no ${huge} page is left`);
+    }
+  }
+
+  unmap(at: number, size: number): void {
+    const result = this.#space.munmap(at, size);
+    if (result < 0) this.#refuse(`unmap ${hex(size)} bytes at ${hex(at)}`, result);
+  }
+
+  protect(at: number, size: number, protection: Protection): void {
+    const result = this.#space.mprotect(at, size, protection);
+    if (result < 0) this.#refuse(`protect ${hex(size)} bytes at ${hex(at)}`, result);
+  }
+
+  read(at: number, size: number): Uint8Array {
+    const bytes = new Uint8Array(size);
+    let failed = this.#asLinker(() => this.#space.copyIn(at, bytes));
+    if (failed < 0 && this.#space.areas.lookup(at + this.#space.copied) !== null) {
+      // Pages that not even the program may read: let it for a moment.
+      const page = at - at % PAGE_SIZE;
+      const span = Math.ceil((at + size - page) / PAGE_SIZE) * PAGE_SIZE;
+      this.protect(page, span, PROT_READ);
+      failed = this.#asLinker(() => this.#space.copyIn(at, bytes));
+      this.protect(page, span, PROT_NONE);
+    }
+    if (failed < 0) this.#refuse(`read ${hex(size)} bytes at ${hex(at)}`, failed);
+    return bytes;
+  }
+
+  write(at: number, bytes: Uint8Array): void {
+    const failed = this.#asLinker(() => this.#space.poke(at, bytes));
+    if (failed < 0) this.#refuse(`write ${hex(bytes.length)} bytes at ${hex(at)}`, failed);
+  }
+
+  patch(at: number, bytes: Uint8Array, _reason: string): void {
+    this.write(at, bytes);
+  }
+
+  provide(name: string, handler: HostFunction): number {
+    const address = this.#host.provide(name, handler);
+    this.#host.reserveIn(this.#space);
+    return address;
+  }
+
+  call(address: number, args: readonly (number | bigint)[], limit: number): number {
+    this.#host.reserveIn(this.#space);
+    return callGuest(this.#kernel, this.#space, address, args, limit, this.#host.returnAddress);
+  }
+
+  #asLinker(copy: () => number): number {
+    const { memory } = this.#space;
+    const { domain } = memory;
+    memory.domain = Domain.Linker;
+    const result = copy();
+    memory.domain = domain;
+    return result;
+  }
+
+  #refuse(what: string, errno: number): never {
+    throw new LinkTargetError(`cannot ${what}: ${errnoName(-errno)}`);
+  }
+}
