@@ -308,7 +308,7 @@ export class AddressSpace implements CpuSpace {
 
   private shareWith(child: AddressSpace, vma: Vma): boolean {
     const { table } = this;
-    const { frames, zeroFrame } = this.memory;
+    const { frames } = this.memory;
     let protectedPages = false;
     let va = table.next(vma.start, vma.end);
     while (va < vma.end) {
@@ -322,7 +322,7 @@ export class AddressSpace implements CpuSpace {
       if (!child.table.map(va, page, level, flags)) return false;
       const first = page / PAGE_SIZE;
       const count = vma.huge !== null ? 1 : span / PAGE_SIZE;
-      if (first !== zeroFrame) {
+      if (frames.kind[first] !== FrameKind.Reserved) {
         for (let f = first; f < first + count; f++) {
           frames.refs[f]++;
           frames.maps[f]++;
@@ -403,7 +403,7 @@ export class AddressSpace implements CpuSpace {
   /** Clear leaves and drop their frames. Returns how many leaves there were. */
   private dropLeaves(start: number, end: number): number {
     const { table } = this;
-    const { frames, pools, zeroFrame } = this.memory;
+    const { frames, pools } = this.memory;
     let count = 0;
     let va = table.next(start, end);
     while (va < end) {
@@ -414,7 +414,7 @@ export class AddressSpace implements CpuSpace {
       if (frames.kind[first] === FrameKind.Hugetlb) {
         frames.maps[first]--;
         pools.get(span === HUGE_SIZE ? 21 : 30)!.release(first);
-      } else if (first !== zeroFrame) {
+      } else if (frames.kind[first] !== FrameKind.Reserved) {
         for (let f = first; f < first + span / PAGE_SIZE; f++) {
           frames.maps[f]--;
           frames.release(f);
@@ -472,10 +472,11 @@ export class AddressSpace implements CpuSpace {
   /** 4 KiB frames present, counting a huge page as 512 or more: resident set size in pages. */
   get resident(): number {
     let count = 0;
-    const { table, memory } = this;
+    const { table } = this;
+    const { kind } = this.memory.frames;
     const end = this.layout.taskSize;
     for (let va = table.next(0, end); va < end; va = table.next(va + table.span, end)) {
-      if (table.page !== memory.zeroFrame * PAGE_SIZE) count += table.span / PAGE_SIZE;
+      if (kind[table.page / PAGE_SIZE] !== FrameKind.Reserved) count += table.span / PAGE_SIZE;
     }
     return count;
   }

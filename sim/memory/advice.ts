@@ -198,7 +198,7 @@ function hasCopies(space: AddressSpace, base: number): boolean {
 
 function copyOntoHuge(space: AddressSpace, vma: Vma, base: number): boolean {
   const { memory, table } = space;
-  const { frames, physical, zeroFrame } = memory;
+  const { frames, physical } = memory;
   const end = base + HUGE_SIZE;
   if (vma.file !== null) {
     // Every page of the file is part of the copy, so every page must exist.
@@ -210,9 +210,8 @@ function copyOntoHuge(space: AddressSpace, vma: Vma, base: number): boolean {
   const block = memory.allocate(HUGE_ORDER, FrameKind.Anonymous);
   if (block === 0) return false;
   for (let i = 0; i < HUGE_FRAMES; i++) {
-    const present = table.find(base + i * PAGE_SIZE);
-    const source = present ? table.page : zeroFrame * PAGE_SIZE;
-    if (source === zeroFrame * PAGE_SIZE) frames.zero(block + i, 1);
+    const source = table.find(base + i * PAGE_SIZE) ? table.page : 0;
+    if (frames.kind[source / PAGE_SIZE] === FrameKind.Reserved) frames.zero(block + i, 1);
     else physical.u8.copyWithin((block + i) * PAGE_SIZE, source, source + PAGE_SIZE);
   }
   space.zap(vma, base, end);

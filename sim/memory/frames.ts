@@ -16,7 +16,7 @@ export const GIANT_FRAMES = 1 << 18;
 /** What a frame is used for. */
 export const enum FrameKind {
   Free = 0,
-  /** Frame 0 and the shared page of zeros. */
+  /** Frame 0 and the shared pages of zeros: never freed. */
   Reserved = 1,
   Table = 2,
   Anonymous = 3,

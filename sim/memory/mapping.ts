@@ -293,6 +293,7 @@ export function unmappedArea(
   const file = source !== null && source.file.inMemory !== true;
   const anonymous = source === null && !shared && hint === 0 && length % HUGE_SIZE === 0;
   if (alignment === PAGE_SIZE && (file || anonymous)) {
+    if (anonymous) offset = 0;
     const end = offset + length;
     const from = Math.ceil(offset / HUGE_SIZE) * HUGE_SIZE;
     if (end - from >= HUGE_SIZE) {

@@ -80,6 +80,8 @@ export class Memory {
   readonly pools: ReadonlyMap<number, HugePool>;
   /** The shared frame of zeros that reads of untouched private memory map. */
   readonly zeroFrame: number;
+  /** The same for 2 MiB, made at first use; 0 before. */
+  private hugeZero = 0;
   readonly faultAround: number;
   thp: ThpPolicy;
   observer: MemoryObserver = SILENT;
@@ -142,6 +144,14 @@ export class Memory {
     const frame = this.allocate(order, kind);
     if (frame !== 0) this.frames.zero(frame, 1 << order);
     return frame;
+  }
+
+  /** First frame of 2 MiB of zeros that reads of untouched huge pages map; 0 if there is no room. */
+  hugeZeroFrame(): number {
+    if (this.hugeZero === 0) {
+      this.hugeZero = this.allocateZeroed(HUGE_ORDER, FrameKind.Reserved);
+    }
+    return this.hugeZero;
   }
 
   /** Counters under their dotted names in a result. */

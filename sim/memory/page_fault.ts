@@ -121,12 +121,13 @@ function anonymousFault(space: AddressSpace, vma: Vma, va: number, write: boolea
   const { frames } = memory;
   const base = va - va % HUGE_SIZE;
   if (table.level > 0 && wantsHuge(space, vma, base)) {
-    const block = memory.allocateZeroed(HUGE_ORDER, FrameKind.Anonymous);
-    if (block !== 0) {
-      joinSetOnce(space, vma);
-      memory.counters.hugeFaults++;
-      return space.install(base, block, 1, writeFlags(vma)) ? 0 : outOfTables(space, block, 9);
-    }
+    if (!write) {
+      const zero = memory.hugeZeroFrame();
+      if (zero !== 0) {
+        return table.map(base, zero * PAGE_SIZE, 1, readFlags(vma)) ? 0 : FAULT_OOM;
+      }
+    } else if (installHuge(space, vma, base)) return 0;
+    table.find(va);
   }
   if (!write) {
     if (!table.map(va, memory.zeroFrame * PAGE_SIZE, 0, readFlags(vma))) return FAULT_OOM;
@@ -138,6 +139,20 @@ function anonymousFault(space: AddressSpace, vma: Vma, va: number, write: boolea
   if (!table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
   frames.maps[frame]++;
   return 0;
+}
+
+/** Put a fresh huge page at `base`. False if there is none to be had. */
+function installHuge(space: AddressSpace, vma: Vma, base: number): boolean {
+  const { memory } = space;
+  const block = memory.allocateZeroed(HUGE_ORDER, FrameKind.Anonymous);
+  if (block === 0) return false;
+  joinSetOnce(space, vma);
+  if (!space.install(base, block, 1, writeFlags(vma))) {
+    outOfTables(space, block, HUGE_ORDER);
+    return false;
+  }
+  memory.counters.hugeFaults++;
+  return true;
 }
 
 function outOfTables(space: AddressSpace, frame: number, order: number): number {
@@ -253,11 +268,17 @@ function writeFault(space: AddressSpace, vma: Vma, va: number): number {
     return 0;
   }
   if (table.level > 0) {
+    const base = va - va % HUGE_SIZE;
+    const zeros = frames.kind[table.page / PAGE_SIZE] === FrameKind.Reserved;
+    if (zeros && installHuge(space, vma, base)) {
+      space.changed(base, HUGE_SIZE, vma);
+      return 0;
+    }
     if (!space.splitHuge(vma, va)) return FAULT_OOM;
     table.find(va);
   }
   const source = table.page / PAGE_SIZE;
-  const zero = source === memory.zeroFrame;
+  const zero = frames.kind[source] === FrameKind.Reserved;
   const frame = memory.allocate(0, FrameKind.Anonymous);
   if (frame === 0) return FAULT_OOM;
   if (zero) frames.zero(frame, 1);

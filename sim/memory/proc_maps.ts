@@ -102,7 +102,7 @@ function usageOf(space: AddressSpace, vma: Vma): Usage {
     if (kind[first] === FrameKind.Hugetlb) {
       if (maps[first] > 1) usage.sharedHugetlb += span;
       else usage.privateHugetlb += span;
-    } else if (first !== memory.zeroFrame) {
+    } else if (kind[first] !== FrameKind.Reserved) {
       const anonymous = kind[first] === FrameKind.Anonymous;
       if (table.level > 0) {
         if (anonymous) usage.hugeAnonymous += span;
