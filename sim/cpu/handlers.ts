@@ -8,7 +8,7 @@ import { Handler, type Linker } from "./wasm/cold.ts";
 import { flagFunctions, IrFunction } from "./wasm/function.ts";
 import type { Instrumentation } from "./wasm/events.ts";
 import { FLAG_PARAMS } from "./wasm/imports.ts";
-import { ENTRY_TYPE, ModuleBuilder } from "./wasm/module.ts";
+import { ENTRY_TYPE, type MemoryPages, ModuleBuilder } from "./wasm/module.ts";
 import { FIRST_SLOT, type RuntimeHost, runtimeModule } from "./wasm/runtime.ts";
 
 /** Slots of the function table; a slot is used once. */
@@ -52,6 +52,7 @@ export class Handlers {
   readonly #isa: Isa;
   readonly #memories: { readonly p: WebAssembly.Memory; readonly s: WebAssembly.Memory };
   readonly #state: DataView;
+  readonly #pages: MemoryPages;
   readonly #known = new Map<number, HandlerInfo>();
   readonly #bySlot = new Map<number, HandlerInfo>();
   readonly #helpers = new Map<Helper, string>();
@@ -69,21 +70,30 @@ export class Handlers {
   ) {
     this.#isa = isa;
     this.#memories = { p: physical, s: state };
+    this.#pages = {
+      physical: physical.buffer.byteLength / 65536,
+      state: state.buffer.byteLength / 65536,
+    };
     this.#state = new DataView(state.buffer);
     this.table = new WebAssembly.Table({ initial: TABLE_SIZE, element: "anyfunc" });
     this.functions.load_miss = host.load_miss.bind(host);
     this.functions.store_miss = host.store_miss.bind(host);
     this.functions.indirect_miss = host.indirect_miss.bind(host);
     this.functions.fetch_miss = host.fetch_miss.bind(host);
-    Object.assign(this.functions, this.instantiate(runtimeModule(instrumentation)));
+    Object.assign(this.functions, this.instantiate(runtimeModule(this.builder(), instrumentation)));
 
-    const builder = new ModuleBuilder();
+    const builder = this.builder();
     const functions = flagFunctions(isa.flags, this.linker(builder));
     const type = builder.type(FLAG_PARAMS, ["i32"]);
     for (const f of functions) {
       builder.export(f.name, builder.function(type, f.lowering.locals, f.lowering.code));
     }
     Object.assign(this.functions, this.instantiate(builder.build()));
+  }
+
+  /** A new module over this engine's memories. */
+  builder(): ModuleBuilder {
+    return new ModuleBuilder(this.#pages);
   }
 
   /** Compile and instantiate a module; returns its exported functions. */
@@ -131,7 +141,7 @@ export class Handlers {
       const state = this.#state;
       this.functions[name] = (...args) => run(state, ...args);
     } else {
-      const builder = new ModuleBuilder();
+      const builder = this.builder();
       const f = new IrFunction(this.linker(builder), helper.params, helper.build!);
       const type = builder.type(helper.params, helper.result === null ? [] : [helper.result]);
       builder.export(name, builder.function(type, f.locals, f.code));
@@ -152,7 +162,7 @@ export class Handlers {
 
   /** Make the handlers of `keys` in one module. */
   make(keys: readonly number[]): void {
-    const builder = new ModuleBuilder();
+    const builder = this.builder();
     const linker = this.linker(builder);
     const first = this.takeSlots(keys.length);
     const lowered = keys.map((key, i) => {

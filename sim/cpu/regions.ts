@@ -6,7 +6,7 @@ import type { Block, Blocks } from "./blocks.ts";
 import type { Handlers } from "./handlers.ts";
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
 import { Region as RegionLowering } from "./wasm/hot.ts";
-import { ENTRY_TYPE, ModuleBuilder } from "./wasm/module.ts";
+import { ENTRY_TYPE } from "./wasm/module.ts";
 import * as R from "./wasm/records.ts";
 import { HEAD_SLOT } from "./wasm/runtime.ts";
 
@@ -83,7 +83,7 @@ export class Regions {
   compile(peek: (pc: number) => Block | undefined): Region[] {
     const entries = this.#queue.splice(0).filter((b) => b.alive && !this.#byEntry.has(b.number));
     if (entries.length === 0) return [];
-    const builder = new ModuleBuilder();
+    const builder = this.#handlers.builder();
     const linker = this.#handlers.linker(builder);
     const source = {
       isa: this.#isa,

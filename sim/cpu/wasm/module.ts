@@ -8,6 +8,12 @@ interface FunctionBody {
   readonly code: Code;
 }
 
+/** Sizes of physical memory and state memory in 64 KiB pages; neither ever grows. */
+export interface MemoryPages {
+  readonly physical: number;
+  readonly state: number;
+}
+
 /** The signature shared by handlers, regions and everything else reached by tail call. */
 export const ENTRY_TYPE = 0;
 
@@ -23,7 +29,11 @@ export class ModuleBuilder {
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
   readonly #elements: { readonly slot: number; readonly index: number }[] = [];
 
-  constructor() {
+  /**
+   * @param pages sizes of both memories in 64 KiB pages. Declared exactly, so that accesses at
+   * constant addresses need no bounds check.
+   */
+  constructor(readonly pages: MemoryPages) {
     this.type(["i32"], ["i32"]);
   }
 
@@ -81,10 +91,10 @@ export class ModuleBuilder {
     const imports = new Code().u32(3 + this.#imports.length);
     string(imports, "e");
     string(imports, "p");
-    imports.op(0x02, 0x00).u32(0);
+    imports.op(0x02, 0x01).u32(this.pages.physical).u32(this.pages.physical);
     string(imports, "e");
     string(imports, "s");
-    imports.op(0x02, 0x00).u32(0);
+    imports.op(0x02, 0x01).u32(this.pages.state).u32(this.pages.state);
     string(imports, "e");
     string(imports, "t");
     imports.op(0x01, 0x70, 0x00).u32(0);

@@ -8,7 +8,7 @@ import * as L from "../layout.ts";
 import { Code, STATE, W } from "./code.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
-import { ENTRY_TYPE, ModuleBuilder } from "./module.ts";
+import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 
 /** Host functions that the runtime imports: `(size, record)`. */
@@ -33,8 +33,10 @@ export const CONTINUE_SLOT = 5;
 export const FIRST_SLOT = 8;
 
 /** Builds the runtime module: exports the `runtimeSignatures` and `run(record)`. */
-export function runtimeModule(models: Instrumentation | null): Uint8Array<ArrayBuffer> {
-  const m = new ModuleBuilder();
+export function runtimeModule(
+  m: ModuleBuilder,
+  models: Instrumentation | null,
+): Uint8Array<ArrayBuffer> {
   const load = m.import("load_miss", ["i32", "i32"], ["i32"]);
   const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
   const indirect = m.import("indirect_miss", ["i32"], []);
