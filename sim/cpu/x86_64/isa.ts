@@ -7,6 +7,7 @@ import { control } from "./control.ts";
 import { Decoder } from "./decode.ts";
 import { flags } from "./flags.ts";
 import { Instruction } from "./instruction.ts";
+import { mmx } from "./mmx.ts";
 import { moves } from "./moves.ts";
 import type { Encoding } from "./row.ts";
 import { shifts } from "./shifts.ts";
@@ -37,6 +38,7 @@ export const rows: readonly Encoding[] = [
   ...sseShuffle,
   ...sseStrings,
   ...x87,
+  ...mmx,
 ];
 
 const decoder = new Decoder(rows);

@@ -8,7 +8,7 @@
  * digits fix the whole ModRM byte.
  */
 import { Flow } from "../ir/decoded.ts";
-import { gpr, vector, X87_REGISTERS } from "../layout.ts";
+import { gpr, vector } from "../layout.ts";
 import type { Instruction } from "./instruction.ts";
 
 /** Emits the semantics of one instruction. */
@@ -291,6 +291,3 @@ export function row(
     exactCount,
   };
 }
-
-/** State offset of MMX register `i` (the significand of physical x87 register `i`). */
-export const mmx = (i: number): number => X87_REGISTERS + 16 * i;

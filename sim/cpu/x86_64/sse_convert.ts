@@ -135,37 +135,36 @@ const integersToDoubles: Semantic = (x) =>
 
 const splat32 = (e: Emitter, n: number): Node => e.op("i32x4.splat", [e.i32(n)]);
 
-/** CVTPS2DQ, CVTTPS2DQ. */
-function singlesToIntegers(truncate: boolean): Semantic {
-  return (x) => {
-    const e = x.e;
-    const v = x.vector(1);
-    const r = truncate ? v : roundByMode(x, "f32x4", v);
-    const limit = splat32(e, 0x4f000000), least = splat32(e, 0xcf000000 | 0);
-    const fits = e.op("v128.and", [e.op("f32x4.lt", [r, limit]), e.op("f32x4.ge", [r, least])]);
-    const integers = e.op("i32x4.trunc_sat_f32x4_s", [r]);
-    x.setVector(0, e.op("v128.bitselect", [integers, splat32(e, 1 << 31), fits]));
-  };
+/** Single lanes as integers. */
+export function singlesAsIntegers(x: Instruction, v: Node, truncate: boolean): Node {
+  const e = x.e;
+  const r = truncate ? v : roundByMode(x, "f32x4", v);
+  const limit = splat32(e, 0x4f000000), least = splat32(e, 0xcf000000 | 0);
+  const fits = e.op("v128.and", [e.op("f32x4.lt", [r, limit]), e.op("f32x4.ge", [r, least])]);
+  const integers = e.op("i32x4.trunc_sat_f32x4_s", [r]);
+  return e.op("v128.bitselect", [integers, splat32(e, 1 << 31), fits]);
 }
 
-/** CVTPD2DQ, CVTTPD2DQ: two integers, zeros above. */
-function doublesToIntegers(truncate: boolean): Semantic {
-  return (x) => {
-    const e = x.e;
-    const v = x.vector(1);
-    const r = truncate ? e.op("f64x2.trunc", [v]) : roundByMode(x, "f64x2", v);
-    const splat = (n: bigint): Node => e.op("i64x2.splat", [e.i64(n)]);
-    // 2147483647 and -2147483648.
-    const most = splat(0x41dfffffffc00000n), least = splat(0xc1e0000000000000n);
-    const wide = e.op("v128.and", [e.op("f64x2.le", [r, most]), e.op("f64x2.ge", [r, least])]);
-    const even = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
-    const ones = splat(-1n);
-    const fits = e.op("i8x16.shuffle", [wide, ones], even);
-    const integers = e.op("i32x4.trunc_sat_f64x2_s_zero", [r]);
-    const chosen = e.op("v128.bitselect", [integers, splat32(e, 1 << 31), fits]);
-    x.setVector(0, chosen);
-  };
+/** Double lanes as two integers, zeros above. */
+export function doublesAsIntegers(x: Instruction, v: Node, truncate: boolean): Node {
+  const e = x.e;
+  const r = truncate ? e.op("f64x2.trunc", [v]) : roundByMode(x, "f64x2", v);
+  const splat = (n: bigint): Node => e.op("i64x2.splat", [e.i64(n)]);
+  // 2147483647 and -2147483648.
+  const most = splat(0x41dfffffffc00000n), least = splat(0xc1e0000000000000n);
+  const wide = e.op("v128.and", [e.op("f64x2.le", [r, most]), e.op("f64x2.ge", [r, least])]);
+  const even = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
+  const fits = e.op("i8x16.shuffle", [wide, splat(-1n)], even);
+  const integers = e.op("i32x4.trunc_sat_f64x2_s_zero", [r]);
+  return e.op("v128.bitselect", [integers, splat32(e, 1 << 31), fits]);
 }
+
+/** CVTPS2DQ, CVTTPS2DQ. */
+const singlesToIntegers = (truncate: boolean): Semantic => (x) =>
+  x.setVector(0, singlesAsIntegers(x, x.vector(1), truncate));
+/** CVTPD2DQ, CVTTPD2DQ. */
+const doublesToIntegers = (truncate: boolean): Semantic => (x) =>
+  x.setVector(0, doublesAsIntegers(x, x.vector(1), truncate));
 
 /** ROUNDxx: the immediate's mode, or MXCSR's; NaNs become quiet. */
 function rounded(shape: Shape): Semantic {

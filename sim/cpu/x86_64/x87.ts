@@ -141,7 +141,7 @@ function stackHelper(run: Operation, result = false): Helper {
 }
 
 /** Raise SIGFPE if an unmasked exception is pending. */
-function wait(x: Instruction): void {
+export function wait(x: Instruction): void {
   const e = x.e;
   e.if(
     e.and(e.getState("i32", L.X87_STATUS), e.i32(ERROR_SUMMARY)),

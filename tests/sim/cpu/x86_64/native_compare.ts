@@ -1,6 +1,6 @@
 /** Compares answers of the harness and of our engine, without what the manual leaves undefined. */
 import { AF, CF, OF, PF, SF, ZF } from "../../../../sim/cpu/x86_64/flags.ts";
-import { AT, type Case, WINDOW_SIZE } from "./random_instruction.ts";
+import { AT, type Case, usesX87, WINDOW_SIZE } from "./random_instruction.ts";
 
 const STATUS = CF | PF | AF | ZF | SF | OF;
 
@@ -131,7 +131,7 @@ export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): stri
     const y = hex(a.getBigUint64(at + 8, true)) + hex(a.getBigUint64(at, true));
     if (x !== y) out.push(`xmm${i} ${x} not ${y}`);
   }
-  if (c.row.map === 0 && (c.row.opcode & 0xf8) === 0xd8) out.push(...compareX87(c, name, e, a));
+  if (usesX87(c.row)) out.push(...compareX87(c, name, e, a));
   const mode = e.getUint32(AT.fx + 24, true);
   // The fast path of the default mode keeps only IE; see sse_float.ts.
   const sticky = (mode & 0xffc0) === 0x1f80

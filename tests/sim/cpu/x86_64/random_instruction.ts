@@ -128,6 +128,12 @@ export interface Case {
 const opcodeMaps = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 const mandatory = [[], [0x66], [0xf3], [0xf2]];
 
+/** Whether the row works on x87 or MMX registers. */
+export function usesX87(row: Encoding): boolean {
+  return (row.map === 0 && (row.opcode & 0xf8) === 0xd8) || row.name === "emms" ||
+    row.operands.some((o) => o.file === File.Mmx);
+}
+
 /** Encode a random instance of `row` at `address`, and a state for it. */
 export function instance(row: Encoding, address: number, r: Random): Case {
   const gpr = Array.from({ length: 16 }, () => r.interesting());
@@ -286,7 +292,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   gpr.forEach((v, i) => view.setBigUint64(AT.gpr + 8 * i, v, true));
   view.setBigUint64(AT.rflags, BigInt(r.next() & (string ? 0xcd5 : 0x8d5)), true);
   fillFx(view, r);
-  if (row.map === 0 && (row.opcode & 0xf8) === 0xd8) fillX87(view, r);
+  if (usesX87(row)) fillX87(view, r);
   if (/^pcmp.str/.test(row.name)) {
     // Short strings over few letters; lengths near the register's size.
     const letters = (at: number, n: number): void => {
