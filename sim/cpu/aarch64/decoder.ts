@@ -1,62 +1,57 @@
-/** Finding the row of an instruction word: two levels of tables, then masks. */
+/** Finding the row of an instruction word: two levels of tables, made as they are needed. */
 import type { AArch64Row } from "./row.ts";
 
 /** Bits 31–21 choose a bucket. */
 const TOP = 21;
+const TOP_MASK = -1 << TOP;
 /** A bucket with more rows than this is split by bits 15–10. */
 const LIMIT = 6;
+const MIDDLE = 10;
+const MIDDLE_MASK = 0x3f << MIDDLE;
 
 /** Rows that may match, as indices in order of precedence. */
 type Candidates = Uint16Array;
 
 /** Decode tables over `rows`; the last row must match everything. */
 export class Decoder {
-  readonly #buckets: Candidates[] = [];
-  /** Per bucket: its 64 parts by bits 15–10, or undefined. */
-  readonly #parts: (Candidates[] | undefined)[] = [];
+  /** Per bucket: its rows, or undefined while nothing of it was decoded. */
+  readonly #buckets: (Candidates | undefined)[];
+  /** Per bucket that is split: its 64 parts by bits 15–10. */
+  readonly #parts: ((Candidates | undefined)[] | undefined)[];
+  readonly #all: Candidates;
 
   constructor(readonly rows: readonly AArch64Row[]) {
-    const lists: number[][] = Array.from({ length: 1 << (32 - TOP) }, () => []);
-    rows.forEach((row, i) => eachMatch(row, TOP, 32 - TOP, (bucket) => lists[bucket].push(i)));
-    for (const list of lists) {
-      this.#buckets.push(Uint16Array.from(list));
-      if (list.length <= LIMIT) {
-        this.#parts.push(undefined);
-        continue;
-      }
-      const parts: number[][] = Array.from({ length: 64 }, () => []);
-      for (const i of list) eachMatch(rows[i], 10, 6, (part) => parts[part].push(i));
-      this.#parts.push(parts.map((part) => Uint16Array.from(part)));
-    }
+    this.#buckets = new Array(1 << (32 - TOP)).fill(undefined);
+    this.#parts = new Array(1 << (32 - TOP)).fill(undefined);
+    this.#all = Uint16Array.from(rows, (_, i) => i);
   }
 
   /** Index of the row that `word` (signed 32 bits) is an instance of. */
   find(word: number): number {
-    const bucket = word >>> TOP;
-    const parts = this.#parts[bucket];
-    const candidates = parts === undefined ? this.#buckets[bucket] : parts[(word >>> 10) & 63];
+    let candidates = this.#buckets[word >>> TOP] ?? this.#bucket(word);
+    if (candidates.length > LIMIT) candidates = this.#part(word, candidates);
     const last = candidates.length - 1;
     for (let i = 0; i < last; i++) {
       if (this.rows[candidates[i]].matches(word)) return candidates[i];
     }
     return candidates[last];
   }
-}
 
-/** Call `visit` with every value of the `width` bits from `shift` that the row's pattern allows. */
-function eachMatch(
-  row: AArch64Row,
-  shift: number,
-  width: number,
-  visit: (value: number) => void,
-): void {
-  const all = (1 << width) - 1;
-  const fixed = (row.value >>> shift) & all;
-  const free = ~(row.mask >>> shift) & all;
-  // Subsets of the free bits, from none to all.
-  for (let subset = 0;;) {
-    visit(fixed | subset);
-    if (subset === free) return;
-    subset = (subset - free) & free;
+  #bucket(word: number): Candidates {
+    return this.#buckets[word >>> TOP] = this.#filter(this.#all, word, TOP_MASK);
+  }
+
+  #part(word: number, candidates: Candidates): Candidates {
+    const parts = this.#parts[word >>> TOP] ??= new Array(64).fill(undefined);
+    const at = (word & MIDDLE_MASK) >> MIDDLE;
+    return parts[at] ??= this.#filter(candidates, word, MIDDLE_MASK);
+  }
+
+  /** The candidates whose pattern agrees with `word` in the bits of `mask`. */
+  #filter(candidates: Candidates, word: number, mask: number): Candidates {
+    return candidates.filter((i) => {
+      const row = this.rows[i];
+      return ((word ^ row.value) & row.mask & mask) === 0;
+    });
   }
 }
