@@ -519,7 +519,6 @@ export class Kernel {
 
   /** A signal handler interrupts the call, which starts again afterwards. */
   abandonCall(thread: Thread): void {
-    this.strace?.restarted(thread);
     thread.call.state = undefined;
     this.abi.leave(this.cpu);
     this.cpu.pc -= this.abi.syscallSize;

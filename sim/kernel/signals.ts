@@ -163,8 +163,8 @@ export function deliverSignals(kernel: Kernel, thread: Thread): boolean {
       endProcess(kernel, process, signo);
       return false;
     }
-    kernel.strace?.signal(thread, info);
     interruptCall(kernel, thread, action);
+    kernel.strace?.signal(thread, info);
     enterHandler(kernel, thread, info, action);
   }
   if (thread.call.blocked !== null) return false;
@@ -183,7 +183,9 @@ function interruptCall(kernel: Kernel, thread: Thread, action: SignalAction): vo
   thread.status = "runnable";
   thread.call.blocked = null;
   blocked.abandoned?.();
-  if (blocked.interrupted) return kernel.finishCall(thread, blocked.interrupted());
+  const result = blocked.interrupted?.() ?? -EINTR;
+  if (result < 0) kernel.strace?.interrupted(thread, blocked);
+  if (blocked.interrupted) return kernel.finishCall(thread, result);
   const restart = (blocked.onSignal ?? "restart") === "restart" && (action.flags & SA_RESTART);
   if (!restart) return kernel.finishCall(thread, -EINTR);
   kernel.abandonCall(thread);

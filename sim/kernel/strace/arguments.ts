@@ -12,6 +12,9 @@ import { getUnsigned64 } from "../abi/struct.ts";
 
 /** `AT_FDCWD` as a descriptor. */
 const AT_FDCWD = -100;
+const PR_SET_NAME = 15;
+/** Bytes of a thread's name. */
+const TASK_NAME = 15;
 const O_CREAT = 0o100;
 const O_TMPFILE = 0o20000000;
 
@@ -25,10 +28,15 @@ function argument(call: ThreadCall, i: number, result: number): string {
   const type = call.row.args[i];
   const value = call.args[i];
   const { space } = call;
+  if (call.row.name === "futex") {
+    const text = futexArgument(call, i);
+    if (text !== null) return text;
+  }
   switch (type) {
     case "ptr":
       return pointer(value);
     case "hex":
+      if (call.row.name === "prctl" && call.args[0] === PR_SET_NAME) return nameAt(call, value);
       return value === 0 ? "0" : `0x${value.toString(16)}`;
     case "mode":
       return value === 0 ? "000" : `0${value.toString(8).padStart(3, "0")}`;
@@ -69,6 +77,13 @@ function argument(call: ThreadCall, i: number, result: number): string {
   }
 }
 
+/** The name that prctl sets: what the kernel takes of it. */
+function nameAt(call: ThreadCall, at: number): string {
+  const bytes = call.space.readCBytes(at);
+  if (typeof bytes === "number") return pointer(at);
+  return bytes.length > TASK_NAME ? `${quote(bytes.subarray(0, TASK_NAME))}...` : quote(bytes);
+}
+
 function buffer(call: ThreadCall, at: number, length: number): string {
   if (at === 0) return "NULL";
   const bytes = call.space.readBytes(at, Math.min(length, SHOWN + 1));
@@ -94,32 +109,49 @@ function countStrings(call: ThreadCall, at: number): number {
   }
 }
 
-/** How many of a call's arguments strace shows: some depend on flags. */
-function shown(call: ThreadCall): number {
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** Which of a call's arguments strace shows: some depend on flags. */
+function shown(call: ThreadCall): readonly number[] {
   const { row, args } = call;
   const types = row.args;
   const mode = types.indexOf("mode");
   if (mode > 0 && types[mode - 1] === "flags:open" && mode === types.length - 1) {
-    return (args[mode - 1] & (O_CREAT | O_TMPFILE)) !== 0 ? types.length : mode;
+    return upTo((args[mode - 1] & (O_CREAT | O_TMPFILE)) !== 0 ? types.length : mode);
   }
-  if (row.name === "mremap") return args[3] & 6 ? 5 : 4;
-  if (row.name === "futex") return FUTEX_ARGUMENTS[args[1] & 127] ?? 6;
-  if (row.name === "prctl") return 2;
-  return types.length;
+  if (row.name === "mremap") return upTo(args[3] & 6 ? 5 : 4);
+  if (row.name === "futex") return FUTEX_ARGUMENTS[args[1] & 127] ?? upTo(6);
+  if (row.name === "prctl") return upTo(2);
+  return upTo(types.length);
 }
 
 /** Arguments of each futex operation. */
-const FUTEX_ARGUMENTS: { readonly [operation: number]: number } = {
-  0: 4,
-  1: 3,
-  3: 5,
-  6: 4,
-  7: 2,
-  8: 2,
-  9: 6,
-  10: 6,
-  13: 4,
+const FUTEX_ARGUMENTS: { readonly [operation: number]: readonly number[] } = {
+  0: [0, 1, 2, 3],
+  1: [0, 1, 2],
+  3: [0, 1, 2, 3, 4],
+  6: [0, 1, 3],
+  7: [0, 1],
+  8: [0, 1],
+  9: [0, 1, 2, 3, 5],
+  10: [0, 1, 2, 5],
+  13: [0, 1, 3],
 };
+/** Operations whose fourth argument is a time rather than a count. */
+const FUTEX_TIMED = [0, 6, 9, 11, 13];
+const FUTEX_BITSETS = [9, 10];
+
+/** futex's fourth and sixth argument mean something else for each operation. */
+function futexArgument(call: ThreadCall, i: number): string | null {
+  const operation = call.args[1] & 127;
+  const value = call.args[i];
+  if (i === 3) {
+    if (!FUTEX_TIMED.includes(operation)) return String(value | 0);
+    return structText("timespec", value, { space: call.space, arch: call.arch, next: 0 });
+  }
+  if (i !== 5 || !FUTEX_BITSETS.includes(operation)) return null;
+  return value === 0xffffffff ? "FUTEX_BITSET_MATCH_ANY" : pointer(value);
+}
 
 /** clone is printed in an order of its own. */
 function cloneText(call: ThreadCall): string {
@@ -143,16 +175,18 @@ function cloneText(call: ThreadCall): string {
 export function argumentsBefore(call: ThreadCall): { text: string; count: number } {
   const { row } = call;
   if (row.name === "clone") return { text: "", count: 0 };
-  const total = shown(call);
+  const list = shown(call);
   const parts: string[] = [];
-  for (let i = 0; i < total && !isOutput(row.args[i]); i++) parts.push(argument(call, i, 0));
-  return { text: parts.join(", "), count: parts.length };
+  for (const i of list) {
+    if (isOutput(row.args[i])) break;
+    parts.push(argument(call, i, 0));
+  }
+  const more = parts.length > 0 && parts.length < list.length ? ", " : "";
+  return { text: parts.join(", ") + more, count: parts.length };
 }
 
-/** The rest, from argument `from` on. */
+/** The rest, but for the first `from` that are shown. */
 export function argumentsAfter(call: ThreadCall, from: number, result: number): string {
   if (call.row.name === "clone") return cloneText(call);
-  const parts: string[] = [];
-  for (let i = from; i < shown(call); i++) parts.push(argument(call, i, result));
-  return (from > 0 && parts.length > 0 ? ", " : "") + parts.join(", ");
+  return shown(call).slice(from).map((i) => argument(call, i, result)).join(", ");
 }

@@ -156,6 +156,18 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
     names: [["EPOLL_CTL_ADD", 1], ["EPOLL_CTL_DEL", 2], ["EPOLL_CTL_MOD", 3]],
     comment: "EPOLL_CTL_???",
   },
+  membarrier: {
+    names: [
+      ["MEMBARRIER_CMD_QUERY", 0],
+      ["MEMBARRIER_CMD_GLOBAL", 1],
+      ["MEMBARRIER_CMD_GLOBAL_EXPEDITED", 2],
+      ["MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED", 4],
+      ["MEMBARRIER_CMD_PRIVATE_EXPEDITED", 8],
+      ["MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED", 16],
+    ],
+    comment: "MEMBARRIER_CMD_???",
+  },
+  priority: { names: counted("PRIO_", "PROCESS PGRP USER"), comment: "PRIO_???" },
   shutdown: { names: counted("SHUT_", "RD WR RDWR"), comment: "SHUT_???" },
 };
 

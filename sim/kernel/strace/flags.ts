@@ -112,7 +112,7 @@ const FLAGS: { readonly [set: string]: FlagSet } = {
     comment: "MREMAP_???",
   },
   msync: {
-    names: [["MS_ASYNC", 1], ["MS_INVALIDATE", 2], ["MS_SYNC", 4]],
+    names: [["MS_SYNC", 4], ["MS_ASYNC", 1], ["MS_INVALIDATE", 2]],
     comment: "MS_???",
   },
   clone: {

@@ -1,5 +1,6 @@
 /** What the kernel tells a printer of system calls; `text.ts` prints as strace does. */
 import type { ExecRequest } from "../exec.ts";
+import type { BlockOptions } from "../syscall.ts";
 import type { Process } from "../process.ts";
 import type { Thread } from "../thread.ts";
 
@@ -10,8 +11,8 @@ export interface StracePrinter {
   blocked(thread: Thread): void;
   /** The call is over with `result`: a value, -errno or NO_RESULT. */
   leave(thread: Thread, result: number): void;
-  /** A signal handler interrupts the call, which will start again. */
-  restarted(thread: Thread): void;
+  /** A signal handler interrupts the call, which had blocked with `options`. */
+  interrupted(thread: Thread, options: BlockOptions): void;
   /** The thread dies in the call. */
   abandoned(thread: Thread): void;
   /** A call of unknown number. */

@@ -163,6 +163,10 @@ export function siginfoText(info: Uint8Array): string {
   const sender = (): void => {
     parts.push(`si_pid=${view.getInt32(16, true)}`, `si_uid=${view.getUint32(20, true)}`);
   };
+  const value = (): void => {
+    parts.push(`si_int=${view.getInt32(24, true)}`);
+    parts.push(`si_ptr=${pointer(getUnsigned64(view, 24))}`);
+  };
   if (code > 0 && signo === SIGCHLD) {
     sender();
     const status = view.getInt32(24, true);
@@ -172,8 +176,10 @@ export function siginfoText(info: Uint8Array): string {
     parts.push(`si_addr=${pointer(getUnsigned64(view, 16))}`);
   } else if (code === -2) {
     parts.push(`si_timerid=${view.getInt32(16, true)}`, `si_overrun=${view.getInt32(20, true)}`);
+    value();
   } else if (code <= 0) {
     sender();
+    if (code === -1) value();
   }
   return `{${parts.join(", ")}}`;
 }

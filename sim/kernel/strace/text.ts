@@ -1,11 +1,11 @@
 /** `--strace`: system calls, signals and exits in strace's format, a line each. */
-import { errnoName, errnoText } from "../errno.ts";
+import { EINTR, errnoName, errnoText } from "../errno.ts";
 import type { ExecRequest } from "../exec.ts";
 import type { Process } from "../process.ts";
 import { infoSigno } from "../abi/siginfo.ts";
 import { encodeName } from "../fs/file_name.ts";
 import { signalName } from "../signal_numbers.ts";
-import { NO_RESULT } from "../syscall.ts";
+import { type BlockOptions, NO_RESULT } from "../syscall.ts";
 import { syscallName } from "../syscalls/names.ts";
 import type { Thread } from "../thread.ts";
 import { argumentsAfter, argumentsBefore } from "./arguments.ts";
@@ -100,11 +100,16 @@ export class StraceText implements StracePrinter {
     this.#finish(thread, after, resultText(call.row.name, result));
   }
 
-  restarted(thread: Thread): void {
+  interrupted(thread: Thread, { onSignal, deadline }: BlockOptions): void {
     const open = this.#open.get(thread);
     if (!open) return;
-    const after = argumentsAfter(thread.call, open.count, -512);
-    this.#finish(thread, after, "? ERESTARTSYS (To be restarted if SA_RESTART is set)");
+    const after = argumentsAfter(thread.call, open.count, -EINTR);
+    const how = onSignal !== "interrupt"
+      ? "ERESTARTSYS (To be restarted if SA_RESTART is set)"
+      : deadline === undefined || deadline === Infinity
+      ? "ERESTARTNOHAND (To be restarted if no handler)"
+      : "ERESTART_RESTARTBLOCK (Interrupted by signal)";
+    this.#finish(thread, after, `? ${how}`);
   }
 
   abandoned(thread: Thread): void {
@@ -112,10 +117,16 @@ export class StraceText implements StracePrinter {
   }
 
   unknown(thread: Thread, number: number): void {
+    const { cpu, abi } = thread.call.kernel;
+    const args = abi.args.map((register) => {
+      const value = BigInt.asUintN(64, cpu.reg(register));
+      return value === 0n ? "0" : `0x${value.toString(16)}`;
+    });
+    const name = syscallName(thread.call.arch, number) ?? `syscall_0x${number.toString(16)}`;
     this.#line(
       thread,
       this.#result(
-        `${syscallName(thread.call.arch, number) ?? `syscall_0x${number.toString(16)}`}()`,
+        `${name}(${args.join(", ")})`,
         "-1 ENOSYS (Function not implemented)",
       ),
     );

@@ -136,7 +136,7 @@ export const schedulingRows: readonly SyscallRow[] = [
     name: "getpriority",
     x86_64: 140,
     aarch64: 141,
-    args: ["int", "int"],
+    args: ["enum:priority", "int"],
     // The kernel's answer is 20 minus the nice value.
     run: (_call, which) => which < PRIO_PROCESS || which > 2 ? -EINVAL : 20,
   },
@@ -144,7 +144,7 @@ export const schedulingRows: readonly SyscallRow[] = [
     name: "setpriority",
     x86_64: 141,
     aarch64: 140,
-    args: ["int", "int", "int"],
+    args: ["enum:priority", "int", "int"],
     run: (_call, which) => which < PRIO_PROCESS || which > 2 ? -EINVAL : 0,
     support: ONE_POLICY,
   },
@@ -177,7 +177,7 @@ export const schedulingRows: readonly SyscallRow[] = [
     name: "membarrier",
     x86_64: 324,
     aarch64: 283,
-    args: ["int", "uint", "int"],
+    args: ["enum:membarrier", "uint"],
     run: ({ process }, command, flags) => membarrier(process, command, flags),
   },
 ];
