@@ -212,7 +212,8 @@ export class Region extends GuestLowering {
           else if (kind === NodeKind.Condition || kind === NodeKind.Flags) this.#flagsUsed = true;
         } else if (s.kind === "setReg") {
           use(s.reg);
-          if (s.reg.slot >= 0x100) this.#written.add(baseSlot(s.reg.slot));
+          const { slot } = s.reg;
+          if (slot >= 0x100 && slot < 0x400) this.#written.add(baseSlot(slot));
         } else if (s.kind === "setFlags") this.#flagsWritten = this.#flagsUsed = true;
         else if (s.kind === "if") {
           visit(s.then);
