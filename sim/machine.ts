@@ -171,12 +171,7 @@ export class Machine {
       user: { uid, gid },
     });
     vfs.mountStandard();
-    for (const m of options.mounts ?? []) {
-      vfs.mount(new HostFs(m.host, { writable: m.writable }), m.guest, {
-        readOnly: m.writable !== true,
-        source: m.host,
-      });
-    }
+    this.#mount(vfs);
     const loader = await this.#loader(cpu, vfs);
     const kernel = new Kernel({
       memory,
@@ -227,9 +222,17 @@ export class Machine {
     return new ModularLoader({ engine, vfs, modules: used });
   }
 
+  /** Show the host folders that were asked for. */
+  #mount(vfs: Vfs): void {
+    for (const { host, guest, writable } of this.options.mounts ?? []) {
+      vfs.mount(new HostFs(host, { writable }), guest, { readOnly: !writable, source: host });
+    }
+  }
+
   /** Guest path of a program, found as a shell finds it, and the architecture it is for. */
   #find(name: string, root: HostFs | MemoryFs, search: string, now: TimeSource): Found {
     const vfs = new Vfs(new OverlayFs(root, now), { now, random: () => {}, streams: SILENT });
+    this.#mount(vfs);
     const candidates = name.includes("/")
       ? [name.startsWith("/") ? name : `${this.options.cwd ?? ""}/${name}`]
       : search.split(":").map((directory) => `${directory}/${name}`);
