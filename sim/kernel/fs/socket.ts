@@ -73,9 +73,10 @@ const MAX_DATAGRAM = 65507;
 
 const EMPTY: Received = { count: 0, total: 0, from: null, files: [], sender: null };
 
-/** Files sent along a stream, at the byte they belong to. */
+/** Files sent along a stream, with the bytes `[start, end)`. */
 interface Attached {
-  readonly position: number;
+  readonly start: number;
+  readonly end: number;
   readonly files: readonly OpenFile[];
 }
 
@@ -279,7 +280,7 @@ export class Socket extends OpenFile {
     if (count < 0) return count;
     if (files.length > 0) {
       const retained = files.map((file) => file.retain());
-      peer.#attached.push({ position: peer.#sent, files: retained });
+      peer.#attached.push({ start: peer.#sent, end: peer.#sent + count, files: retained });
     }
     peer.#sent += count;
     peer.arrived.wake();
@@ -298,9 +299,9 @@ export class Socket extends OpenFile {
       return this.listening || this.family === AF_UNIX ? -EINVAL : -ENOTCONN;
     }
     if (this.shutRead) return EMPTY;
-    // Files end a receive before the bytes of the next ones.
-    const next = this.#attached.find(({ position }) => position > this.#taken);
-    const limit = next ? next.position - this.#taken : Infinity;
+    // A receive goes on through what came before, but ends with the bytes that files came with.
+    const [next] = this.#attached;
+    const limit = next ? next.end - this.#taken : Infinity;
     const buffer = into.subarray(0, limit);
     if (peek) {
       if (this.inbox.length === 0) return this.inbox.writers === 0 ? EMPTY : -EAGAIN;
@@ -310,10 +311,8 @@ export class Socket extends OpenFile {
     const count = this.inbox.read(buffer);
     if (count < 0) return count;
     let files: readonly OpenFile[] = [];
-    if (count > 0 && this.#attached[0]?.position === this.#taken) {
-      files = this.#attached.shift()!.files;
-    }
     this.#taken += count;
+    if (next && next.start < this.#taken) ({ files } = this.#attached.shift()!);
     if (count > 0) this.peer?.drained.wake();
     return { ...EMPTY, count, total: count, files, sender: this.peerIdentity };
   }

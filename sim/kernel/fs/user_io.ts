@@ -232,9 +232,17 @@ function mayWait(file: OpenFile): boolean {
   return (file.flags & O_NONBLOCK) === 0;
 }
 
+/** Whether `position` is past a regular file: nothing is read then, not even the buffer's address. */
+export function atEnd(file: OpenFile, position: number): boolean {
+  const { inode } = file;
+  // Files whose contents are made up have no size.
+  return inode.isRegular && inode.size > 0 && position >= inode.size;
+}
+
 /** read and readv at the file's position: the count, -errno, or blocked. */
 export function readFile(call: Call, file: OpenFile, spans: readonly Span[]): number {
   if (!file.readable) return -EBADF;
+  if (atEnd(file, file.offset)) return 0;
   if (file.splittable) return fillUser(call.space, spans, (into) => file.read(into));
   const buffer = chunk(totalLength(spans));
   const count = file.read(buffer);

@@ -238,10 +238,13 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
+/** Mandatory locks: gone from Linux, which still answers 0. */
+const LOCK_MAND = 32;
 
 function flock(call: Call, fd: number, operation: number): number {
   const file = fileOf(call, fd);
   if (file === null) return -EBADF;
+  if (operation & LOCK_MAND) return 0;
   const { whole } = file.inode.locks ??= new FileLocks();
   const kind = operation & ~LOCK_NB;
   if (kind === LOCK_UN) {

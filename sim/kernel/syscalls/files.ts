@@ -37,6 +37,7 @@ import { open as openPath } from "../fs/open.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import { fifoReady, PipeEnd } from "../fs/pipe.ts";
 import {
+  atEnd,
   brokenPipe,
   drainUser,
   fileOf,
@@ -143,6 +144,7 @@ function readAt(call: Call, file: OpenFile, spans: readonly Span[], position: nu
   if (position < 0) return -EINVAL;
   if (!file.readable) return -EBADF;
   if (!file.splittable) return file.readAt(position, new Uint8Array(0));
+  if (atEnd(file, position)) return 0;
   return fillUser(call.space, spans, (into, done) => file.readAt(position + done, into));
 }
 
