@@ -4,7 +4,6 @@
  */
 import { gpr } from "../cpu/layout.ts";
 import type { Abi } from "./abi/abi.ts";
-import type { Cpu } from "../cpu/cpu.ts";
 import type { ThreadCall } from "./call.ts";
 import type { ArgType, Call, SyscallRow } from "./syscall.ts";
 
@@ -71,12 +70,10 @@ function widthOf(type: ArgType): Width {
 
 const widths: WeakMap<SyscallRow, Width[]> = new WeakMap();
 
-/** Read the row's arguments from the registers into `args`; those it does not have become 0. */
-export function readArguments(cpu: Cpu, abi: Abi, row: SyscallRow, args: number[]): void {
+/** Read the row's arguments from the registers, in `view`, into `args`; those it does not have become 0. */
+export function readArguments(view: DataView, abi: Abi, row: SyscallRow, args: number[]): void {
   let types = widths.get(row);
   if (types === undefined) widths.set(row, types = row.args.map(widthOf));
-  const bytes = cpu.stateBytes;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let i = 0; i < 6; i++) {
     if (i >= types.length) {
       args[i] = 0;

@@ -169,6 +169,8 @@ export class Kernel {
   readonly report: (message: string) => void;
 
   readonly #options: KernelOptions;
+  /** State memory. */
+  readonly #state: DataView;
   readonly #quantum: number;
   readonly #maxInstructions: number;
   #nextId = FIRST_PID;
@@ -197,6 +199,8 @@ export class Kernel {
     this.#quantum = options.quantum ?? DEFAULT_QUANTUM;
     this.#maxInstructions = options.maxInstructions ?? Infinity;
     this.report = options.report ?? ((message) => console.error(message));
+    const { buffer, byteOffset } = this.cpu.stateBytes;
+    this.#state = new DataView(buffer, byteOffset);
     this.memory.observer = this.cpu;
   }
 
@@ -427,8 +431,7 @@ export class Kernel {
 
   /** Let RDTSC and CNTVCT_EL0, which count nanoseconds, show modelled time. */
   #publishTime(): void {
-    const { buffer, byteOffset } = this.cpu.stateBytes;
-    setNumber64(new DataView(buffer, byteOffset), CLOCK, this.clock.now);
+    setNumber64(this.#state, CLOCK, this.clock.now);
   }
 
   #handle(thread: Thread, exit: CpuExit): void {
@@ -464,7 +467,7 @@ export class Kernel {
     if (row === undefined) return this.#unknownCall(thread, number);
     counters.byName.set(row.name, (counters.byName.get(row.name) ?? 0) + 1);
     call.begin(row, number);
-    readArguments(cpu, abi, row, call.args);
+    readArguments(this.#state, abi, row, call.args);
     this.strace?.enter(thread);
     this.#settle(thread, runHandler(call, this.syscalls));
   }
