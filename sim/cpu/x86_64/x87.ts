@@ -553,6 +553,11 @@ export const x87: readonly Encoding[] = [
     fpu.setConditions(C1, 0);
     fpu.setEmpty(i, true);
   }),
+  stack("df c0+i", "ffreep", (fpu, i) => {
+    fpu.setConditions(C1, 0);
+    fpu.setEmpty(i, true);
+    fpu.top++;
+  }),
   stack("dd e0+i", "fucom", com(true, 0)),
   stack("dd e8+i", "fucomp", com(true, 1)),
   stack("da e9", "fucompp", com(true, 2)),
