@@ -5,7 +5,6 @@ import {
   EBADF,
   EFAULT,
   EFBIG,
-  EINTR,
   EINVAL,
   EISDIR,
   ENODEV,
@@ -69,7 +68,9 @@ function openAt(call: Call, fd: number, va: number, guestFlags: number, mode: nu
   const kept = (flags & O_PATH) === 0 ? flags | O_LARGEFILE : flags;
   const file = openPath(taskOf(call), at.start, at.path, kept, mode & 0o7777);
   if (failed(file)) return file;
-  if (file instanceof PipeEnd && file.inode.type === S_IFIFO) {
+  // A pipe without a name, reopened through /proc/self/fd, waits for nobody.
+  const named = file.inode.fileSystem !== vfsOf(call).pipes;
+  if (file instanceof PipeEnd && file.inode.type === S_IFIFO && named) {
     const { pipe } = file;
     const readers = pipe.readerOpenings - Number(file.readable);
     const writers = pipe.writerOpenings - Number(file.writable);
@@ -84,12 +85,7 @@ function fifoOpened(call: Call, opening: FifoOpen, guestFlags: number): number {
   const { end } = opening;
   if (!fifoReady(end, opening.before)) {
     call.state = opening;
-    return call.block(end.pipe.opened, {
-      interrupted: () => {
-        end.release();
-        return -EINTR;
-      },
-    });
+    return call.block(end.pipe.opened, { abandoned: () => end.release() });
   }
   const closeOnExec = (flagsFromGuest(call.arch, guestFlags) & O_CLOEXEC) !== 0;
   const fd = tableOf(call).install(end, 0, closeOnExec);
