@@ -3,6 +3,7 @@ import { type CpuSpace } from "../../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../../sim/cpu/engine.ts";
 import {
   MXCSR,
+  RESERVED,
   vector,
   X87_CONTROL,
   X87_REGISTERS,
@@ -47,10 +48,10 @@ export async function native(records: Uint8Array): Promise<Uint8Array> {
   }
 }
 
-const CODE_PHYSICAL = 0x100000;
-const DATA_PHYSICAL = 0x10000;
+const CODE_PHYSICAL = RESERVED + 0x100000;
+const DATA_PHYSICAL = RESERVED + 0x10000;
 const DATA = 0x20000000;
-const MEMORY_PAGES = 0x500;
+const MEMORY_PAGES = RESERVED / 65536 + 0x500;
 
 /** The harness's address space: code pages and one data page. */
 class HarnessSpace implements CpuSpace {

@@ -123,6 +123,8 @@ export interface Case {
   /** Effective operand size in bits, and the masked shift count where the row shifts. */
   readonly size: number;
   readonly count: number;
+  /** Whether it has a memory operand. */
+  readonly memory: boolean;
 }
 
 const opcodeMaps = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
@@ -305,7 +307,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
         view.setBigUint64(AT.gpr + 8 * i, BigInt.asUintN(64, BigInt(r.below(40) - 20)), true);
       }
     }
-    return { row, record, bytes: code, size, count };
+    return { row, record, bytes: code, size, count, memory: target >= 0 };
   }
   for (let i = 0; i < WINDOW_SIZE; i += 8) {
     const value = r.chance(3) ? r.interesting() : vectorHalf(r);
@@ -316,7 +318,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     view.setBigUint64(AT.window + target - WINDOW, low, true);
     view.setUint16(AT.window + target - WINDOW + 8, high, true);
   }
-  return { row, record, bytes: code, size, count };
+  return { row, record, bytes: code, size, count, memory: target >= 0 };
 }
 
 /** An 80-bit value: significand, and sign with exponent. */
