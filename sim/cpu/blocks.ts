@@ -68,17 +68,16 @@ export class Blocks {
   constructor(
     isa: Isa,
     handlers: Handlers,
-    physical: WebAssembly.Memory,
-    state: WebAssembly.Memory,
+    memory: WebAssembly.Memory,
     readonly heat: number,
     readonly died: (block: Block) => void,
   ) {
     this.#isa = isa;
     this.#handlers = handlers;
-    this.#physical = new Uint8Array(physical.buffer);
-    this.#u16 = new Uint16Array(state.buffer);
-    this.#u32 = new Uint32Array(state.buffer);
-    this.#i32 = new Int32Array(state.buffer);
+    this.#physical = new Uint8Array(memory.buffer);
+    this.#u16 = new Uint16Array(memory.buffer);
+    this.#u32 = new Uint32Array(memory.buffer);
+    this.#i32 = new Int32Array(memory.buffer);
     this.codeFrames = new Uint8Array(this.#physical.length / 4096);
     this.#next = ARENA;
   }

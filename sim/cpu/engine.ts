@@ -12,28 +12,33 @@ import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from ".
 import { type Region, Regions } from "./regions.ts";
 import { Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
-import { Watch } from "./watch.ts";
+import { clearSoftEntry, Watch } from "./watch.ts";
 import { STALE } from "./wasm/hot.ts";
 import * as R from "./wasm/records.ts";
 import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
 
-/** Size of state memory in bytes; committed lazily. */
-const STATE_SIZE = 2 ** 31;
 /** Bytes of link slots reserved for each address space. */
 const LINK_AREA = 1 << 22;
 const DISPATCH_AREA = 16 << DISPATCH_BITS;
 /** Where the per-space areas begin; records lie below. */
-const SPACES = 2 ** 30;
+const SPACES: number = 2 ** 29;
 /** Records copied here run the tail of a quantum. */
 const SCRATCH = 0x2000;
-/** Physical bytes where a read that straddles two frames is put together; frame 0 is ours. */
-const BOUNCE = 64;
+/** Where a read that straddles two frames is put together. */
+const BOUNCE = 0x1000;
 const U32 = 4294967296;
 
 /** Signal numbers and codes that the engine itself raises (Linux, include/uapi/asm-generic/siginfo.h). */
 const SIGSEGV = 11;
 const SEGV_MAPERR = 1;
 const SI_KERNEL = 0x80;
+
+/** A soft TLB without a translation in it. */
+const EMPTY_TLB: Uint8Array = (() => {
+  const words = new Uint32Array(4 * L.TLB_ENTRIES);
+  for (let i = 0; i < L.TLB_ENTRIES; i++) clearSoftEntry(words, 16 * i);
+  return new Uint8Array(words.buffer);
+})();
 
 /** Per-address-space areas in state memory. */
 interface SpaceAreas {
@@ -55,7 +60,7 @@ class MemoryFault extends Error {
 /** Options of an engine. */
 export interface EngineOptions {
   readonly isa: Isa;
-  /** Physical memory; its first frame belongs to the engine. */
+  /** The one memory: `layout.RESERVED` bytes of state, then the guest's frames. Committed lazily. */
   readonly physical: WebAssembly.Memory;
   /** Executions of a block before the hot tier compiles it; Infinity keeps everything cold. */
   readonly heat?: number;
@@ -117,18 +122,17 @@ export class Engine implements Cpu, CodeSource {
     this.isa = options.isa;
     this.arch = options.isa.arch;
     this.#observe = options.observe;
-    const pages = STATE_SIZE / 65536;
-    this.state = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.state = options.physical;
     this.#u8 = new Uint8Array(this.state.buffer);
     this.#u32 = new Uint32Array(this.state.buffer);
     this.#i32 = new Int32Array(this.state.buffer);
     this.#view = new DataView(this.state.buffer);
-    this.#physical = new Uint8Array(options.physical.buffer);
+    this.#physical = this.#u8;
     this.stateBytes = this.#u8.subarray(0, L.THREAD_SIZE);
     this.watch = options.preset === undefined
       ? null
       : new Watch(options.preset, this.arch, this.state, () => this.#space?.id ?? -1);
-    this.handlers = new Handlers(options.isa, options.physical, this.state, {
+    this.handlers = new Handlers(options.isa, this.state, {
       load_miss: (size, record) => this.#loadMiss(size, record),
       store_miss: (size, record) => this.#storeMiss(size, record),
       indirect_miss: (record) => this.#indirect(record),
@@ -138,7 +142,6 @@ export class Engine implements Cpu, CodeSource {
     this.blocks = new Blocks(
       options.isa,
       this.handlers,
-      options.physical,
       this.state,
       Number.isFinite(heat) ? heat : 0x7fffffff,
       (block) => this.regions.retire(block),
@@ -534,12 +537,10 @@ export class Engine implements Cpu, CodeSource {
   }
 
   #fill(table: number, va: number, physical: number, stamp: number): void {
-    const low = va >>> 0;
     const page = Math.floor(va / 4096);
     const entry = (table + ((page & (L.TLB_ENTRIES - 1)) << 4)) >> 2;
-    this.#u32[entry] = low & ~4095;
-    this.#u32[entry + 1] = Math.floor(va / U32);
-    this.#u32[entry + 2] = physical - low;
+    this.#u32[entry] = (page << 20) | (physical >>> 12);
+    this.#u32[entry + 1] = Math.floor(page / 4096);
     this.#u32[entry + 3] = stamp;
   }
 
@@ -622,9 +623,9 @@ export class Engine implements Cpu, CodeSource {
   }
 
   #flushTlb(): void {
-    this.#u8.fill(0xff, L.READ_TLB, L.READ_TLB + 16 * L.TLB_ENTRIES);
-    this.#u8.fill(0xff, L.WRITE_TLB, L.WRITE_TLB + 16 * L.TLB_ENTRIES);
-    this.#u8.fill(0xff, L.FETCH_TLB, L.FETCH_TLB + 16 * L.TLB_ENTRIES);
+    this.#u8.set(EMPTY_TLB, L.READ_TLB);
+    this.#u8.set(EMPTY_TLB, L.WRITE_TLB);
+    if (this.watch !== null) this.#u8.set(EMPTY_TLB, L.FETCH_TLB);
   }
 
   // ---- address spaces --------------------------------------------------------------------
@@ -645,7 +646,7 @@ export class Engine implements Cpu, CodeSource {
   #newAreas(): SpaceAreas {
     const links = this.#nextArea;
     this.#nextArea += LINK_AREA + DISPATCH_AREA;
-    if (this.#nextArea > STATE_SIZE) throw new RangeError("too many address spaces");
+    if (this.#nextArea > L.RESERVED) throw new RangeError("too many address spaces");
     const areas = { links, dispatch: links + LINK_AREA, pages: new Map<number, number>() };
     this.#blockZero(areas);
     return areas;
@@ -677,12 +678,9 @@ export class Engine implements Cpu, CodeSource {
         const first = Math.floor(va / 4096);
         for (let i = 0; i < pages; i++) {
           const entry = ((first + i) & (L.TLB_ENTRIES - 1)) << 4;
-          this.#i32[(L.READ_TLB + entry) >> 2] = -1;
-          this.#i32[(L.READ_TLB + entry + 4) >> 2] = -1;
-          this.#i32[(L.WRITE_TLB + entry) >> 2] = -1;
-          this.#i32[(L.WRITE_TLB + entry + 4) >> 2] = -1;
-          this.#i32[(L.FETCH_TLB + entry) >> 2] = -1;
-          this.#i32[(L.FETCH_TLB + entry + 4) >> 2] = -1;
+          clearSoftEntry(this.#u32, L.READ_TLB + entry);
+          clearSoftEntry(this.#u32, L.WRITE_TLB + entry);
+          clearSoftEntry(this.#u32, L.FETCH_TLB + entry);
         }
       }
     }

@@ -8,7 +8,7 @@ import { Handler, type Linker } from "./wasm/cold.ts";
 import { flagFunctions, IrFunction } from "./wasm/function.ts";
 import type { Instrumentation } from "./wasm/events.ts";
 import { FLAG_PARAMS } from "./wasm/imports.ts";
-import { ENTRY_TYPE, type MemoryPages, ModuleBuilder } from "./wasm/module.ts";
+import { ENTRY_TYPE, ModuleBuilder } from "./wasm/module.ts";
 import { FIRST_SLOT, type RuntimeHost, runtimeModule } from "./wasm/runtime.ts";
 
 /** Slots of the function table; a slot is used once. */
@@ -50,9 +50,8 @@ export class Handlers {
   /** What modules import under "f". */
   readonly functions: Record<string, AnyFunction> = {};
   readonly #isa: Isa;
-  readonly #memories: { readonly p: WebAssembly.Memory; readonly s: WebAssembly.Memory };
+  readonly #memory: WebAssembly.Memory;
   readonly #state: DataView;
-  readonly #pages: MemoryPages;
   readonly #known = new Map<number, HandlerInfo>();
   readonly #bySlot = new Map<number, HandlerInfo>();
   readonly #helpers = new Map<Helper, string>();
@@ -63,18 +62,13 @@ export class Handlers {
 
   constructor(
     isa: Isa,
-    physical: WebAssembly.Memory,
-    state: WebAssembly.Memory,
+    memory: WebAssembly.Memory,
     host: RuntimeHost,
     readonly instrumentation: Instrumentation | null,
   ) {
     this.#isa = isa;
-    this.#memories = { p: physical, s: state };
-    this.#pages = {
-      physical: physical.buffer.byteLength / 65536,
-      state: state.buffer.byteLength / 65536,
-    };
-    this.#state = new DataView(state.buffer);
+    this.#memory = memory;
+    this.#state = new DataView(memory.buffer);
     this.table = new WebAssembly.Table({ initial: TABLE_SIZE, element: "anyfunc" });
     this.functions.load_miss = host.load_miss.bind(host);
     this.functions.store_miss = host.store_miss.bind(host);
@@ -91,9 +85,9 @@ export class Handlers {
     Object.assign(this.functions, this.instantiate(builder.build()));
   }
 
-  /** A new module over this engine's memories. */
+  /** A new module over this engine's memory. */
   builder(): ModuleBuilder {
-    return new ModuleBuilder(this.#pages);
+    return new ModuleBuilder(this.#memory.buffer.byteLength / 65536);
   }
 
   /** Compile and instantiate a module; returns its exported functions. */
@@ -101,7 +95,7 @@ export class Handlers {
     this.modules++;
     this.bytes += bytes.length;
     const imports = {
-      e: { p: this.#memories.p, s: this.#memories.s, t: this.table },
+      e: { m: this.#memory, t: this.table },
       f: this.functions,
     };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);

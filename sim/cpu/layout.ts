@@ -1,10 +1,15 @@
 /**
- * Where everything lies in *state memory*, the second WebAssembly memory: the running thread's
- * registers at fixed addresses (so generated code uses constant offsets), then the accelerators.
- * Physical memory is a memory of its own.
+ * Where everything lies in *state memory*, the first `RESERVED` bytes of the one WebAssembly memory:
+ * the running thread's registers at fixed addresses (so generated code uses constant offsets), then
+ * the accelerators. Physical memory is the rest: frames below `RESERVED` are never given out, so a
+ * physical address is an address of that memory.
  *
- * All offsets are bytes from the start of state memory.
+ * One memory, not two: engines keep the base and size of one in registers, and reload those of
+ * others at every access. All offsets are bytes from its start.
  */
+
+/** Bytes at the start of memory that hold state; the guest's frames begin here. */
+export const RESERVED: number = 2 ** 30;
 
 /** Reads as zero always: stands for aarch64 XZR and for an absent base or index register. 16 bytes. */
 export const ZERO = 0x00;
@@ -103,7 +108,11 @@ export const BRANCH_TARGET = 0x538;
 /** Return stack: up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 
-/** Soft TLBs: direct-mapped tables of `TLB_ENTRIES` entries of 16 bytes (tag u64, addend u32, model pointer u32). */
+/**
+ * Soft TLBs: direct-mapped tables of `TLB_ENTRIES` entries of 16 bytes. The first u64 is the page
+ * number << 20 | the frame number; the u32 at 12 is the address of the modelled entry's stamp. An
+ * empty entry has a page number that does not belong in its place.
+ */
 export const TLB_BITS = 12;
 export const TLB_ENTRIES: number = 1 << TLB_BITS;
 export const READ_TLB = 0x10000;

@@ -23,6 +23,16 @@ export interface ModelCounts {
   faultedWalks: number;
 }
 
+/**
+ * Empty the soft entry at byte offset `entry` of `words`: its page number becomes one that belongs
+ * elsewhere, also for an access over two pages, whose second page is looked for in its first's place.
+ */
+export function clearSoftEntry(words: Uint32Array, entry: number): void {
+  const index = (entry >> 4) & (L.TLB_ENTRIES - 1);
+  words[entry >> 2] = (index ^ 2) << 20;
+  words[(entry >> 2) + 1] = 0;
+}
+
 /** Models of one modelled CPU. */
 export class Watch {
   readonly hierarchy: Hierarchy;
@@ -86,8 +96,8 @@ export class Watch {
   }
   #drop(entry: number, from: number, to: number): void {
     const at = entry >> 2;
-    const tag = this.#u32[at] + this.#u32[at + 1] * 4294967296;
-    if (tag >= from && tag < to) this.#u32[at] = this.#u32[at + 1] = 0xffffffff;
+    const page = (this.#u32[at] >>> 20) + this.#u32[at + 1] * 4096;
+    if (page * 4096 >= from && page * 4096 < to) clearSoftEntry(this.#u32, entry);
   }
 
   /** A quantum of `budget` instructions begins. */

@@ -46,7 +46,9 @@ export class Frames {
   /** 1 for frames that were in use before, so may not be zero. */
   private readonly stale: Uint8Array;
   /** Frames from here to `limit` were never used: free, zero, and on no list. */
-  private watermark = 0;
+  private watermark: number;
+  /** The first frame of the guest. */
+  private readonly first: number;
   private limit: number;
 
   constructor(private readonly memory: PhysicalMemory) {
@@ -59,23 +61,19 @@ export class Frames {
     this.next = new Int32Array(count);
     this.previous = new Int32Array(count);
     this.stale = new Uint8Array(count);
-    this.takeFresh();
-    // Keep frame 0 out of the lists: hand back all of the first block but it.
-    this.unlink(0, HUGE_ORDER);
-    for (let order = HUGE_ORDER - 1; order >= 0; order--) this.link(1 << order, order);
-    this.kind[0] = FrameKind.Reserved;
-    this.refs[0] = 1;
-    this.inUse = this.peak = 1;
+    this.first = memory.base / 4096;
+    this.watermark = this.first;
+    this.kind.fill(FrameKind.Reserved, 0, this.first);
   }
 
   /** Frames of physical memory. */
   get count(): number {
-    return this.refs.length;
+    return this.refs.length - this.first;
   }
 
   /** Frames that the buddy system manages: all but the 1 GiB pool. */
   get managed(): number {
-    return this.limit;
+    return this.limit - this.first;
   }
 
   /** Set `count` 1 GiB pages aside, at the top of memory. Returns their first frames. */

@@ -3,6 +3,8 @@
  * commits it page by page as it is touched, so an untouched gigabyte costs nothing.
  */
 
+import { RESERVED } from "../cpu/layout.ts";
+
 const WASM_PAGE = 65536;
 const MAX_BYTES = 2 ** 32;
 
@@ -14,23 +16,26 @@ export class MemoryError extends Error {
 export class PhysicalMemory {
   /** The memory that generated code imports. */
   readonly memory: WebAssembly.Memory;
-  /** Bytes of physical memory, at most 4 GiB. */
+  /** First address of the guest's frames; what lies below is the CPU's. */
+  readonly base: number;
+  /** Address past the last frame, at most 4 GiB. */
   readonly size: number;
   readonly u8: Uint8Array;
   /** Indexed by physical address / 4. */
   readonly u32: Uint32Array;
   readonly view: DataView;
 
-  /** @param size bytes, a multiple of 2 MiB between 8 MiB and 4 GiB */
-  constructor(size: number = MAX_BYTES) {
-    if (!(size >= 0x80_0000 && size <= MAX_BYTES) || size % 0x20_0000 !== 0) {
+  /** @param bytes of the guest, a multiple of 2 MiB between 8 MiB and 3 GiB */
+  constructor(bytes: number = MAX_BYTES - RESERVED) {
+    if (!(bytes >= 0x80_0000 && bytes <= MAX_BYTES - RESERVED) || bytes % 0x20_0000 !== 0) {
       throw new MemoryError(
-        `physical memory must be a multiple of 2 MiB from 8 MiB to 4 GiB, not ${size} bytes`,
+        `physical memory must be a multiple of 2 MiB from 8 MiB to 3 GiB, not ${bytes} bytes`,
       );
     }
-    const pages = size / WASM_PAGE;
+    const pages = (RESERVED + bytes) / WASM_PAGE;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    this.size = size;
+    this.base = RESERVED;
+    this.size = RESERVED + bytes;
     this.u8 = new Uint8Array(this.memory.buffer);
     this.u32 = new Uint32Array(this.memory.buffer);
     this.view = new DataView(this.memory.buffer);

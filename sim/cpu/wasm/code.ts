@@ -93,10 +93,6 @@ export const typeCode = {
   void: 0x40,
 } as const;
 
-/** Memory 0 is physical memory, memory 1 state memory, in every module that we generate. */
-export const PHYSICAL = 0;
-export const STATE = 1;
-
 /** A byte buffer with the encodings of the binary format. */
 export class Code {
   bytes: Uint8Array = new Uint8Array(256);
@@ -191,18 +187,16 @@ export class Code {
   brIf(depth: number): this {
     return this.op(W.br_if).u32(depth);
   }
-  /** A load or store in `memory` at the address on the stack plus `offset`; alignment is a hint we leave at 1. */
-  mem(opcode: number, memory: number, offset: number): this {
-    this.op(opcode);
-    return this.memarg(memory, offset);
+  /** A load or store at the address on the stack plus `offset`; alignment is a hint we leave at 1. */
+  mem(opcode: number, offset: number): this {
+    return this.op(opcode, 0).u32(offset);
   }
-  memarg(memory: number, offset: number): this {
-    if (memory === 0) return this.op(0).u32(offset);
-    return this.op(0x40).u32(memory).u32(offset);
+  memarg(offset: number): this {
+    return this.op(0).u32(offset);
   }
   /** Load or store of state memory at a constant address: the 0 that serves as base is pushed here for loads. */
   stateLoad(opcode: number, offset: number): this {
-    return this.i32(0).mem(opcode, STATE, offset);
+    return this.i32(0).mem(opcode, offset);
   }
   take(): Uint8Array {
     return this.bytes.subarray(0, this.length);

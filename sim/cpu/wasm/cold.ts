@@ -6,7 +6,7 @@ import { bitsOf, Emitter } from "../ir/emitter.ts";
 import { Flow, type Isa } from "../ir/decoded.ts";
 import type { ExitReason, Helper, Node, Reg } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import { STATE, typeCode, W } from "./code.ts";
+import { typeCode, W } from "./code.ts";
 import { accessesOf, type Instrumentation, kindSetBy, readsFlags } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
@@ -73,7 +73,7 @@ export class Handler extends GuestLowering {
   /** Tail-call the handler of the record that follows. */
   #next(): void {
     this.code.get(RECORD).i32(R.RECORD_SIZE).op(W.i32_add)
-      .get(RECORD).mem(W.i32_load, STATE, R.RECORD_SIZE + R.HANDLER)
+      .get(RECORD).mem(W.i32_load, R.RECORD_SIZE + R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
   }
 
@@ -83,39 +83,39 @@ export class Handler extends GuestLowering {
       this.code.i32(0);
       return reg.slot;
     }
-    this.code.get(RECORD).mem(W.i32_load16_u, STATE, R.REGS + 2 * reg.field);
+    this.code.get(RECORD).mem(W.i32_load16_u, R.REGS + 2 * reg.field);
     return 0;
   }
 
   protected override readReg(n: Node): void {
     const offset = this.#base(n.reg!);
-    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, offset);
-    else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), STATE, offset);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(offset);
+    else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), offset);
   }
   protected override setReg(reg: Reg, value: Node, bits: number): void {
     const offset = this.#base(reg);
     this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
     else if (bits === 32) {
-      this.code.op(W.i64_extend_i32_u).mem(W.i64_store, STATE, offset);
-    } else this.code.mem(storeOpcode(value.type, bits), STATE, offset);
+      this.code.op(W.i64_extend_i32_u).mem(W.i64_store, offset);
+    } else this.code.mem(storeOpcode(value.type, bits), offset);
   }
   protected override readState(n: Node): void {
     this.code.i32(0);
-    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, n.offset!);
-    else this.code.mem(loadOpcode(n.type, n.bits!, false), STATE, n.offset!);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(n.offset!);
+    else this.code.mem(loadOpcode(n.type, n.bits!, false), n.offset!);
   }
   protected override setState(offset: number, value: Node): void {
     this.code.i32(0);
     this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
-    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), STATE, offset);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
+    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
   }
   protected override readField(n: Node): void {
     this.code.get(RECORD);
     if (n.offset === 0) {
-      this.code.mem(n.type === "i64" ? W.i64_load : W.i32_load, STATE, R.IMM0);
-    } else this.code.mem(n.type === "i64" ? W.i64_load32_s : W.i32_load, STATE, R.IMM1);
+      this.code.mem(n.type === "i64" ? W.i64_load : W.i32_load, R.IMM0);
+    } else this.code.mem(n.type === "i64" ? W.i64_load32_s : W.i32_load, R.IMM1);
   }
 
   #flagOperands(): void {
@@ -145,22 +145,22 @@ export class Handler extends GuestLowering {
     code.set(x);
     this.value(b);
     code.set(y);
-    code.i32(0).i32(kind).mem(W.i32_store, STATE, L.FLAG_KIND);
-    code.i32(0).get(x).mem(W.i64_store, STATE, L.FLAG_A);
-    code.i32(0).get(y).mem(W.i64_store, STATE, L.FLAG_B);
+    code.i32(0).i32(kind).mem(W.i32_store, L.FLAG_KIND);
+    code.i32(0).get(x).mem(W.i64_store, L.FLAG_A);
+    code.i32(0).get(y).mem(W.i64_store, L.FLAG_B);
   }
 
   protected override record(): void {
     this.code.get(RECORD);
   }
   protected override ordinal(number: number): void {
-    this.code.stateLoad(W.i64_load, L.NOW).get(RECORD).mem(W.i32_load16_u, STATE, R.INDEX)
+    this.code.stateLoad(W.i64_load, L.NOW).get(RECORD).mem(W.i32_load16_u, R.INDEX)
       .i32(6).op(W.i32_shl).i32(number).op(W.i32_add, W.i64_extend_i32_u, W.i64_add);
   }
   protected override publishNow(): void {}
   protected override countAccess(unit: bigint): void {
     this.code.i32(0).stateLoad(W.i64_load, L.ACCESSES).i64(unit).op(W.i64_add)
-      .mem(W.i64_store, STATE, L.ACCESSES);
+      .mem(W.i64_store, L.ACCESSES);
   }
   protected override stored(): void {
     // Records of changed code were replaced: the next one leaves by itself.
@@ -177,23 +177,23 @@ export class Handler extends GuestLowering {
     const code = this.code;
     const slot = this.temporary("i32");
     const head = this.temporary("i32");
-    code.get(RECORD).mem(W.i32_load, STATE, R.RECORD_SIZE + slotField).tee(slot)
-      .stateLoad(W.i32_load, L.LINKS).op(W.i32_add).mem(W.i32_load, STATE, 0).tee(head)
+    code.get(RECORD).mem(W.i32_load, R.RECORD_SIZE + slotField).tee(slot)
+      .stateLoad(W.i32_load, L.LINKS).op(W.i32_add).mem(W.i32_load, 0).tee(head)
       .op(W.if, typeCode.void)
-      .get(head).get(head).mem(W.i32_load, STATE, R.HANDLER)
+      .get(head).get(head).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0)
       .op(W.end);
-    code.i32(0).get(slot).mem(W.i32_store, STATE, L.EXIT_SLOT);
+    code.i32(0).get(slot).mem(W.i32_store, L.EXIT_SLOT);
     this.#leave(pcField, R.Exit.Link);
   }
   /** Return `exit` with pc from the exits record. */
   #leave(pcField: number, exit: R.Exit): void {
-    this.code.i32(0).get(RECORD).mem(W.i64_load, STATE, R.RECORD_SIZE + pcField)
-      .mem(W.i64_store, STATE, L.PC);
+    this.code.i32(0).get(RECORD).mem(W.i64_load, R.RECORD_SIZE + pcField)
+      .mem(W.i64_store, L.PC);
     this.#return(exit);
   }
   #return(exit: R.Exit): void {
-    this.code.i32(0).get(RECORD).mem(W.i32_store, STATE, L.EXIT_RECORD).i32(exit).op(W.return);
+    this.code.i32(0).get(RECORD).mem(W.i32_store, L.EXIT_RECORD).i32(exit).op(W.return);
   }
 
   protected override jump(flow: "jump" | "call"): void {
@@ -203,7 +203,7 @@ export class Handler extends GuestLowering {
   /** A call: the return stack gets the next instruction's address. */
   #pushReturn(): void {
     if (this.linker.instrumentation === null) return;
-    this.code.get(RECORD).mem(W.i64_load, STATE, R.RECORD_SIZE + R.NEXT_PC)
+    this.code.get(RECORD).mem(W.i64_load, R.RECORD_SIZE + R.NEXT_PC)
       .call(this.runtime("push_return"));
   }
   protected override fallthrough(): void {
@@ -235,13 +235,13 @@ export class Handler extends GuestLowering {
       if (flow === "call") this.#pushReturn();
     }
     // What it last went to is the hot tier's guess.
-    code.get(RECORD).get(pc).mem(W.i64_store, STATE, R.RECORD_SIZE + R.TARGET_PC);
+    code.get(RECORD).get(pc).mem(W.i64_store, R.RECORD_SIZE + R.TARGET_PC);
     dispatchEntry(code, pc);
-    code.tee(entry).mem(W.i64_load, STATE, 0).get(pc).op(W.i64_eq, W.if, typeCode.void)
-      .get(entry).mem(W.i32_load, STATE, 8).tee(entry)
-      .get(entry).mem(W.i32_load, STATE, R.HANDLER)
+    code.tee(entry).mem(W.i64_load, 0).get(pc).op(W.i64_eq, W.if, typeCode.void)
+      .get(entry).mem(W.i32_load, 8).tee(entry)
+      .get(entry).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
-    code.i32(0).get(pc).mem(W.i64_store, STATE, L.PC);
+    code.i32(0).get(pc).mem(W.i64_store, L.PC);
     this.#return(R.Exit.Lookup);
   }
   protected override exit(reason: ExitReason): void {
@@ -285,10 +285,10 @@ export function faultInfo(
   code.i32(0).i32(
     signal | (siCode << 8) & 0xff00 | (hasAddress ? FAULT_HAS_ADDRESS : 0) |
       (after ? FAULT_AFTER : 0),
-  ).mem(W.i32_store, STATE, L.FAULT_ACCESS);
+  ).mem(W.i32_store, L.FAULT_ACCESS);
   if (hasAddress) {
     code.i32(0);
     address();
-    code.mem(W.i64_store, STATE, L.FAULT_ADDRESS);
+    code.mem(W.i64_store, L.FAULT_ADDRESS);
   }
 }

@@ -2,7 +2,7 @@
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { FlagModel } from "../ir/flags.ts";
 import type { Helper, Node, Reg, Type } from "../ir/types.ts";
-import { Code, STATE, typeCode, W } from "./code.ts";
+import { Code, typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
@@ -36,24 +36,24 @@ export class IrFunction extends Lowering {
   protected override setReg(reg: Reg, value: Node, bits: number): void {
     this.code.i32(0);
     this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, slotOf(reg));
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(slotOf(reg));
     else if (bits === 32) {
-      this.code.op(W.i64_extend_i32_u).mem(W.i64_store, STATE, slotOf(reg));
-    } else this.code.mem(storeOpcode(value.type, bits), STATE, slotOf(reg));
+      this.code.op(W.i64_extend_i32_u).mem(W.i64_store, slotOf(reg));
+    } else this.code.mem(storeOpcode(value.type, bits), slotOf(reg));
   }
   protected override readState(n: Node): void {
     this.#read(n, n.offset!);
   }
   #read(n: Node, offset: number): void {
     this.code.i32(0);
-    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, offset);
-    else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), STATE, offset);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(offset);
+    else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), offset);
   }
   protected override setState(offset: number, value: Node): void {
     this.code.i32(0);
     this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
-    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), STATE, offset);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
+    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
   }
   protected override helper(helper: Helper, args: readonly Node[]): void {
     for (const a of args) this.value(a);

@@ -9,7 +9,7 @@ import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import { STATE, typeCode, W } from "./code.ts";
+import { typeCode, W } from "./code.ts";
 import { dispatchEntry, exitCode, faultInfo, type Linker } from "./cold.ts";
 import { type FlowGraph, flowGraph } from "./flow_graph.ts";
 import { kindSetBy } from "./events.ts";
@@ -261,10 +261,10 @@ export class Region extends GuestLowering {
     this.#spill();
     const head = this.#exitRecord;
     code.get(this.#slot).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
-      .mem(W.i32_load, STATE, 0).tee(head).op(W.if, typeCode.void)
-      .get(head).get(head).mem(W.i32_load, STATE, R.HANDLER)
+      .mem(W.i32_load, 0).tee(head).op(W.if, typeCode.void)
+      .get(head).get(head).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
-    code.i32(0).get(this.#slot).mem(W.i32_store, STATE, L.EXIT_SLOT);
+    code.i32(0).get(this.#slot).mem(W.i32_store, L.EXIT_SLOT);
     this.#storePc();
     code.i32(R.Exit.Link).op(W.return);
 
@@ -272,22 +272,22 @@ export class Region extends GuestLowering {
     this.#spill();
     const entry = this.#exitRecord;
     dispatchEntry(code, this.#pc);
-    code.tee(entry).mem(W.i64_load, STATE, 0).get(this.#pc).op(W.i64_eq, W.if, typeCode.void)
-      .get(entry).mem(W.i32_load, STATE, 8).tee(entry)
-      .get(entry).mem(W.i32_load, STATE, R.HANDLER)
+    code.tee(entry).mem(W.i64_load, 0).get(this.#pc).op(W.i64_eq, W.if, typeCode.void)
+      .get(entry).mem(W.i32_load, 8).tee(entry)
+      .get(entry).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
     this.#storePc();
     code.i32(R.Exit.Lookup).op(W.return);
 
     code.op(W.end); // leave
     this.#spill();
-    code.i32(0).get(this.#exitRecord).mem(W.i32_store, STATE, L.EXIT_RECORD);
+    code.i32(0).get(this.#exitRecord).mem(W.i32_store, L.EXIT_RECORD);
     this.#storePc();
     code.get(this.#exit);
   }
 
   #storePc(): void {
-    this.code.i32(0).get(this.#pc).mem(W.i64_store, STATE, L.PC);
+    this.code.i32(0).get(this.#pc).mem(W.i64_store, L.PC);
   }
 
   /** Load registers (and not flags) from state memory. */
@@ -295,8 +295,8 @@ export class Region extends GuestLowering {
     for (const slot of slots) {
       const local = this.#registers.get(slot)!;
       this.code.i32(0);
-      if (slot >= L.VECTOR) this.code.op(0xfd, 0x00).memarg(STATE, slot);
-      else this.code.mem(W.i64_load, STATE, slot);
+      if (slot >= L.VECTOR) this.code.op(0xfd, 0x00).memarg(slot);
+      else this.code.mem(W.i64_load, slot);
       this.code.set(local);
     }
   }
@@ -309,27 +309,27 @@ export class Region extends GuestLowering {
     for (const slot of slots) {
       const local = this.#registers.get(slot)!;
       this.code.i32(0).get(local);
-      if (slot >= L.VECTOR) this.code.op(0xfd, 0x0b).memarg(STATE, slot);
-      else this.code.mem(W.i64_store, STATE, slot);
+      if (slot >= L.VECTOR) this.code.op(0xfd, 0x0b).memarg(slot);
+      else this.code.mem(W.i64_store, slot);
     }
   }
   #spillFlags(): void {
     if (!this.#flagsWritten) return;
-    this.code.i32(0).get(this.#flagKind).mem(W.i32_store, STATE, L.FLAG_KIND)
-      .i32(0).get(this.#flagA).mem(W.i64_store, STATE, L.FLAG_A)
-      .i32(0).get(this.#flagB).mem(W.i64_store, STATE, L.FLAG_B);
+    this.code.i32(0).get(this.#flagKind).mem(W.i32_store, L.FLAG_KIND)
+      .i32(0).get(this.#flagA).mem(W.i64_store, L.FLAG_A)
+      .i32(0).get(this.#flagB).mem(W.i64_store, L.FLAG_B);
   }
   /** Write everything back. */
   #spill(): void {
     this.#spillRegisters(this.#written);
     this.#spillFlags();
-    this.code.i32(0).get(this.#budget).mem(W.i64_store, STATE, L.BUDGET);
+    this.code.i32(0).get(this.#budget).mem(W.i64_store, L.BUDGET);
     this.code.i32(0).stateLoad(W.i64_load, L.HOT_RETIRED).get(this.#budgetIn).op(W.i64_add)
-      .get(this.#budget).op(W.i64_sub).mem(W.i64_store, STATE, L.HOT_RETIRED);
+      .get(this.#budget).op(W.i64_sub).mem(W.i64_store, L.HOT_RETIRED);
     if (this.linker.instrumentation === null) return;
-    this.code.i32(0).get(this.#accesses).mem(W.i64_store, STATE, L.ACCESSES)
-      .i32(0).get(this.#branches).mem(W.i64_store, STATE, L.BRANCHES)
-      .i32(0).get(this.#history).mem(W.i32_store, STATE, L.HISTORY);
+    this.code.i32(0).get(this.#accesses).mem(W.i64_store, L.ACCESSES)
+      .i32(0).get(this.#branches).mem(W.i64_store, L.BRANCHES)
+      .i32(0).get(this.#history).mem(W.i32_store, L.HISTORY);
   }
 
   /** Models: the block's ordinal, what it will access, and its fetch. Runs after the charge. */
@@ -367,10 +367,13 @@ export class Region extends GuestLowering {
     const code = this.code;
     const address = BigInt(page) << 12n;
     const entry = L.FETCH_TLB + ((page & (L.TLB_ENTRIES - 1)) << 4);
-    code.stateLoad(W.i64_load, entry).i64(address).op(W.i64_ne).seldom().op(W.if, typeCode.void);
+    code.stateLoad(W.i64_load, entry).i64(BigInt(page) << 20n).op(W.i64_ne).seldom().op(
+      W.if,
+      typeCode.void,
+    );
     this.publishNow();
     code.i64(address).call(this.runtime("fetch_slow")).op(W.else);
-    code.stateLoad(W.i32_load, entry + 12).get(this.#now).mem(W.i64_store, STATE, 0);
+    code.stateLoad(W.i32_load, entry + 12).get(this.#now).mem(W.i64_store, 0);
     code.op(W.end);
   }
 
@@ -384,12 +387,12 @@ export class Region extends GuestLowering {
     const at = this.temporary("i32");
     const counter = this.temporary("i32");
     code.get(this.#history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor).tee(at)
-      .mem(W.i32_load8_u, STATE, L.GSHARE).set(counter);
+      .mem(W.i32_load8_u, L.GSHARE).set(counter);
     const arm = (outcome: 0 | 1): void => {
       code.get(counter);
       if (outcome === 1) code.i32(3).op(W.i32_ne);
       code.op(W.if, typeCode.void).get(at).get(counter).i32(outcome === 1 ? 1 : -1)
-        .op(W.i32_add).mem(W.i32_store8, STATE, L.GSHARE).op(W.end);
+        .op(W.i32_add).mem(W.i32_store8, L.GSHARE).op(W.end);
       code.get(this.#branches).get(counter).i32(1).op(W.i32_shr_u);
       if (outcome === 1) code.i32(1).op(W.i32_xor);
       code.op(W.i64_extend_i32_u).i64(1n << 32n).op(W.i64_add, W.i64_add).set(this.#branches);
@@ -516,7 +519,7 @@ export class Region extends GuestLowering {
   }
   protected override publishNow(): void {
     if (this.linker.instrumentation === null) return;
-    this.code.i32(0).get(this.#now).mem(W.i64_store, STATE, L.NOW);
+    this.code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
   }
   protected override countAccess(unit: bigint): void {
     this.code.get(this.#accesses).i64(unit).op(W.i64_add).set(this.#accesses);
@@ -540,8 +543,8 @@ export class Region extends GuestLowering {
     }
     if (slot >= 0x400) {
       code.i32(0);
-      if (n.type === "v128") code.op(0xfd, 0x00).memarg(STATE, slot);
-      else code.mem(loadOpcode(n.type, n.bits!, n.signed === true), STATE, slot);
+      if (n.type === "v128") code.op(0xfd, 0x00).memarg(slot);
+      else code.mem(loadOpcode(n.type, n.bits!, n.signed === true), slot);
       return;
     }
     const base = baseSlot(slot);
@@ -574,8 +577,8 @@ export class Region extends GuestLowering {
     if (slot >= 0x400) {
       code.i32(0);
       this.value(value);
-      if (value.type === "v128") code.op(0xfd, 0x0b).memarg(STATE, slot);
-      else code.mem(storeOpcode(value.type, bits), STATE, slot);
+      if (value.type === "v128") code.op(0xfd, 0x0b).memarg(slot);
+      else code.mem(storeOpcode(value.type, bits), slot);
       return;
     }
     const base = baseSlot(slot);
@@ -599,14 +602,14 @@ export class Region extends GuestLowering {
 
   protected override readState(n: Node): void {
     this.code.i32(0);
-    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(STATE, n.offset!);
-    else this.code.mem(loadOpcode(n.type, n.bits!, false), STATE, n.offset!);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(n.offset!);
+    else this.code.mem(loadOpcode(n.type, n.bits!, false), n.offset!);
   }
   protected override setState(offset: number, value: Node): void {
     this.code.i32(0);
     this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(STATE, offset);
-    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), STATE, offset);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
+    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
   }
   protected override readField(): void {
     throw new TypeError("a record field in the hot tier");

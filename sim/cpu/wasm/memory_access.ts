@@ -2,7 +2,7 @@
 import { READ_TLB, TLB_ENTRIES, WRITE_TLB } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
 import type { Node, Statement, Type } from "../ir/types.ts";
-import { type Code, PHYSICAL, STATE, typeCode, W } from "./code.ts";
+import { type Code, typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
 import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
@@ -11,31 +11,32 @@ import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
 /** Width of an entry's index: address bits 12 and up, scaled to 16-byte entries. */
 const INDEX_MASK = (TLB_ENTRIES - 1) << 4;
 
-/**
- * Push 0 if the soft TLB of loads or stores translates the `size` bytes at `address`, else 1; leaves
- * the entry's offset in `entry`. An access that straddles two pages never matches: its last byte gives
- * the tag, its first the index. `ignoreTop` drops the top byte (aarch64 TBI).
- */
-export function tlbMatch(
-  code: Code,
-  address: number,
-  entry: number,
-  size: number,
-  write: boolean,
-  ignoreTop: boolean,
-): void {
-  code.get(address).i64(8n).op(W.i64_shr_u, W.i32_wrap_i64).i32(INDEX_MASK).op(W.i32_and)
-    .tee(entry).mem(W.i64_load, STATE, write ? WRITE_TLB : READ_TLB);
-  code.get(address);
-  if (size > 1) code.i64(BigInt(size - 1)).op(W.i64_add);
-  code.i64(ignoreTop ? 0x00ff_ffff_ffff_f000n : -4096n).op(W.i64_and, W.i64_ne);
+/** Locals of one lookup: the address, the entry's offset in its table, the entry. */
+interface Lookup {
+  readonly address: number;
+  readonly offset: number;
+  readonly entry: number;
 }
 
-/** Push the physical address, given a matching `entry`. */
-export function tlbPhysical(code: Code, address: number, entry: number, write: boolean): void {
-  code.get(address).op(W.i32_wrap_i64)
-    .get(entry).mem(W.i32_load, STATE, (write ? WRITE_TLB : READ_TLB) + 8)
-    .op(W.i32_add);
+/**
+ * Push 0 if the soft TLB of loads or stores translates the `size` bytes at the address, else 1. An
+ * access that straddles two pages never matches: its last byte gives the page, its first the place.
+ * `ignoreTop` drops the top byte (aarch64 TBI).
+ */
+function tlbMismatch(code: Code, l: Lookup, size: number, table: number, ignoreTop: boolean): void {
+  code.get(l.address).i64(8n).op(W.i64_shr_u, W.i32_wrap_i64).i32(INDEX_MASK).op(W.i32_and)
+    .tee(l.offset).mem(W.i64_load, table).tee(l.entry).i64(20n).op(W.i64_shr_u);
+  code.get(l.address);
+  if (size > 1) code.i64(BigInt(size - 1)).op(W.i64_add);
+  if (ignoreTop) code.i64(8n).op(W.i64_shl).i64(20n).op(W.i64_shr_u);
+  else code.i64(12n).op(W.i64_shr_u);
+  code.op(W.i64_ne);
+}
+
+/** Push the physical address, given a matching entry. */
+function tlbPhysical(code: Code, l: Lookup): void {
+  code.get(l.entry).op(W.i32_wrap_i64).i32(12).op(W.i32_shl)
+    .get(l.address).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_or);
 }
 
 /** A lowering that reaches guest memory: inline soft TLB, runtime functions beyond it. */
@@ -61,12 +62,17 @@ export abstract class GuestLowering extends Lowering {
     super.lower(body, variables);
   }
 
+  #lookup(): Lookup {
+    const [address, offset] = [this.temporary("i64"), this.temporary("i32")];
+    return { address, offset, entry: this.temporary("i64") };
+  }
+
   /** The access that hit entry `entry` leaves the modelled TLB as a lookup would. */
   #touch(entry: number, table: number, number: number): void {
     if (this.linker.instrumentation === null) return;
-    this.code.get(entry).mem(W.i32_load, STATE, table + 12);
+    this.code.get(entry).mem(W.i32_load, table + 12);
     this.ordinal(number);
-    this.code.mem(W.i64_store, STATE, 0);
+    this.code.mem(W.i64_store, 0);
   }
 
   /** Even numbers: the odd one that follows is for the second page of an access over two. */
@@ -88,35 +94,35 @@ export abstract class GuestLowering extends Lowering {
 
   protected override load(type: Type, address: Node, bits: number, signed: boolean): void {
     const code = this.code;
-    const va = this.temporary("i64");
-    const entry = this.temporary("i32");
+    const lookup = this.#lookup();
+    const va = lookup.address;
     this.value(address);
     code.set(va);
     const number = this.#number();
-    tlbMatch(code, va, entry, bits / 8, false, this.isa.arch === "aarch64");
+    tlbMismatch(code, lookup, bits / 8, READ_TLB, this.isa.arch === "aarch64");
     code.seldom().op(W.if, typeCode.i32);
     this.publishNow();
     code.get(va).i32((bits / 8) | (number << 8));
     this.record();
     code.call(this.runtime("load_slow")).op(W.else);
-    this.#touch(entry, READ_TLB, number);
-    tlbPhysical(code, va, entry, false);
+    this.#touch(lookup.offset, READ_TLB, number);
+    tlbPhysical(code, lookup);
     code.op(W.end);
     this.#countIfConditional(ONE_LOAD);
-    if (type === "v128") code.op(0xfd, 0x00).memarg(PHYSICAL, 0);
-    else code.mem(loadOpcode(type, bits, signed), PHYSICAL, 0);
+    if (type === "v128") code.op(0xfd, 0x00).memarg(0);
+    else code.mem(loadOpcode(type, bits, signed), 0);
   }
 
   protected override store(address: Node, value: Node, bits: number): void {
     const code = this.code;
-    const va = this.temporary("i64");
-    const entry = this.temporary("i32");
+    const lookup = this.#lookup();
+    const va = lookup.address;
     const v = this.temporary(value.type);
     this.value(address);
     code.set(va);
     this.value(value);
     code.set(v);
-    tlbMatch(code, va, entry, bits / 8, true, this.isa.arch === "aarch64");
+    tlbMismatch(code, lookup, bits / 8, WRITE_TLB, this.isa.arch === "aarch64");
     const number = this.#number();
     code.seldom().op(W.if, typeCode.void);
     this.publishNow();
@@ -127,11 +133,11 @@ export abstract class GuestLowering extends Lowering {
     this.stored();
     this.depth--;
     code.op(W.else);
-    this.#touch(entry, WRITE_TLB, number);
-    tlbPhysical(code, va, entry, true);
+    this.#touch(lookup.offset, WRITE_TLB, number);
+    tlbPhysical(code, lookup);
     code.get(v);
-    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(PHYSICAL, 0);
-    else code.mem(storeOpcode(value.type, bits), PHYSICAL, 0);
+    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(0);
+    else code.mem(storeOpcode(value.type, bits), 0);
     code.op(W.end);
     this.#countIfConditional(ONE_STORE);
   }

@@ -8,17 +8,11 @@ interface FunctionBody {
   readonly code: Code;
 }
 
-/** Sizes of physical memory and state memory in 64 KiB pages; neither ever grows. */
-export interface MemoryPages {
-  readonly physical: number;
-  readonly state: number;
-}
-
 /** The signature shared by handlers, regions and everything else reached by tail call. */
 export const ENTRY_TYPE = 0;
 
 /**
- * One module under construction. Every module imports both memories and the one function table, and
+ * One module under construction. Every module imports the one memory and the one function table, and
  * has type 0 `(i32) -> i32`: a record's address to an exit code.
  */
 export class ModuleBuilder {
@@ -30,10 +24,10 @@ export class ModuleBuilder {
   readonly #elements: { readonly slot: number; readonly index: number }[] = [];
 
   /**
-   * @param pages sizes of both memories in 64 KiB pages. Declared exactly, so that accesses at
-   * constant addresses need no bounds check.
+   * @param pages size of the memory in 64 KiB pages. Declared exactly, so that accesses at constant
+   * addresses need no bounds check.
    */
-  constructor(readonly pages: MemoryPages) {
+  constructor(readonly pages: number) {
     this.type(["i32"], ["i32"]);
   }
 
@@ -88,13 +82,10 @@ export class ModuleBuilder {
     for (const t of this.#typeBytes) types.raw(t);
     section(1, types);
 
-    const imports = new Code().u32(3 + this.#imports.length);
+    const imports = new Code().u32(2 + this.#imports.length);
     string(imports, "e");
-    string(imports, "p");
-    imports.op(0x02, 0x01).u32(this.pages.physical).u32(this.pages.physical);
-    string(imports, "e");
-    string(imports, "s");
-    imports.op(0x02, 0x01).u32(this.pages.state).u32(this.pages.state);
+    string(imports, "m");
+    imports.op(0x02, 0x01).u32(this.pages).u32(this.pages);
     string(imports, "e");
     string(imports, "t");
     imports.op(0x01, 0x70, 0x00).u32(0);

@@ -5,7 +5,7 @@
  */
 import type { Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import { Code, STATE, W } from "./code.ts";
+import { Code, W } from "./code.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
@@ -53,7 +53,7 @@ export function runtimeModule(
     return f;
   };
 
-  const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, STATE, L.FAULT_ADDRESS);
+  const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, L.FAULT_ADDRESS);
   {
     const { params, results } = runtimeSignatures.load_slow;
     define("load_slow", params, results, address(new Code()).get(1).get(2).call(load));
@@ -68,8 +68,8 @@ export function runtimeModule(
   for (const [name, opcode] of stores) {
     const { params, results } = runtimeSignatures[name];
     const c = address(new Code()).i32(0).get(1);
-    if (opcode < 0) c.op(0xfd, 0x0b).memarg(STATE, L.STORE_VALUE);
-    else c.mem(opcode, STATE, L.STORE_VALUE);
+    if (opcode < 0) c.op(0xfd, 0x0b).memarg(L.STORE_VALUE);
+    else c.mem(opcode, L.STORE_VALUE);
     define(name, params, results, c.get(2).get(3).call(store));
   }
 
@@ -78,7 +78,7 @@ export function runtimeModule(
   const fetchSlow = signed("fetch_slow", address(new Code()).call(fetchMiss));
   signed(
     "indirect",
-    new Code().i32(0).get(0).mem(W.i64_store, STATE, L.BRANCH_TARGET).get(1).call(indirect),
+    new Code().i32(0).get(0).mem(W.i64_store, L.BRANCH_TARGET).get(1).call(indirect),
   );
   if (models !== null) {
     signed("predict", predict(models), ["i32", "i32", "i32"]);
@@ -92,7 +92,7 @@ export function runtimeModule(
     "run",
     ["i32"],
     ["i32"],
-    new Code().get(0).get(0).mem(W.i32_load, STATE, R.HANDLER).op(W.call_indirect).u32(ENTRY_TYPE)
+    new Code().get(0).get(0).mem(W.i32_load, R.HANDLER).op(W.call_indirect).u32(ENTRY_TYPE)
       .u32(0),
   );
 
@@ -100,36 +100,36 @@ export function runtimeModule(
   const head = new Code();
   const HEAT = 1;
   const LEFT = 2;
-  head.stateLoad(W.i64_load, L.BUDGET).get(0).mem(W.i32_load16_u, STATE, R.COUNT)
+  head.stateLoad(W.i64_load, L.BUDGET).get(0).mem(W.i32_load16_u, R.COUNT)
     .op(W.i64_extend_i32_u, W.i64_sub).tee(LEFT).i64(0n).op(W.i64_lt_s, W.if, 0x40);
   leaveAtHead(head, R.Exit.Quantum);
   head.op(W.end);
-  head.get(0).get(0).mem(W.i32_load, STATE, R.HEAT).i32(1).op(W.i32_sub).tee(HEAT)
-    .mem(W.i32_store, STATE, R.HEAT);
+  head.get(0).get(0).mem(W.i32_load, R.HEAT).i32(1).op(W.i32_sub).tee(HEAT)
+    .mem(W.i32_store, R.HEAT);
   head.get(HEAT).op(W.i32_eqz, W.if, 0x40);
   leaveAtHead(head, R.Exit.Hot);
   head.op(W.end);
   if (models !== null) {
     // NOW, before the charge; what the block will access; the fetch.
     head.i32(0).stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET).i64(6n)
-      .op(W.i64_shl, W.i64_sub).mem(W.i64_store, STATE, L.NOW);
+      .op(W.i64_shl, W.i64_sub).mem(W.i64_store, L.NOW);
     head.i32(0).stateLoad(W.i64_load, L.ACCESSES)
-      .get(0).mem(W.i64_load16_u, STATE, R.LOAD_COUNT)
-      .get(0).mem(W.i64_load16_u, STATE, R.STORE_COUNT).i64(32n).op(W.i64_shl, W.i64_or)
-      .op(W.i64_add).mem(W.i64_store, STATE, L.ACCESSES);
-    head.get(0).mem(W.i64_load, STATE, R.HEAD_PC).call(fetchPage);
-    head.get(0).mem(W.i32_load16_u, STATE, R.STRADDLES).op(W.if, 0x40)
-      .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, STATE, L.NOW)
-      .get(0).mem(W.i64_load, STATE, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
+      .get(0).mem(W.i64_load16_u, R.LOAD_COUNT)
+      .get(0).mem(W.i64_load16_u, R.STORE_COUNT).i64(32n).op(W.i64_shl, W.i64_or)
+      .op(W.i64_add).mem(W.i64_store, L.ACCESSES);
+    head.get(0).mem(W.i64_load, R.HEAD_PC).call(fetchPage);
+    head.get(0).mem(W.i32_load16_u, R.STRADDLES).op(W.if, 0x40)
+      .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, L.NOW)
+      .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
       .op(W.end);
   }
-  head.i32(0).get(LEFT).mem(W.i64_store, STATE, L.BUDGET);
+  head.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);
   next(head);
   m.element(HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64"], head));
 
   // The end of a shortened block: pc is in its first immediate.
   const stop = new Code();
-  stop.i32(0).get(0).mem(W.i64_load, STATE, R.IMM0).mem(W.i64_store, STATE, L.PC);
+  stop.i32(0).get(0).mem(W.i64_load, R.IMM0).mem(W.i64_store, L.PC);
   stop.i32(R.Exit.Stop);
   m.element(STOP_SLOT, m.function(ENTRY_TYPE, [], stop));
 
@@ -140,19 +140,19 @@ export function runtimeModule(
   m.element(DEAD_SLOT, m.function(ENTRY_TYPE, [], dead));
 
   // An instruction of a block that was invalidated while it ran.
-  const resync = new Code().i32(0).get(0).mem(W.i32_store, STATE, L.EXIT_RECORD)
+  const resync = new Code().i32(0).get(0).mem(W.i32_store, L.EXIT_RECORD)
     .i32(R.Exit.Resync);
   m.element(RESYNC_SLOT, m.function(ENTRY_TYPE, [], resync));
 
   // An exits record reached by falling off the end of its block: follow its second link.
   const on = new Code();
   const TARGET = 1;
-  on.get(0).mem(W.i32_load, STATE, R.NEXT_LINK).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
-    .mem(W.i32_load, STATE, 0).tee(TARGET).op(W.if, 0x40)
-    .get(TARGET).get(TARGET).mem(W.i32_load, STATE, R.HANDLER)
+  on.get(0).mem(W.i32_load, R.NEXT_LINK).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
+    .mem(W.i32_load, 0).tee(TARGET).op(W.if, 0x40)
+    .get(TARGET).get(TARGET).mem(W.i32_load, R.HANDLER)
     .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
-  on.i32(0).get(0).mem(W.i32_load, STATE, R.NEXT_LINK).mem(W.i32_store, STATE, L.EXIT_SLOT);
-  on.i32(0).get(0).mem(W.i64_load, STATE, R.NEXT_PC).mem(W.i64_store, STATE, L.PC);
+  on.i32(0).get(0).mem(W.i32_load, R.NEXT_LINK).mem(W.i32_store, L.EXIT_SLOT);
+  on.i32(0).get(0).mem(W.i64_load, R.NEXT_PC).mem(W.i64_store, L.PC);
   on.i32(R.Exit.Link);
   m.element(CONTINUE_SLOT, m.function(ENTRY_TYPE, ["i32"], on));
   return m.build();
@@ -160,12 +160,12 @@ export function runtimeModule(
 
 /** Return `exit` with pc at the block whose head is parameter 0. */
 function leaveAtHead(c: Code, exit: R.Exit): void {
-  c.i32(0).get(0).mem(W.i64_load, STATE, R.HEAD_PC).mem(W.i64_store, STATE, L.PC);
-  c.i32(0).get(0).mem(W.i32_store, STATE, L.EXIT_RECORD).i32(exit).op(W.return);
+  c.i32(0).get(0).mem(W.i64_load, R.HEAD_PC).mem(W.i64_store, L.PC);
+  c.i32(0).get(0).mem(W.i32_store, L.EXIT_RECORD).i32(exit).op(W.return);
 }
 
 function next(c: Code): void {
-  c.get(0).i32(R.RECORD_SIZE).op(W.i32_add).get(0).mem(W.i32_load, STATE, R.RECORD_SIZE)
+  c.get(0).i32(R.RECORD_SIZE).op(W.i32_add).get(0).mem(W.i32_load, R.RECORD_SIZE)
     .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
 }
 
@@ -174,10 +174,10 @@ function fetch(slow: number): Code {
   const ENTRY = 1;
   const c = new Code();
   c.get(0).i64(8n).op(W.i64_shr_u, W.i32_wrap_i64).i32((L.TLB_ENTRIES - 1) << 4).op(W.i32_and)
-    .tee(ENTRY).mem(W.i64_load, STATE, L.FETCH_TLB).get(0).i64(-4096n).op(W.i64_and, W.i64_eq)
-    .op(W.if, 0x40);
-  c.get(ENTRY).mem(W.i32_load, STATE, L.FETCH_TLB + 12).stateLoad(W.i64_load, L.NOW)
-    .mem(W.i64_store, STATE, 0);
+    .tee(ENTRY).mem(W.i64_load, L.FETCH_TLB).get(0).i64(12n).op(W.i64_shr_u)
+    .i64(20n).op(W.i64_shl, W.i64_eq).op(W.if, 0x40);
+  c.get(ENTRY).mem(W.i32_load, L.FETCH_TLB + 12).stateLoad(W.i64_load, L.NOW)
+    .mem(W.i64_store, 0);
   c.op(W.else).get(0).call(slow).op(W.end);
   return c;
 }
@@ -187,23 +187,23 @@ function predict(models: Instrumentation): Code {
   const [RECORD, TAKEN, AT, COUNTER, HEAD] = [0, 1, 2, 3, 4];
   const mask = 2 ** models.historyBits - 1;
   const c = new Code();
-  c.get(RECORD).get(RECORD).mem(W.i32_load16_u, STATE, R.INDEX).i32(1).op(W.i32_add)
+  c.get(RECORD).get(RECORD).mem(W.i32_load16_u, R.INDEX).i32(1).op(W.i32_add)
     .i32(5).op(W.i32_shl, W.i32_sub).set(HEAD);
-  c.get(HEAD).mem(W.i32_load, STATE, R.HEAD_PC).get(RECORD).mem(W.i32_load16_u, STATE, R.PC_OFFSET)
+  c.get(HEAD).mem(W.i32_load, R.HEAD_PC).get(RECORD).mem(W.i32_load16_u, R.PC_OFFSET)
     .op(W.i32_add).i32(models.pcShift).op(W.i32_shr_u).stateLoad(W.i32_load, L.HISTORY)
-    .op(W.i32_xor).i32(mask).op(W.i32_and).tee(AT).mem(W.i32_load8_u, STATE, L.GSHARE).set(COUNTER);
+    .op(W.i32_xor).i32(mask).op(W.i32_and).tee(AT).mem(W.i32_load8_u, L.GSHARE).set(COUNTER);
   // Count one branch, and a miss where the counter's high bit differs from the outcome.
   c.i32(0).stateLoad(W.i64_load, L.BRANCHES).get(COUNTER).i32(1).op(W.i32_shr_u)
     .get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.i64_extend_i32_u).i64(1n << 32n)
-    .op(W.i64_add, W.i64_add).mem(W.i64_store, STATE, L.BRANCHES);
+    .op(W.i64_add, W.i64_add).mem(W.i64_store, L.BRANCHES);
   c.i32(0).stateLoad(W.i32_load, L.HISTORY).i32(1).op(W.i32_shl).get(TAKEN).i32(0).op(W.i32_ne)
-    .op(W.i32_or).i32(mask).op(W.i32_and).mem(W.i32_store, STATE, L.HISTORY);
+    .op(W.i32_or).i32(mask).op(W.i32_and).mem(W.i32_store, L.HISTORY);
   c.get(TAKEN).op(W.if, 0x40);
   c.get(COUNTER).i32(3).op(W.i32_ne, W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_add)
-    .mem(W.i32_store8, STATE, L.GSHARE).op(W.end);
+    .mem(W.i32_store8, L.GSHARE).op(W.end);
   c.op(W.else);
   c.get(COUNTER).op(W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_sub)
-    .mem(W.i32_store8, STATE, L.GSHARE).op(W.end);
+    .mem(W.i32_store8, L.GSHARE).op(W.end);
   return c.op(W.end);
 }
 
@@ -212,13 +212,13 @@ function pushReturn(models: Instrumentation): Code {
   const TOP = 1;
   const c = new Code();
   c.i32(0).stateLoad(W.i32_load, L.RETURN_TOP).i32(1).op(W.i32_add).tee(TOP)
-    .mem(W.i32_store, STATE, L.RETURN_TOP);
+    .mem(W.i32_store, L.RETURN_TOP);
   ringSlot(c, TOP, models.returnStack);
-  c.get(0).mem(W.i64_store, STATE, L.RETURN_STACK);
+  c.get(0).mem(W.i64_store, L.RETURN_STACK);
   c.i32(0).stateLoad(W.i32_load, L.RETURN_DEPTH).i32(1).op(W.i32_add)
     .i32(models.returnStack)
     .stateLoad(W.i32_load, L.RETURN_DEPTH).i32(models.returnStack).op(W.i32_lt_u, W.select)
-    .mem(W.i32_store, STATE, L.RETURN_DEPTH);
+    .mem(W.i32_store, L.RETURN_DEPTH);
   return c;
 }
 
@@ -229,13 +229,13 @@ function popReturn(models: Instrumentation): Code {
   c.stateLoad(W.i32_load, L.RETURN_DEPTH).op(W.if, 0x40);
   c.stateLoad(W.i32_load, L.RETURN_TOP).set(TOP);
   ringSlot(c, TOP, models.returnStack);
-  c.mem(W.i64_load, STATE, L.RETURN_STACK).get(0).op(W.i64_eq).set(RIGHT);
-  c.i32(0).get(TOP).i32(1).op(W.i32_sub).mem(W.i32_store, STATE, L.RETURN_TOP);
+  c.mem(W.i64_load, L.RETURN_STACK).get(0).op(W.i64_eq).set(RIGHT);
+  c.i32(0).get(TOP).i32(1).op(W.i32_sub).mem(W.i32_store, L.RETURN_TOP);
   c.i32(0).stateLoad(W.i32_load, L.RETURN_DEPTH).i32(1).op(W.i32_sub)
-    .mem(W.i32_store, STATE, L.RETURN_DEPTH);
+    .mem(W.i32_store, L.RETURN_DEPTH);
   c.op(W.end);
   c.i32(0).stateLoad(W.i64_load, L.RETURNS).get(RIGHT).op(W.i32_eqz, W.i64_extend_i32_u)
-    .i64(1n << 32n).op(W.i64_add, W.i64_add).mem(W.i64_store, STATE, L.RETURNS);
+    .i64(1n << 32n).op(W.i64_add, W.i64_add).mem(W.i64_store, L.RETURNS);
   return c;
 }
 

@@ -1,28 +1,30 @@
 import { assertEquals } from "@std/assert";
 import { Access, type CpuSpace } from "../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../sim/cpu/engine.ts";
+import { RESERVED } from "../../../sim/cpu/layout.ts";
 import { Toy, toy } from "./toy_isa.ts";
 
-/** Identity-mapped pages from 1 to 15; page 8 reads only. */
+/** Physical memory's first pages, mapped at their numbers, from 1 to 15; page 8 reads only. */
 class FlatSpace implements CpuSpace {
   readonly id = 1;
   readonly resolved = { physical: 0, pageShift: 12, writable: true };
   peekExecutable(va: number): number {
-    return va;
+    return RESERVED + va;
   }
   resolve(va: number, access: Access): number {
     const page = Math.floor(va / 4096);
     if (page < 1 || page > 15) return (11 << 8) | 1;
     if (page === 8 && access === Access.Write) return (11 << 8) | 2;
-    this.resolved.physical = va;
+    this.resolved.physical = RESERVED + va;
     this.resolved.writable = page !== 8;
     return 0;
   }
 }
 
 function machine(code: number[][], heat?: number) {
-  const physical = new WebAssembly.Memory({ initial: 16, maximum: 16 });
-  new Uint8Array(physical.buffer).set(code.flat(), 0x1000);
+  const pages = RESERVED / 65536 + 16;
+  const physical = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  new Uint8Array(physical.buffer).set(code.flat(), RESERVED + 0x1000);
   const cpu = new Engine({ isa: toy, physical, heat, batch: 1 });
   cpu.pc = 0x1000;
   return { cpu, physical, space: new FlatSpace() };
@@ -66,7 +68,10 @@ for (const heat of [undefined, 10]) {
     assertEquals(cpu.run(space, 1e6).kind, "syscall");
     assertEquals(cpu.reg(3), 0x1122334455667788n);
     assertEquals(cpu.reg(4), 0x11223344n);
-    assertEquals(new DataView(physical.buffer).getBigUint64(0x3ffc, true), 0x1122334455667788n);
+    assertEquals(
+      new DataView(physical.buffer).getBigUint64(RESERVED + 0x3ffc, true),
+      0x1122334455667788n,
+    );
   });
 
   Deno.test(`${tier}: a fault is precise`, () => {

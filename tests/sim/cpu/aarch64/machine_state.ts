@@ -4,7 +4,8 @@
  */
 import { Access, type CpuSpace } from "../../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../../sim/cpu/engine.ts";
-import { FPCR, gpr, vector } from "../../../../sim/cpu/layout.ts";
+import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
+import { FPCR, gpr, RESERVED, vector } from "../../../../sim/cpu/layout.ts";
 import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
 
 /** Offsets in a state. */
@@ -30,25 +31,28 @@ class FlatSpace implements CpuSpace {
   readonly id = 1;
   readonly resolved = { physical: 0, pageShift: 12, writable: true };
   peekExecutable(va: number): number {
-    return va < 0x800000 ? va : -1;
+    return va < 0x800000 ? RESERVED + va : -1;
   }
   resolve(va: number, _access: Access): number {
     if (va < 0x10000 || va >= 0x800000) return (11 << 8) | 1;
-    this.resolved.physical = va;
+    this.resolved.physical = RESERVED + va;
     return 0;
   }
 }
 
+/** Wasm pages: state memory and 8 MiB. */
+const PAGES = RESERVED / 65536 + 128;
+
 /** The engine with the harness's addresses. */
 export class Subject {
-  readonly #physical = new WebAssembly.Memory({ initial: 128, maximum: 128 });
-  readonly #bytes = new Uint8Array(this.#physical.buffer);
+  readonly #physical = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+  readonly #bytes = new Uint8Array(this.#physical.buffer, RESERVED);
   readonly #space = new FlatSpace();
   readonly engine: Engine;
 
-  constructor(heat?: number) {
-    this.engine = new Engine({ isa: aarch64, physical: this.#physical, heat, batch: 1 });
-    new DataView(this.#physical.buffer).setUint32(SLOT + 4 * WORDS, SVC, true);
+  constructor(heat?: number, isa: Isa = aarch64) {
+    this.engine = new Engine({ isa, physical: this.#physical, heat, batch: 1 });
+    new DataView(this.#physical.buffer, RESERVED).setUint32(SLOT + 4 * WORDS, SVC, true);
   }
 
   /** State after the four instructions of `before`; throws if they fault. */
@@ -57,7 +61,7 @@ export class Subject {
     const state = engine.stateBytes;
     const view = new DataView(before.buffer, before.byteOffset, before.length);
     this.#bytes.set(before.subarray(CODE, CODE + 4 * WORDS), SLOT);
-    engine.frameWritten(SLOT, 4 * WORDS);
+    engine.frameWritten(RESERVED + SLOT, 4 * WORDS);
     for (let i = 0; i < times; i++) {
       this.#bytes.set(before, STATE);
       state.set(before.subarray(X, X + 256), gpr(0));
