@@ -383,12 +383,12 @@ export function removeRange(space: AddressSpace, start: number, end: number): nu
   if (vma === undefined || vma.start >= end) return 0;
   if (vma.start < start) {
     if (end < vma.end && areas.count >= MAX_MAP_COUNT) return -ENOMEM;
-    const failed = cut(space, vma, start);
+    const failed = split(space, vma, start);
     if (failed < 0) return failed;
   }
   const last = areas.lookup(end - 1);
   if (last !== null && last.end > end) {
-    const failed = cut(space, last, end);
+    const failed = split(space, last, end);
     if (failed < 0) return failed;
   }
   i = areas.indexOf(start);
@@ -399,11 +399,6 @@ export function removeRange(space: AddressSpace, start: number, end: number): nu
     areas.remove(vma);
   }
   return 0;
-}
-
-function cut(space: AddressSpace, vma: Vma, at: number): number {
-  if (vma.huge === null) space.splitAt(at);
-  return split(space, vma, at);
 }
 
 export function brk(space: AddressSpace, address: number): number {

@@ -90,15 +90,15 @@ function growStack(space: AddressSpace, va: number): Vma | null {
   const vma = areas.items[i];
   if (vma === undefined || (vma.flags & Vm.GrowsDown) === 0) return null;
   const start = va - va % PAGE_SIZE;
-  if (start < MIN_ADDRESS || vma.end - start > space.stackLimit) return null;
+  if (start < MIN_ADDRESS) return null;
   const below = areas.items[i - 1];
   if (below !== undefined) {
     const guarded = (below.flags & Vm.GrowsDown) === 0 && (below.flags & VM_ACCESS) !== 0;
     if (start - below.end < (guarded ? STACK_GUARD_GAP : 0)) return null;
   }
-  const grown = (vma.start - start) / PAGE_SIZE;
-  if (grown > vma.pageOffset) return null;
   joinSetOnce(space, vma);
+  const grown = (vma.start - start) / PAGE_SIZE;
+  if (grown > vma.pageOffset || vma.end - start > space.stackLimit) return null;
   vma.start = start;
   vma.pageOffset -= grown;
   return vma;
@@ -121,6 +121,7 @@ function anonymousFault(space: AddressSpace, vma: Vma, va: number, write: boolea
   const { frames } = memory;
   const base = va - va % HUGE_SIZE;
   if (table.level > 0 && wantsHuge(space, vma, base)) {
+    joinSetOnce(space, vma);
     if (!write) {
       const zero = memory.hugeZeroFrame();
       if (zero !== 0) {
@@ -146,7 +147,6 @@ function installHuge(space: AddressSpace, vma: Vma, base: number): boolean {
   const { memory } = space;
   const block = memory.allocateZeroed(HUGE_ORDER, FrameKind.Anonymous);
   if (block === 0) return false;
-  joinSetOnce(space, vma);
   if (!space.install(base, block, 1, writeFlags(vma))) {
     outOfTables(space, block, HUGE_ORDER);
     return false;

@@ -85,10 +85,6 @@ function protect(
     flags &= ~Vm.Account;
   }
   const code = ((vma.flags | flags) & Vm.Execute) !== 0;
-  if (vma.huge === null) {
-    space.splitAt(start);
-    space.splitAt(end);
-  }
   const changed = modify(space, vma, start, end, flags, key);
   if (typeof changed === "number") return changed;
   rewriteLeaves(space, changed, start, end, code);

@@ -109,6 +109,9 @@ export function modify(
     inherited: vma.inherited,
     key,
   };
+  // A huge page never reaches across the edge of an area.
+  space.splitAt(start);
+  space.splitAt(end);
   const i = areas.indexOf(vma.start);
   const previous = areas.items[i - 1];
   const next = areas.items[i + 1];
@@ -159,6 +162,7 @@ export function modify(
 export function split(space: AddressSpace, vma: Vma, at: number): number {
   if (at % 2 ** vma.pageShift !== 0) return -EINVAL;
   if (space.areas.count >= MAX_MAP_COUNT) return -ENOMEM;
+  space.splitAt(at);
   const upper = vma.slice(space, at, vma.end);
   vma.end = at;
   space.areas.insert(upper);

@@ -61,6 +61,8 @@ interface Arena {
   readonly unit: number;
   /** Advice to draw from. */
   readonly advice: readonly number[];
+  /** Flags of mremap to draw from. */
+  readonly remap: readonly number[];
   /** Percent of mappings that are of the file. */
   readonly files: number;
   /** Bytes of simulated memory. */
@@ -94,6 +96,7 @@ const SMALL: Arena = {
     abi.MADV_COLLAPSE,
     999,
   ],
+  remap: [0, 1, 1, 1, 3, 3, 3, 2, 5, 7, 9],
   files: 30,
   memory: 64 << 20,
 };
@@ -112,6 +115,8 @@ const HUGE: Arena = {
     abi.MADV_POPULATE_READ,
     abi.MADV_POPULATE_WRITE,
   ],
+  // With MREMAP_DONTUNMAP Linux leaves empty page tables behind, where no huge page can go then.
+  remap: [0, 1, 1, 1, 3, 3, 3, 2, 9],
   files: 0,
   memory: 512 << 20,
 };
@@ -158,10 +163,13 @@ class Twin {
   readonly file: DataFile;
   readonly sources: readonly MapSource[];
   readonly stack: AddressSpace[] = [];
+  /** Frames in use before the first address space. */
+  readonly atStart: number;
 
   constructor(start: Start, content: Uint8Array, arena: Arena) {
     const arch = Deno.build.arch as Arch;
     this.memory = new Memory({ arch, bytes: arena.memory });
+    this.atStart = this.memory.frames.inUse;
     this.file = new DataFile(content);
     this.sources = [
       { file: this.file, readable: true, writable: true },
@@ -360,7 +368,7 @@ class Generator {
     let length = this.length();
     if (area !== null && random.chance(50)) length = area.end - address;
     const newLength = random.chance(35) ? length : this.length();
-    const flags = random.of([0, 1, 1, 1, 3, 3, 3, 2, 5, 7, 9]);
+    const flags = random.of(this.arena.remap);
     if (!movesMany && (flags & 2) !== 0 && (area === null || area.end < address + length)) {
       return this.mremap();
     }
@@ -458,7 +466,6 @@ async function compareSequence(
   const random = new Random(seed * 7919 + 1);
   const content = new Uint8Array(FILE_PAGES * PAGE - PAGE / 2);
   for (let i = 0; i < content.length; i++) content[i] = random.below(256);
-  await Deno.writeFile(data, content);
   const twin = new Twin(start, content, arena);
   const generator = new Generator(random, twin, arena);
   const operations: Operation[] = [];
@@ -484,19 +491,24 @@ async function compareSequence(
     perform([OP.exit]);
     contents();
   }
-  const theirs = await runOracle(program, data, operations);
   const trail = (i: number): string =>
     `seed ${seed}, operation ${i}:\n` +
     operations.slice(0, i + 1).map((op, j) =>
       op[0] === OP.dump ? "" : `${describe(op)} = ${mine[j]}\n`
     ).join("");
-  for (const [i, [kind]] of operations.entries()) {
-    if (kind === OP.dump) {
-      assertEquals(comparable(mine[i], start), comparable(theirs[i], start), trail(i));
-    } else if (mine[i] !== theirs[i]) {
-      assertEquals(mine[i], theirs[i], trail(i));
+  const compareWithHost = async (): Promise<void> => {
+    await Deno.writeFile(data, content);
+    const theirs = await runOracle(program, data, operations);
+    for (const [i, [kind]] of operations.entries()) {
+      if (kind === OP.dump) {
+        assertEquals(comparable(mine[i], start), comparable(theirs[i], start), trail(i));
+      } else if (mine[i] !== theirs[i]) {
+        assertEquals(mine[i], theirs[i], trail(i));
+      }
     }
-  }
+  };
+  // The host's khugepaged may join pages in the middle of a run, so a difference must repeat itself.
+  await (arena === HUGE ? compareWithHost().catch(compareWithHost) : compareWithHost());
   const file = await Deno.readFile(data);
   const cached = new Uint8Array(twin.file.size);
   twin.memory.cache.open(twin.file).read(0, cached);
@@ -507,7 +519,7 @@ async function compareSequence(
   twin.memory.cache.open(twin.file).drop();
   const { frames, zeroFrame } = twin.memory;
   const kept = frames.inUse - (frames.kind.lastIndexOf(1) > zeroFrame ? 512 : 0);
-  assertEquals(kept, 2, `frames left over, seed ${seed}`);
+  assertEquals(kept, twin.atStart, `frames left over, seed ${seed}`);
 }
 
 /** Compare `count` sequences. */
@@ -535,8 +547,11 @@ Deno.test({
   fn: () => compareSequences(SMALL, 100),
 });
 
-/** Whether the host makes 2 MiB pages where madvise asks, and none of another size. */
-const hostThp = canCompile && thpOnRequest();
+/**
+ * Whether the host makes 2 MiB pages where madvise asks, and none of another size. Before 6.14 Linux
+ * kept empty page tables, so that other faults found no room for a huge page.
+ */
+const hostThp = canCompile && movesMany && thpOnRequest();
 function thpOnRequest(): boolean {
   const folder = "/sys/kernel/mm/transparent_hugepage";
   try {
@@ -555,7 +570,7 @@ function thpOnRequest(): boolean {
 
 Deno.test({
   name: "transparent huge pages come and go as on the host" +
-    (hostThp ? "" : " (skipped: needs gcc, transparent huge pages on madvise and 4 GiB free)"),
+    (hostThp ? "" : " (skipped: needs Linux 6.17, gcc, huge pages on madvise, 4 GiB free)"),
   ignore: !hostThp,
   fn: () => compareSequences(HUGE, 40),
 });
