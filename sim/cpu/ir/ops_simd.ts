@@ -2,6 +2,7 @@
  * 128-bit vector operations of the op table. Opcodes: WebAssembly core specification 3.0, section
  * 5.4.9 (vector instructions); the prefix is 0xfd. Evaluations work on lanes of sixteen bytes.
  */
+import { fusedMultiplyAdd } from "./exact_fma.ts";
 import type { Op, Value } from "./ops.ts";
 import type { Type } from "./types.ts";
 
@@ -419,6 +420,29 @@ convert("f64x2.convert_low_i32x4_s", 0xfe, 4, 8, (x) => fromFloat(Number(signed(
 convert("f64x2.convert_low_i32x4_u", 0xff, 4, 8, (x) => fromFloat(Number(x), 8));
 convert("f32x4.demote_f64x2_zero", 0x5e, 8, 4, (x) => fromFloat(toFloat(x, 8), 4));
 convert("f64x2.promote_low_f32x4", 0x5f, 4, 8, (x) => fromFloat(toFloat(x, 4), 8));
+
+// Relaxed: one rounding where the host has a fused multiply-add, two elsewhere. Semantics that want
+// it fused must probe the host first; here it is always fused.
+for (
+  const [shape, code, precision, least] of [
+    ["f32x4", 0x105, 24, -149],
+    ["f64x2", 0x107, 53, -1074],
+  ] as [Shape, number, number, number][]
+) {
+  const size = laneBytes[shape];
+  define(
+    `${shape}.relaxed_madd`,
+    ["v128", "v128", "v128"],
+    "v128",
+    code,
+    (args) =>
+      map(args, size, (a, b, c) =>
+        fromFloat(
+          fusedMultiplyAdd(toFloat(a, size), toFloat(b, size), toFloat(c, size), precision, least),
+          size,
+        )),
+  );
+}
 
 /** Vector operations by name. */
 export const simdOps: Readonly<Record<string, Op>> = table;

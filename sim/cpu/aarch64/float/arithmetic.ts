@@ -194,11 +194,13 @@ function step(root: boolean): Helper[] {
         () => e.return(floatConstant(e, k, root ? 1.5 : 2)),
       );
       if (!root) return toBits(e, k, fusedMultiplyAdd(e, k, constant(2), x, y));
-      // Halve the larger factor, which is exact where it matters.
-      const half = constant(0.5);
-      const small = e.op(`${k.type}.lt`, [e.op(`${k.type}.abs`, [x]), constant(1)]);
-      const p = e.select(small, x, e.op(`${k.type}.mul`, [x, half]));
-      const q = e.select(small, e.op(`${k.type}.mul`, [y, half]), y);
+      // Halve the larger factor; where even that is tiny, the product is lost in rounding anyway.
+      const abs = (v: Node): Node => e.op(`${k.type}.abs`, [v]);
+      const first = e.op(`${k.type}.ge`, [abs(x), abs(y)]);
+      const larger = e.select(first, x, y);
+      const tiny = e.op(`${k.type}.lt`, [abs(larger), constant(2 ** -60)]);
+      const p = e.select(tiny, larger, e.op(`${k.type}.mul`, [larger, constant(0.5)]));
+      const q = e.select(first, y, x);
       return toBits(e, k, fusedMultiplyAdd(e, k, constant(1.5), p, q));
     });
   });

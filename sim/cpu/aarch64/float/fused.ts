@@ -1,21 +1,25 @@
 /**
- * Fused multiply-add with one rounding, which WebAssembly has not.
+ * Fused multiply-add with one rounding, which WebAssembly does not promise.
  *
  * Double precision: the product as an exact sum of two doubles (Dekker, Veltkamp), then the three
  * summands with one rounding through rounding to odd (Boldo and Melquiond, "Emulation of a FMA and
  * correctly rounded sums", IEEE Transactions on Computers 57(4), 2008). Single precision: the product
  * is exact in double precision and the sum is rounded to odd there. Operands out of the range where
  * that holds, and other rounding modes, take the exact slow path.
+ *
+ * Where the host's relaxed SIMD operation is fused it is used instead; the results are the same.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
+import { hostFuses } from "./fused_probe.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
 import { float, type FloatKind, fpcr, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
 import * as soft from "./soft_float.ts";
 
 const formats = [soft.SINGLE, soft.DOUBLE];
+const index = (k: FloatKind): 0 | 1 => k.lanes === 4 ? 0 : 1;
 
 /** IR functions on bits (addend, a, b): NaNs, infinities, other rounding modes, extreme exponents. */
 const slow: Helper[] = float.map((k, i) => {
@@ -136,15 +140,36 @@ const single = pure("aarch64.fma_f32", ["f32", "f32", "f32"], "f32", (e, addend,
   return r;
 });
 
+/** The IR functions in software: (addend, a, b) of single and of double precision. */
+export const software: readonly [Helper, Helper] = [single, double];
+
+/** By the host's fused operation, the slow path where it yields a NaN or FPCR is not zero. */
+function byHost(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
+  const vector = operands[0].type === "v128";
+  const [addend, a, b] = vector ? operands : operands.map((x) => e.op(`${k.shape}.splat`, [x]));
+  const sum = e.op(`${k.shape}.relaxed_madd`, [a, b, addend]);
+  const r = e.variable(operands[0].type, vector ? sum : e.op(`${k.shape}.extract_lane`, [sum], 0));
+  const value = e.read(r);
+  const unequal = e.op(`${vector ? k.shape : k.type}.ne`, [value, value]);
+  const special = vector ? e.op("v128.any_true", [unequal]) : unequal;
+  e.if(e.or(special, fpcr(e)), () => {
+    const exact = vector
+      ? e.call(vectors[index(k)], ...operands)
+      : fromBits(e, k, e.call(slow[index(k)], ...operands.map((x) => toBits(e, k, x))));
+    e.assign(r, exact);
+  });
+  return e.read(r);
+}
+
 /** addend + a · b of floats, with one rounding. */
 export function fusedMultiplyAdd(e: Emitter, k: FloatKind, addend: Node, a: Node, b: Node): Node {
-  return e.call(k.lanes === 4 ? single : double, addend, a, b);
+  return hostFuses ? byHost(e, k, [addend, a, b]) : e.call(software[index(k)], addend, a, b);
 }
 
 const vectors = float.map((k) =>
   lanewise(`fma_${k.shape}`, k, 3, (e, addend, a, b) => {
     const [x, y, z] = [addend, a, b].map((bits) => fromBits(e, k, bits));
-    return toBits(e, k, fusedMultiplyAdd(e, k, x, y, z));
+    return toBits(e, k, e.call(software[index(k)], x, y, z));
   })
 );
 
@@ -156,5 +181,5 @@ export function vectorFusedMultiplyAdd(
   a: Node,
   b: Node,
 ): Node {
-  return e.call(vectors[k.lanes === 4 ? 0 : 1], addend, a, b);
+  return hostFuses ? byHost(e, k, [addend, a, b]) : e.call(vectors[index(k)], addend, a, b);
 }
