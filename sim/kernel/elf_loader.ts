@@ -21,7 +21,7 @@ import { type ElfHeader, parseHeader, parseSegments, type Segment } from "../../
 import { EINVAL, ELIBBAD, ENOEXEC, ENOMEM } from "./errno.ts";
 import { AT_FDCWD, type ExecLoader, type Program, type ProgramImage } from "./exec.ts";
 import type { Kernel } from "./kernel.ts";
-import type { Process } from "./process.ts";
+import { accessCredentials, type Process } from "./process.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { Executable } from "./seam.ts";
 
@@ -181,6 +181,7 @@ function load(
       AT_FDCWD,
       path,
       0,
+      accessCredentials(process.credentials),
     );
     if (typeof opened === "number") return opened;
     interpreter = opened;

@@ -10,7 +10,7 @@ import { exitThread, finishVfork } from "./exit.ts";
 import { buildStack, MAX_ARG_STRLEN } from "./exec_stack.ts";
 import { decodeName, nameLength } from "./fs/file_name.ts";
 import type { Kernel } from "./kernel.ts";
-import { type Process, RLIMIT_STACK, Shared } from "./process.ts";
+import { accessCredentials, type Process, RLIMIT_STACK, Shared } from "./process.ts";
 import { SS_DISABLE } from "./signal_numbers.ts";
 import type { Thread } from "./thread.ts";
 
@@ -101,6 +101,7 @@ export function findProgram(
       first ? request.directory : AT_FDCWD,
       path,
       first ? request.flags : 0,
+      accessCredentials(process.credentials),
     );
     if (typeof file === "number") return file;
     const head = new Uint8Array(PROBE);

@@ -1,6 +1,6 @@
 /** Processes: what the threads of one thread group share. */
 import type { AddressSpace } from "../memory/address_space.ts";
-import type { Descriptors, FsContext } from "./seam.ts";
+import type { AccessCredentials, Descriptors, FsContext } from "./seam.ts";
 import { PendingSignals, SignalActions } from "./signal_state.ts";
 import type { Thread } from "./thread.ts";
 import type { Timer } from "./timers.ts";
@@ -75,6 +75,11 @@ export function credentials(uid: number, gid: number): Credentials {
     fsgid: gid,
     groups: [gid],
   };
+}
+
+/** The ids that a process's file accesses are checked against. */
+export function accessCredentials(ids: Credentials): AccessCredentials {
+  return { uid: ids.fsuid, gid: ids.fsgid, groups: ids.groups };
 }
 
 /** What a process has used, or its waited-for children have. */

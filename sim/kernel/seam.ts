@@ -39,6 +39,13 @@ export interface Executable {
   read(offset: number, into: Uint8Array): number;
 }
 
+/** The ids that file access is checked against. */
+export interface AccessCredentials {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
 /** The file systems as execve and the kernel's start-up use them. */
 export interface Vfs {
   /**
@@ -52,6 +59,7 @@ export interface Vfs {
     directory: number,
     path: string,
     flags: number,
+    credentials: AccessCredentials,
   ): Executable | number;
   /** A context at `cwd` (absolute guest path), root at `/`, umask 022; or -errno. */
   context(cwd: string): FsContext | number;
