@@ -7,7 +7,9 @@ import type { Arch } from "./arch.ts";
 import { HWCAP, HWCAP2 } from "./cpu/aarch64/id_registers.ts";
 import { aarch64 } from "./cpu/aarch64/isa.ts";
 import { Engine } from "./cpu/engine.ts";
+import { cpuid } from "./cpu/x86_64/cpuid.ts";
 import { x86_64 } from "./cpu/x86_64/isa.ts";
+import { countersOf, type Counting, estimate, executionOf } from "./counters.ts";
 import { Clock } from "./kernel/clock.ts";
 import { SyscallHooks } from "./kernel/dispatch.ts";
 import { parseScript } from "./kernel/exec.ts";
@@ -26,9 +28,10 @@ import { Kernel } from "./kernel/kernel.ts";
 import { Random } from "./kernel/random.ts";
 import type { StracePrinter } from "./kernel/strace/printer.ts";
 import { syscallRows } from "./kernel/syscalls/table.ts";
-import { Domain, Memory, type ThpPolicy } from "./memory/memory.ts";
+import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import { type Preset, preset } from "./models/preset.ts";
 import type { ModularLoader } from "./modular_loader.ts";
+import type { Roi } from "./roi.ts";
 
 /** A host folder shown to the guest. */
 export interface MountOption {
@@ -74,6 +77,8 @@ export interface MachineOptions {
   readonly linker?: "guest" | "modular";
   /** Modules of the modular linker, in order; default the usual ones for Linux programs. */
   readonly modules?: readonly Module[];
+  /** Count in a part of the run only. */
+  readonly roi?: Roi;
 }
 
 /** The outcome of one run. */
@@ -89,9 +94,9 @@ export interface Result {
   /** What the cost model derives. */
   readonly estimated: Readonly<Record<string, number>>;
   /** How the run was executed: accelerator figures that no model depends on. */
-  readonly execution: Readonly<Record<string, number | string>>;
-  /** What the modular linker did to the program, phase by module by object. */
-  readonly plan?: Plan;
+  readonly execution: Readonly<Record<string, number>>;
+  /** Of the modular linker: its modules by name, and the plan, phase by module by object. */
+  readonly link?: { readonly modules: readonly string[]; readonly plan: Plan };
 }
 
 /** Executions that make a block hot. */
@@ -131,6 +136,11 @@ export class Machine {
     return this.#kernel;
   }
 
+  /** The environment that programs start with. */
+  get environment(): Readonly<Record<string, string>> {
+    return { ...DEFAULT_ENV, ...this.options.env };
+  }
+
   /**
    * Run `argv[0]` to its end. Throws a `MachineError` if a machine has run already, and a
    * `KernelError` that names the program if it cannot be started.
@@ -144,7 +154,7 @@ export class Machine {
     const base = typeof options.root === "object"
       ? MemoryFs.fromFiles(options.root, now)
       : new HostFs(options.root ?? "/");
-    const env = { ...DEFAULT_ENV, ...options.env };
+    const env = this.environment;
     const path = this.#find(argv[0], base, env.PATH, now);
     const arch = options.arch ?? path.arch;
     const isa = arch === "x86_64" ? x86_64 : aarch64;
@@ -173,15 +183,16 @@ export class Machine {
     vfs.mountStandard();
     this.#mount(vfs);
     const loader = await this.#loader(cpu, vfs);
+    const roi = options.roi && new (await import("./roi.ts")).RoiCounter(options.roi);
     const kernel = new Kernel({
       memory,
-      cpu,
+      cpu: roi?.cpu(cpu) ?? cpu,
       vfs,
       rows: syscallRows,
       clock,
       seed: options.seed,
       layoutSeed: options.layoutSeed,
-      hwcap: arch === "aarch64" ? HWCAP : undefined,
+      hwcap: arch === "aarch64" ? HWCAP : cpuid(1, 0)[3] >>> 0,
       hwcap2: arch === "aarch64" ? HWCAP2 : undefined,
       maxInstructions: options.maxInstructions,
       loader,
@@ -190,6 +201,8 @@ export class Machine {
       syscalls: this.syscalls,
     });
     this.#kernel = kernel;
+    const parts: Counting = { kernel, cpu, memory, linking: loader?.counters ?? {} };
+    roi?.attach(parts, this.syscalls);
     mountKernelFiles(vfs, kernel);
     await kernel.spawn({
       path: path.name,
@@ -200,13 +213,16 @@ export class Machine {
       gid,
     });
     const outcome = await kernel.run();
+    const counters = roi?.counters ?? countersOf(parts, kernel.instructions);
     return {
       arch,
       program: path.name,
       exit: outcome.code,
       signal: outcome.signal,
-      ...report(kernel, cpu, memory, loader?.counters),
-      plan: loader?.first?.plan,
+      counters,
+      estimated: estimate(counters, cpu.watch?.preset.cost),
+      execution: executionOf(parts, kernel.instructions),
+      link: loader?.first && { modules: loader.moduleNames, plan: loader.first.plan },
     };
   }
 
@@ -281,66 +297,4 @@ function archOf(vfs: Vfs, path: string, depth: number): Arch | null {
   if (machine === 62) return "x86_64";
   if (machine === 183) return "aarch64";
   throw new MachineError(`${path} is for ELF machine ${machine}; x86_64 is 62, aarch64 183`);
-}
-
-function report(
-  kernel: Kernel,
-  cpu: Engine,
-  memory: Memory,
-  linking: Readonly<Record<string, number>> = {},
-): Pick<Result, "counters" | "estimated" | "execution"> {
-  const { instructions } = kernel;
-  const { minor, major } = memory.counters;
-  const watch = cpu.watch;
-  const counters: Record<string, number> = {
-    instructions,
-    ...watch?.report(instructions),
-    "faults.minor": minor[Domain.Program],
-    "faults.major": major[Domain.Program],
-    "kernel.faults.minor": minor[Domain.Kernel],
-    "kernel.faults.major": major[Domain.Kernel],
-    "linker.faults.minor": minor[Domain.Linker],
-    "linker.faults.major": major[Domain.Linker],
-    "frames.peak": memory.frames.peak,
-    "syscalls": kernel.counters.syscalls,
-    "syscalls.unknown": [...kernel.counters.unknown.values()].reduce((a, b) => a + b, 0),
-    "signals": kernel.counters.signals,
-    "processes": kernel.counters.processes,
-    "threads": kernel.counters.threads,
-    "context.switches": kernel.counters.contextSwitches,
-  };
-  for (const [name, count] of [...kernel.counters.byName].sort()) {
-    counters[`syscalls.${name}`] = count;
-  }
-  Object.assign(counters, linking);
-  const estimated: Record<string, number> = {};
-  if (watch !== null) {
-    const { cost } = watch.preset;
-    const mispredicted = counters["branches.conditional.mispredicted"] +
-      counters["branches.indirect.mispredicted"] + counters["returns.mispredicted"];
-    const stlbHits = counters["stlb.accesses"] - counters["stlb.misses"];
-    estimated["cycles"] = Math.round(
-      instructions * cost.base + mispredicted * cost.mispredict + stlbHits * cost.stlbHit +
-        counters.walks * cost.walk + counters["faults.minor"] * cost.minorFault,
-    );
-  }
-  const hot = cpu.hotRetired;
-  return {
-    counters,
-    estimated,
-    execution: {
-      "hot.instructions": hot,
-      "hot.share": instructions === 0 ? 0 : hot / instructions,
-      "regions": cpu.regions.counts.regions,
-      "regions.blocks": cpu.regions.counts.blocks,
-      "regions.instructions": cpu.regions.counts.instructions,
-      "blocks": cpu.counts.translated,
-      "modules": cpu.handlers.modules,
-      "modules.bytes": cpu.handlers.bytes,
-      "entries": cpu.counts.entries,
-      "load.misses": cpu.counts.loadMisses,
-      "store.misses": cpu.counts.storeMisses,
-      "invalidations": cpu.counts.invalidations,
-    },
-  };
 }
