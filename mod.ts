@@ -2,7 +2,11 @@
  * Isthmus: a modular dynamic linker for Linux ELF programs, and a simulated computer to run and
  * measure them on. Importing this file gives the scripting interface and loads no third-party code;
  * running it is the command line.
+ *
+ * @module
  */
+
+// The machine.
 export {
   Machine,
   MachineError,
@@ -10,7 +14,37 @@ export {
   type MountOption,
   type Result,
 } from "./sim/machine.ts";
-export { type Preset, preset, presets } from "./sim/models/preset.ts";
+export type { Arch } from "./sim/arch.ts";
+export type { SyscallHook, SyscallHooks } from "./sim/kernel/dispatch.ts";
+export { BytesInput, CapturedOutput, type StandardStreams } from "./sim/kernel/fs/streams.ts";
+export { type CostModel, type Preset, preset, presets } from "./sim/models/preset.ts";
+export type { Roi, RoiPoint } from "./sim/roi.ts";
+
+// Studies.
+export { compare, type CompareOptions, type Comparison } from "./sim/study/compare.ts";
+export type { Manifest } from "./sim/study/manifest.ts";
+export { measure, type Measurement, type MeasureOptions, StudyError } from "./sim/study/measure.ts";
+export { report } from "./sim/study/report.ts";
+export { type Study, type Sweep, sweep } from "./sim/study/sweep.ts";
+
+// The linker and its modules.
+export {
+  type Definition,
+  type LinkContext,
+  LinkError,
+  type LinkObject,
+  type Module,
+  type Pass,
+  type Phase,
+  type PipelineView,
+  type Registration,
+  type Resolver,
+  strong,
+  type SymbolLookup,
+  weak,
+} from "./lib/linker/mod.ts";
+export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
+export { ifed, linux, preload } from "./modules/mod.ts";
 
 if (import.meta.main) {
   const { main } = await import("./scripts/cli/main.ts");

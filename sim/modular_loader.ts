@@ -46,6 +46,10 @@ export class ModularLoader implements ExecLoader {
     this.#host = new HostFunctions(engine);
   }
 
+  get moduleNames(): readonly string[] {
+    return this.#modules.map(({ name }) => name);
+  }
+
   /**
    * Links `program` into `space`. What cannot be linked is an error for the machine's first program;
    * for a later one it is reported, and its execve fails with ELIBBAD.

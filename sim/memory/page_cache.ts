@@ -274,6 +274,11 @@ export class PageCache {
     return cached;
   }
 
+  /** Every file that was opened for mapping and is not gone. */
+  get opened(): Iterable<MappedFile> {
+    return [...this.files.values()].map(({ file }) => file);
+  }
+
   /** Pages for shared anonymous memory: they live as long as something maps them. */
   anonymous(size: number): CachedFile {
     const file = new AnonymousFile(size);

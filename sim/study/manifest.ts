@@ -1,0 +1,80 @@
+/** What a result was made from, so that it can be made again. */
+import type { Machine, Result } from "../machine.ts";
+import { PAGE_SIZE, pageUp } from "../memory/abi.ts";
+import type { MappedFile } from "../memory/page_cache.ts";
+import { VERSION } from "../version.ts";
+
+/** Everything that a result depends on. */
+export interface Manifest {
+  /** Version of Isthmus, and of Deno, on which nothing depends but the time a run takes. */
+  readonly isthmus: string;
+  readonly deno: string;
+  readonly arch: string;
+  readonly program: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** SHA-256 of every file that the guest mapped, by guest path. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Name of the modelled core, null without one. */
+  readonly cpu: string | null;
+  readonly linker: "guest" | "modular";
+  /** Names of the linker modules in order; null with the guest's own linker. */
+  readonly modules: readonly string[] | null;
+  /** SHA-256 of the link plan; null with the guest's own linker. */
+  readonly plan: string | null;
+  readonly seed: number;
+  readonly layoutSeed: number | null;
+  /** The remaining options of the machine that were given. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The whole content of a file of the guest. */
+function contentOf(file: MappedFile): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(pageUp(file.size));
+  for (let at = 0; at < bytes.length; at += PAGE_SIZE) {
+    file.readPage(at / PAGE_SIZE, bytes.subarray(at, at + PAGE_SIZE));
+  }
+  return bytes.subarray(0, file.size);
+}
+
+/** Hashes of the files that programs and libraries were mapped from. */
+async function fileHashes(machine: Machine): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const file of machine.kernel.memory.cache.opened) {
+    if (file.inMemory || file.path === undefined || file.size === 0) continue;
+    hashes[file.path] = await sha256(contentOf(file));
+  }
+  return Object.fromEntries(Object.entries(hashes).sort());
+}
+
+/** The manifest of a run that is over. */
+export async function manifestOf(
+  machine: Machine,
+  argv: readonly string[],
+  result: Result,
+): Promise<Manifest> {
+  const { options } = machine;
+  const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, maxInstructions, roi } = options;
+  const rest = { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, maxInstructions, roi };
+  return {
+    isthmus: VERSION,
+    deno: Deno.version.deno,
+    arch: result.arch,
+    program: result.program,
+    argv,
+    env: machine.environment,
+    files: await fileHashes(machine),
+    cpu: typeof options.cpu === "object" ? options.cpu.name : options.cpu ?? null,
+    linker: result.link === undefined ? "guest" : "modular",
+    modules: result.link?.modules ?? null,
+    plan: await result.link?.plan.hash() ?? null,
+    seed: options.seed ?? 1,
+    layoutSeed: options.layoutSeed ?? null,
+    options: Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
+  };
+}

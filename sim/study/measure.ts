@@ -1,0 +1,43 @@
+/** Running a program for its numbers: output is kept, and the result says what it was made from. */
+import { BytesInput, CapturedOutput } from "../kernel/fs/streams.ts";
+import { Machine, type MachineOptions, type Result } from "../machine.ts";
+import { type Manifest, manifestOf } from "./manifest.ts";
+
+/** A study cannot be made, or its runs cannot be compared. */
+export class StudyError extends Error {
+  override readonly name = "StudyError";
+}
+
+/** A result with what the program printed and what the result was made from. */
+export interface Measurement extends Result {
+  readonly manifest: Manifest;
+  /** Standard output and error; empty if the machine was given streams of its own. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface MeasureOptions extends MachineOptions {
+  /** The program's standard input; default empty. */
+  readonly stdin?: Uint8Array;
+}
+
+/**
+ * Run `argv` on a new machine.
+ *
+ * @example
+ * ```ts ignore
+ * const { counters, manifest } = await measure(["/bin/ls"], { root: "./root", cpu: "zen3" });
+ * ```
+ */
+export async function measure(
+  argv: readonly string[],
+  options: MeasureOptions = {},
+): Promise<Measurement> {
+  const stdout = new CapturedOutput();
+  const stderr = new CapturedOutput();
+  const streams = options.streams ?? { stdin: new BytesInput(options.stdin), stdout, stderr };
+  const machine = await Machine.create({ ...options, streams });
+  const result = await machine.run(argv);
+  const manifest = await manifestOf(machine, argv, result);
+  return { ...result, manifest, stdout: stdout.text, stderr: stderr.text };
+}
