@@ -538,7 +538,7 @@ export class Engine implements Cpu, CodeSource {
 
   #fill(table: number, va: number, physical: number, stamp: number): void {
     const page = Math.floor(va / 4096);
-    const entry = (table + ((page & (L.TLB_ENTRIES - 1)) << 4)) >> 2;
+    const entry = (table + L.softPlace(page)) >> 2;
     this.#u32[entry] = (page << 20) | (physical >>> 12);
     this.#u32[entry + 1] = Math.floor(page / 4096);
     this.#u32[entry + 3] = stamp;
@@ -677,7 +677,7 @@ export class Engine implements Cpu, CodeSource {
       else {
         const first = Math.floor(va / 4096);
         for (let i = 0; i < pages; i++) {
-          const entry = ((first + i) & (L.TLB_ENTRIES - 1)) << 4;
+          const entry = L.softPlace(first + i);
           clearSoftEntry(this.#u32, L.READ_TLB + entry);
           clearSoftEntry(this.#u32, L.WRITE_TLB + entry);
           clearSoftEntry(this.#u32, L.FETCH_TLB + entry);

@@ -115,6 +115,10 @@ export const RETURN_STACK = 0x600;
  */
 export const TLB_BITS = 12;
 export const TLB_ENTRIES: number = 1 << TLB_BITS;
+/** Byte offset in a soft TLB of the place of `page` (va / 4096); high bits are folded in, so that
+ * programs, libraries and stacks do not meet. */
+export const softPlace = (page: number): number =>
+  ((page ^ Math.floor(page / TLB_ENTRIES)) & (TLB_ENTRIES - 1)) << 4;
 export const READ_TLB = 0x10000;
 export const WRITE_TLB = 0x20000;
 /** The soft TLB of instruction fetch, used when models watch fetches. */

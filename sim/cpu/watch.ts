@@ -86,7 +86,7 @@ export class Watch {
     const first = Math.floor(address / 4096);
     const end = address + 2 ** bits;
     for (let i = 0; i < pages; i++) {
-      const at = ((first + i) & (L.TLB_ENTRIES - 1)) << 4;
+      const at = L.softPlace(first + i);
       if (side === Side.Instruction) this.#drop(L.FETCH_TLB + at, address, end);
       else {
         this.#drop(L.READ_TLB + at, address, end);

@@ -91,7 +91,7 @@ export class AddressSpace implements CpuSpace {
     const level = table.level;
     resolved.pageShift = 12 + 9 * level;
     // Bits of the address below the page: the low 32 bits of `va` hold them all.
-    resolved.physical = table.page + ((va >>> 0 & (2 ** (12 + 9 * level) - 1)) >>> 0);
+    resolved.physical = table.page + (va & ((1 << resolved.pageShift) - 1));
     resolved.writable = (flags & Pte.Write) !== 0;
     return true;
   }

@@ -1,5 +1,5 @@
 /** The inline path of guest loads and stores: a soft TLB lookup, then the access itself. */
-import { READ_TLB, TLB_ENTRIES, WRITE_TLB } from "../layout.ts";
+import { READ_TLB, TLB_BITS, TLB_ENTRIES, WRITE_TLB } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
 import type { Node, Statement, Type } from "../ir/types.ts";
 import { type Code, typeCode, W } from "./code.ts";
@@ -8,8 +8,12 @@ import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
 
-/** Width of an entry's index: address bits 12 and up, scaled to 16-byte entries. */
-const INDEX_MASK = (TLB_ENTRIES - 1) << 4;
+/** Push the byte offset in a soft TLB of the place of the address in a local: `layout.softPlace`. */
+export function softPlace(code: Code, address: number): void {
+  code.get(address).i64(8n).op(W.i64_shr_u)
+    .get(address).i64(BigInt(8 + TLB_BITS)).op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64)
+    .i32((TLB_ENTRIES - 1) << 4).op(W.i32_and);
+}
 
 /** Locals of one lookup: the address, the entry's offset in its table, the entry. */
 interface Lookup {
@@ -24,8 +28,8 @@ interface Lookup {
  * `ignoreTop` drops the top byte (aarch64 TBI).
  */
 function tlbMismatch(code: Code, l: Lookup, size: number, table: number, ignoreTop: boolean): void {
-  code.get(l.address).i64(8n).op(W.i64_shr_u, W.i32_wrap_i64).i32(INDEX_MASK).op(W.i32_and)
-    .tee(l.offset).mem(W.i64_load, table).tee(l.entry).i64(20n).op(W.i64_shr_u);
+  softPlace(code, l.address);
+  code.tee(l.offset).mem(W.i64_load, table).tee(l.entry).i64(20n).op(W.i64_shr_u);
   code.get(l.address);
   if (size > 1) code.i64(BigInt(size - 1)).op(W.i64_add);
   if (ignoreTop) code.i64(8n).op(W.i64_shl).i64(20n).op(W.i64_shr_u);

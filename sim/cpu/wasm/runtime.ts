@@ -8,6 +8,7 @@ import * as L from "../layout.ts";
 import { Code, W } from "./code.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
+import { softPlace } from "./memory_access.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 
@@ -173,8 +174,8 @@ function next(c: Code): void {
 function fetch(slow: number): Code {
   const ENTRY = 1;
   const c = new Code();
-  c.get(0).i64(8n).op(W.i64_shr_u, W.i32_wrap_i64).i32((L.TLB_ENTRIES - 1) << 4).op(W.i32_and)
-    .tee(ENTRY).mem(W.i64_load, L.FETCH_TLB).get(0).i64(12n).op(W.i64_shr_u)
+  softPlace(c, 0);
+  c.tee(ENTRY).mem(W.i64_load, L.FETCH_TLB).get(0).i64(12n).op(W.i64_shr_u)
     .i64(20n).op(W.i64_shl, W.i64_eq).op(W.if, 0x40);
   c.get(ENTRY).mem(W.i32_load, L.FETCH_TLB + 12).stateLoad(W.i64_load, L.NOW)
     .mem(W.i64_store, 0);
