@@ -46,6 +46,19 @@ const WINDOWS = Deno.build.os === "windows";
 /** Host file systems that fold case or normalise names: a name must be listed to exist. */
 const INEXACT_NAMES = Deno.build.os === "windows" || Deno.build.os === "darwin";
 
+/**
+ * Owners such that what belongs to the user who runs the machine belongs to the guest's user, and
+ * the rest to whom the host says. `evenRoot`: also when that user is root.
+ */
+export function ownedByGuest(
+  guest: { uid: number; gid: number },
+  evenRoot: boolean,
+): HostFsOptions["owner"] {
+  const self = WINDOWS ? null : Deno.uid();
+  if (self === null || (self === 0 && !evenRoot)) return undefined;
+  return (uid, gid) => uid === self ? guest : { uid, gid };
+}
+
 export class HostFs extends FileSystem {
   override readonly type: string = "ext4";
   override readonly magic: number = EXT4_MAGIC;
@@ -88,7 +101,7 @@ export class HostFs extends FileSystem {
   }
 
   /** Close what is open on the host. */
-  close(): void {
+  override close(): void {
     this.handles.close();
   }
 }
@@ -177,11 +190,11 @@ export class HostInode extends Inode {
     if (!failed(info) && (modeOf(info) & S_IFMT) === this.type) this.#load(info);
   }
 
-  override open(flags: number, location: Location, _opener: Opener): OpenFile | number {
+  override open(flags: number, location: Location, opener: Opener): OpenFile | number {
     if (this.isDirectory) return new Directory(this, location, flags);
     if (!this.isRegular) return -EACCES; // a device of the host is not the guest's to open
     const handle = this.handle();
-    return failed(handle) ? handle : new RegularFile(this, location, flags);
+    return failed(handle) ? handle : new RegularFile(this, location, flags, opener);
   }
 
   /** The host's file, opened if need be; -EACCES when the host user may not read it. */

@@ -49,6 +49,8 @@ export interface AttributeChange {
 export interface Opener {
   readonly process?: unknown;
   readonly thread?: unknown;
+  /** User 0: writing does not take set-user-id bits away. */
+  readonly privileged?: boolean;
 }
 
 export abstract class Inode {

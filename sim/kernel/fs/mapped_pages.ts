@@ -43,16 +43,28 @@ class InodePages implements MappedFile {
 export class FilePages {
   /** Pages of deleted files that something still mapped when they went. */
   readonly #orphans: Set<CachedFile> = new Set();
+  /** Pages of files that live on the host, where changes must go in the end. */
+  readonly #external: Set<CachedFile> = new Set();
 
   constructor(readonly cache: PageCache) {}
 
   /** The cached pages of `inode`; `name` tells its path for /proc/PID/maps. */
   of(inode: Inode, name: () => string): CachedFile {
-    return inode.pages ??= this.cache.open(new InodePages(inode, name));
+    if (inode.pages === null) {
+      inode.pages = this.cache.open(new InodePages(inode, name));
+      if (inode.fileSystem.volatile) this.#external.add(inode.pages);
+    }
+    return inode.pages;
+  }
+
+  /** Write to the host what shared mappings have changed. */
+  sync(): void {
+    for (const pages of this.#external) pages.sync();
   }
 
   /** The inode of `pages` is gone: free what nobody maps. */
   abandon(pages: CachedFile): void {
+    this.#external.delete(pages);
     this.#orphans.add(pages);
     for (const orphan of this.#orphans) {
       if (orphan.mappings.size > 0) continue;
@@ -82,9 +94,14 @@ export function readInode(inode: Inode, position: number, into: Uint8Array): num
 }
 
 /** `Inode.write`, seen by mappings. */
-export function writeInode(inode: Inode, position: number, from: Uint8Array): number {
+export function writeInode(
+  inode: Inode,
+  position: number,
+  from: Uint8Array,
+  privileged = false,
+): number {
   const count = inode.write(position, from);
-  if (count > 0) dropPrivileges(inode);
+  if (count > 0 && !privileged) dropPrivileges(inode);
   const { pages } = inode;
   if (pages === null) return count;
   for (let done = 0; done < count;) {
@@ -99,10 +116,10 @@ export function writeInode(inode: Inode, position: number, from: Uint8Array): nu
 }
 
 /** `Inode.truncate`, seen by mappings: what lies beyond the end is gone there too. */
-export function truncateInode(inode: Inode, size: number): number {
+export function truncateInode(inode: Inode, size: number, privileged = false): number {
   const error = inode.truncate(size);
   if (error < 0) return error;
-  dropPrivileges(inode);
+  if (!privileged) dropPrivileges(inode);
   inode.pages?.truncate(size);
   return 0;
 }

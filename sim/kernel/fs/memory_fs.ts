@@ -123,8 +123,8 @@ export class MemoryFile extends MemoryInode {
     return Math.ceil(this.content.allocated / 4096) * 8;
   }
 
-  override open(flags: number, location: Location, _opener: Opener): OpenFile | number {
-    return new RegularFile(this, location, flags);
+  override open(flags: number, location: Location, opener: Opener): OpenFile | number {
+    return new RegularFile(this, location, flags, opener);
   }
 
   override read(position: number, into: Uint8Array): number {

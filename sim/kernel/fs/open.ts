@@ -165,7 +165,7 @@ export function openLocation(
   }
   const file = inode.open(flags & ~CREATION_FLAGS, location, task.opener);
   if (!failed(file) && (flags & O_TRUNC) !== 0 && !created && inode.isRegular) {
-    const error = truncateInode(inode, 0);
+    const error = truncateInode(inode, 0, task.opener.privileged);
     if (error < 0) {
       file.retain().release();
       return error;

@@ -31,6 +31,10 @@ export class OverlayFs extends MemoryFileSystem {
     this.#copyAttributes(this.root, lower.root);
   }
 
+  override close(): void {
+    this.lower.close();
+  }
+
   /** The upper inode that stands for `lower`, numbered `ino` when it is new. */
   upper(lower: Inode, ino: number | undefined): MemoryInode {
     let upper = this.#uppers.get(lower);

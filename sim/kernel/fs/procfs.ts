@@ -100,8 +100,10 @@ export class SysFs extends SyntheticFs {
   }
 }
 
-/** Mount /proc and /sys; after the kernel is made, because they show it. */
+/** Mount /proc and /sys, and let the terminal know who asks; after the kernel is made. */
 export function mountKernelFiles(vfs: Vfs, kernel: Kernel): void {
+  const { terminal } = vfs.streams.stdin;
+  if (terminal) terminal.caller = () => kernel.current?.process ?? null;
   vfs.mount(new ProcFs(kernel, vfs), "/proc", { source: "proc" });
   vfs.mount(new SysFs(kernel, vfs), "/sys", { source: "sysfs" });
 }

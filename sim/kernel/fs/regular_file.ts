@@ -9,7 +9,8 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from "./constants.ts";
-import { type DirectoryEntry, failed, type Timestamp } from "./inode.ts";
+import type { Location } from "./dentry.ts";
+import { type DirectoryEntry, failed, type Inode, type Opener, type Timestamp } from "./inode.ts";
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY, notify } from "./inotify.ts";
 import { readInode, truncateInode, writeInode } from "./mapped_pages.ts";
 import { OpenFile } from "./open_file.ts";
@@ -64,6 +65,13 @@ abstract class SeekableFile extends OpenFile {
 }
 
 export class RegularFile extends SeekableFile {
+  readonly #privileged: boolean;
+
+  constructor(inode: Inode, location: Location, flags: number, opener: Opener = {}) {
+    super(inode, location, flags);
+    this.#privileged = opener.privileged ?? false;
+  }
+
   override get splittable(): boolean {
     return true;
   }
@@ -98,13 +106,13 @@ export class RegularFile extends SeekableFile {
   protected writeTo(position: number, from: Uint8Array): number {
     if (from.length === 0) return 0;
     if (position + from.length > MAX_FILE_SIZE) return -EFBIG;
-    const count = writeInode(this.inode, position, from);
+    const count = writeInode(this.inode, position, from, this.#privileged);
     if (count > 0) notify(this.inode, this.location.dentry, IN_MODIFY);
     return count;
   }
 
   override truncate(size: number): number {
-    const error = truncateInode(this.inode, size);
+    const error = truncateInode(this.inode, size, this.#privileged);
     if (error === 0) notify(this.inode, this.location.dentry, IN_MODIFY);
     return error;
   }

@@ -33,9 +33,10 @@ export class Terminal {
   readonly #termios: Uint8Array<ArrayBuffer> = saneTermios();
   #columns: number;
   #rows: number;
-  /** Foreground process group and session; 0 until somebody takes the terminal. */
-  foreground = 0;
-  session = 0;
+  /** Foreground process group; 0 until somebody sets it: the asker's. */
+  #foreground = 0;
+  /** Whose call is under way; the kernel sets it. */
+  caller: () => { readonly pgid: number; readonly sid: number } | null = () => null;
 
   constructor(size: { columns: number; rows: number }) {
     this.#columns = size.columns;
@@ -68,15 +69,15 @@ export class Terminal {
         return error;
       }
       case request.TIOCGPGRP:
-        return this.#answer(this.foreground, argument, memory);
+        return this.#answer(this.#foreground || (this.caller()?.pgid ?? 0), argument, memory);
       case request.TIOCGSID:
-        return this.#answer(this.session, argument, memory);
+        return this.#answer(this.caller()?.sid ?? 0, argument, memory);
       case request.TIOCSPGRP: {
         const group = new Int32Array(1);
         const error = memory.copyIn(argument, new Uint8Array(group.buffer));
         if (error < 0) return error;
         if (group[0] <= 0) return -EINVAL;
-        this.foreground = group[0];
+        this.#foreground = group[0];
         return 0;
       }
       case request.TIOCSCTTY:

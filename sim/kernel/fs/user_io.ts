@@ -55,7 +55,11 @@ export function taskOf(call: Call, credentials: Credentials = credentialsOf(call
   return {
     fs: contextOf(call),
     credentials,
-    opener: { process: call.process, thread: call.thread },
+    opener: {
+      process: call.process,
+      thread: call.thread,
+      privileged: credentials.uid === 0,
+    },
   };
 }
 

@@ -183,9 +183,15 @@ export class Vfs {
     this.mount(new MemoryFs(this.now, 0o755, this.devices), "/run");
   }
 
+  /** The machine has ended: write back what mappings changed in host folders, and let go of them. */
+  close(): void {
+    this.pages?.sync();
+    for (const mount of this.mounts) mount.fileSystem.close();
+  }
+
   /** A task of `credentials`, for operations no process asked for. */
   task(fs: FsContext, credentials: Credentials): Task {
-    return { fs, credentials, opener: {} };
+    return { fs, credentials, opener: { privileged: credentials.uid === 0 } };
   }
 
   /** Walk `path` from `start` to the file it names, following a last link if `follow`. */

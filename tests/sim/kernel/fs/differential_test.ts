@@ -29,26 +29,26 @@ async function runs(...command: string[]): Promise<boolean> {
 }
 
 /** A work folder deep enough that no path of a test climbs out of it, owned by the test's user. */
-async function workFolder(): Promise<{ top: string; work: string }> {
+async function workFolder(user: number): Promise<{ top: string; work: string }> {
   const top = await Deno.realPath(await Deno.makeTempDir({ prefix: "isthmus-vfs-" }));
   await Deno.chmod(top, 0o755);
   let work = top;
   for (let i = 0; i < 30; i++) {
     work += "/D";
     await Deno.mkdir(work, { mode: 0o755 });
-    if (IS_ROOT) await Deno.chown(work, USER, USER);
+    if (IS_ROOT) await Deno.chown(work, user, user);
   }
   return { top, work };
 }
 
-async function kernel(work: string, list: Operation[]): Promise<Result[]> {
+async function kernel(work: string, list: Operation[], user = USER): Promise<Result[]> {
   const child = new Deno.Command("python3", {
     args: [new URL("./real_executor.py", import.meta.url).pathname],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
   const writer = child.stdin.getWriter();
-  const request = { folder: work, user: IS_ROOT ? USER : null, operations: list };
+  const request = { folder: work, user: IS_ROOT ? user : null, operations: list };
   await writer.write(new TextEncoder().encode(JSON.stringify(request)));
   await writer.close();
   const { success, stdout } = await child.output();
@@ -57,19 +57,23 @@ async function kernel(work: string, list: Operation[]): Promise<Result[]> {
 }
 
 /** A machine whose root is in memory, with `mounted` at the top of the work folder. */
-function executor(work: string, mounted?: HostFs | OverlayFs): VirtualExecutor {
+function executor(
+  work: string,
+  mounted?: HostFs | OverlayFs,
+  user = USER,
+): VirtualExecutor {
   const vfs = new Vfs(MemoryFs.fromFiles(new Map([[work + "/", new Uint8Array()]]), now), {
     now,
     random,
   });
-  const credentials = { uid: USER, gid: USER };
+  const credentials = { uid: user, gid: user };
   let directory = inodeAt(vfs.root);
   for (const name of work.split("/").filter((part) => part !== "")) {
     const next = directory.lookup(name);
     if (failed(next)) throw new Error("work folder is missing");
     directory = next;
     if (mounted) break;
-    if (name === "D") directory.setAttributes({ uid: USER, gid: USER, mode: S_IFDIR | 0o755 });
+    if (name === "D") directory.setAttributes({ uid: user, gid: user, mode: S_IFDIR | 0o755 });
   }
   if (mounted) vfs.mount(mounted, work.slice(0, work.indexOf("/D")));
   const fs = vfs.context(work);
@@ -90,8 +94,11 @@ function compare(list: Operation[], expected: Result[], actual: VirtualExecutor)
   });
 }
 
-async function withFolder(action: (work: string, top: string) => Promise<void>): Promise<void> {
-  const { top, work } = await workFolder();
+async function withFolder(
+  action: (work: string, top: string) => Promise<void>,
+  user = USER,
+): Promise<void> {
+  const { top, work } = await workFolder(user);
   try {
     await action(work, top);
   } finally {
@@ -114,6 +121,22 @@ Deno.test({
         const expected = await kernel(work, list);
         compare(list, expected, executor(work));
       });
+    }
+  },
+});
+
+Deno.test({
+  name: `vfs: random operations of user 0 answer as the kernel does${
+    IS_ROOT ? note : " (skipped: needs root)"
+  }`,
+  ignore: !PYTHON || !IS_ROOT,
+  async fn() {
+    for (let seed = 301; seed <= 300 + SEEDS; seed++) {
+      const list = operations(seed, 2000);
+      await withFolder(async (work) => {
+        const expected = await kernel(work, list, 0);
+        compare(list, expected, executor(work, undefined, 0));
+      }, 0);
     }
   },
 });
