@@ -43,7 +43,7 @@ export class OverlayFs extends MemoryFileSystem {
     if (lower.isDirectory) upper = new OverlayDirectory(this, lower, lower, number);
     else if (lower.isSymlink) {
       const target = lower.readlink();
-      upper = new MemorySymlink(this, lower, failed(target) ? "" : target, number);
+      upper = new OverlaySymlink(this, lower, failed(target) ? "" : target, number);
     } else if (lower.isRegular) upper = new OverlayFile(this, lower, number);
     else upper = new MemorySpecial(this, lower, number);
     this.#copyAttributes(upper, lower);
@@ -58,6 +58,20 @@ export class OverlayFs extends MemoryFileSystem {
     upper.mtime = lower.mtime;
     upper.ctime = lower.ctime;
     upper.btime = lower.btime;
+  }
+}
+
+/** A symbolic link, which never changes: only its space is the lower one's. */
+class OverlaySymlink extends MemorySymlink {
+  readonly #blocks: number;
+
+  constructor(fileSystem: OverlayFs, lower: Inode, target: string, ino: number) {
+    super(fileSystem, lower, target, ino);
+    this.#blocks = lower.blocks;
+  }
+
+  override get blocks(): number {
+    return this.#blocks;
   }
 }
 
