@@ -11,13 +11,13 @@ import * as R from "./wasm/records.ts";
 import { HEAD_SLOT } from "./wasm/runtime.ts";
 
 /** Most blocks and instructions in a region. */
-const MAX_BLOCKS = 64;
-const MAX_REGION_INSTRUCTIONS = 600;
+const MAX_BLOCKS = 96;
+const MAX_REGION_INSTRUCTIONS = 800;
 
 /** A block that ran a WARMth of what makes it hot is worth compiling with a hot neighbour. */
 const WARM = 4;
 /** Regions that may hold the same block. */
-const MAX_COPIES = 3;
+const MAX_COPIES = 8;
 
 /** An installed region. */
 export interface Region {
@@ -42,6 +42,8 @@ export class Regions {
   /** Regions by the number of their entry, and by that of each member. */
   readonly #byEntry = new Map<number, Region>();
   readonly #byMember = new Map<number, Region[]>();
+  /** Blocks that became hot as members of a region: the next time they get one of their own. */
+  readonly #spared = new Set<Block>();
   readonly counts = { regions: 0, blocks: 0, instructions: 0, retired: 0 };
 
   constructor(
@@ -81,7 +83,22 @@ export class Regions {
    * address space without translating. Returns the regions installed.
    */
   compile(peek: (pc: number) => Block | undefined): Region[] {
-    const entries = this.#queue.splice(0).filter((b) => b.alive && !this.#byEntry.has(b.number));
+    const candidates = this.#queue.splice(0).filter((b) => b.alive && !this.#byEntry.has(b.number));
+    // Neighbours become hot together: one region of them all is enough, until another entry proves hot.
+    const entries: Block[] = [];
+    const members: Block[][] = [];
+    const covered = new Set<Block>();
+    for (const entry of candidates) {
+      if (covered.has(entry) || (this.#byMember.has(entry.number) && !this.#spared.has(entry))) {
+        this.#spared.add(entry);
+        this.#i32[(entry.head + R.HEAT) >> 2] = this.heat;
+        continue;
+      }
+      const blocks = this.#grow(entry, peek);
+      entries.push(entry);
+      members.push(blocks);
+      for (const b of blocks) covered.add(b);
+    }
     if (entries.length === 0) return [];
     const builder = this.#handlers.builder();
     const linker = this.#handlers.linker(builder);
@@ -102,7 +119,7 @@ export class Regions {
     const first = this.#handlers.takeSlots(entries.length);
     const regions: Region[] = [];
     const lowered = entries.map((entry, i) => {
-      const blocks = this.#grow(entry, peek);
+      const blocks = members[i];
       const pages = new Map<number, number>();
       for (const b of blocks) {
         pages.set(Math.floor(b.pc / 4096), b.frame);
