@@ -18,7 +18,7 @@ import { inodeAt } from "./kernel/fs/dentry.ts";
 import type { TimeSource } from "./kernel/fs/file_system.ts";
 import { FsContext } from "./kernel/fs/task.ts";
 import { readInode } from "./kernel/fs/mapped_pages.ts";
-import { HostFs } from "./kernel/fs/host_fs.ts";
+import { HostFs, ownedByGuest } from "./kernel/fs/host_fs.ts";
 import { MemoryFs } from "./kernel/fs/memory_fs.ts";
 import { OverlayFs } from "./kernel/fs/overlay.ts";
 import { mountKernelFiles } from "./kernel/fs/procfs.ts";
@@ -151,9 +151,11 @@ export class Machine {
     const clock = new Clock();
     const random = new Random(options.seed ?? 1);
     const now = () => ({ seconds: clock.realSeconds, nanoseconds: clock.realNanoseconds });
+    const uid = options.uid ?? 1000;
+    const gid = options.gid ?? uid;
     const base = typeof options.root === "object"
       ? MemoryFs.fromFiles(options.root, now)
-      : new HostFs(options.root ?? "/");
+      : new HostFs(options.root ?? "/", { owner: ownedByGuest({ uid, gid }, false) });
     const env = this.environment;
     const path = this.#find(argv[0], base, env.PATH, now);
     const arch = options.arch ?? path.arch;
@@ -171,8 +173,6 @@ export class Machine {
       heat: options.heat ?? DEFAULT_HEAT,
       preset: typeof options.cpu === "string" ? preset(options.cpu) : options.cpu,
     });
-    const uid = options.uid ?? 1000;
-    const gid = options.gid ?? uid;
     const vfs = new Vfs(new OverlayFs(base, now), {
       now,
       random: (into) => random.fill(into),
@@ -181,7 +181,7 @@ export class Machine {
       user: { uid, gid },
     });
     vfs.mountStandard();
-    this.#mount(vfs);
+    this.#mount(vfs, { uid, gid });
     const loader = await this.#loader(cpu, vfs);
     const roi = options.roi && new (await import("./roi.ts")).RoiCounter(options.roi);
     const kernel = new Kernel({
@@ -213,6 +213,7 @@ export class Machine {
       gid,
     });
     const outcome = await kernel.run();
+    vfs.close();
     const counters = roi?.counters ?? countersOf(parts, kernel.instructions);
     return {
       arch,
@@ -239,16 +240,17 @@ export class Machine {
   }
 
   /** Show the host folders that were asked for. */
-  #mount(vfs: Vfs): void {
+  #mount(vfs: Vfs, user: { readonly uid: number; readonly gid: number }): void {
+    const owner = ownedByGuest(user, true);
     for (const { host, guest, writable } of this.options.mounts ?? []) {
-      vfs.mount(new HostFs(host, { writable }), guest, { readOnly: !writable, source: host });
+      vfs.mount(new HostFs(host, { writable, owner }), guest, { readOnly: !writable, source: host });
     }
   }
 
   /** Guest path of a program, found as a shell finds it, and the architecture it is for. */
   #find(name: string, root: HostFs | MemoryFs, search: string, now: TimeSource): Found {
     const vfs = new Vfs(new OverlayFs(root, now), { now, random: () => {}, streams: SILENT });
-    this.#mount(vfs);
+    this.#mount(vfs, vfs.user);
     const candidates = name.includes("/")
       ? [name.startsWith("/") ? name : `${this.options.cwd ?? ""}/${name}`]
       : search.split(":").map((directory) => `${directory}/${name}`);
