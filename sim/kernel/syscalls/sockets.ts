@@ -11,16 +11,13 @@ import {
   EFAULT,
   EINVAL,
   EMSGSIZE,
-  ENOPROTOOPT,
   ENOTCONN,
-  ENOTSOCK,
   EOPNOTSUPP,
   EPIPE,
   EPROTONOSUPPORT,
   EPROTOTYPE,
   ESOCKTNOSUPPORT,
 } from "../errno.ts";
-import { Timespec } from "../abi/structs.ts";
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR, POLLIN, POLLOUT, S_IFSOCK, W_OK } from "../fs/constants.ts";
 import { inodeAt } from "../fs/dentry.ts";
 import { failed } from "../fs/inode.ts";
@@ -43,7 +40,6 @@ import {
   brokenPipe,
   contextOf,
   credentialsOf,
-  fileOf,
   gather,
   readVector,
   scatter,
@@ -55,18 +51,25 @@ import {
 } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { installPair } from "./descriptors.ts";
+import {
+  getsockopt,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  PASSCRED,
+  setsockopt,
+  SOCK_DGRAM,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  socketOf,
+  SOL_SOCKET,
+} from "./socket_options.ts";
 
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_SEQPACKET = 5;
 const KINDS: Readonly<Record<number, SocketKind>> = {
   [SOCK_STREAM]: "stream",
   [SOCK_DGRAM]: "datagram",
   [SOCK_SEQPACKET]: "packet",
 };
 const SOCK_FLAGS = O_CLOEXEC | O_NONBLOCK;
-const IPPROTO_TCP = 6;
-const IPPROTO_UDP = 17;
 
 function identityOf(call: Call): PeerIdentity {
   const { euid, egid } = call.process.credentials;
@@ -118,13 +121,6 @@ function socketpair(
   const pair = [makeSocket(call, AF_UNIX, kind, type), makeSocket(call, AF_UNIX, kind, type)];
   Socket.connectPair(pair[0], pair[1]);
   return installPair(call, pair, to, (type & O_CLOEXEC) !== 0);
-}
-
-/** The socket behind `fd`, or -EBADF, -ENOTSOCK. */
-function socketOf(call: Call, fd: number): Socket | number {
-  const file = fileOf(call, fd);
-  if (file === null) return -EBADF;
-  return file instanceof Socket ? file : -ENOTSOCK;
 }
 
 function readAddress(call: Call, va: number, length: number): SocketAddress | number {
@@ -421,7 +417,6 @@ const Msghdr = new Struct("msghdr", {
   flags: "u32",
 });
 
-const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const SCM_CREDENTIALS = 2;
 const CMSG_HEADER = 16;
@@ -575,104 +570,6 @@ function shutdown(call: Call, fd: number, how: number): number {
   const file = socketOf(call, fd);
   if (failed(file)) return file;
   return how < 0 || how > 2 ? -EINVAL : file.shutdown(how);
-}
-
-const SO_TYPE = 3;
-const SO_ERROR = 4;
-const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
-const SO_PASSCRED = 16;
-const SO_PEERCRED = 17;
-const SO_RCVTIMEO = 20;
-const SO_SNDTIMEO = 21;
-const SO_ACCEPTCONN = 30;
-const SO_PROTOCOL = 38;
-const SO_DOMAIN = 39;
-const PASSCRED = `${SOL_SOCKET}:${SO_PASSCRED}`;
-const TYPES: Readonly<Record<SocketKind, number>> = {
-  stream: SOCK_STREAM,
-  datagram: SOCK_DGRAM,
-  packet: SOCK_SEQPACKET,
-};
-/** Levels whose integer options are remembered: the socket's, IP, TCP, IPv6. */
-const LEVELS = [SOL_SOCKET, 0, IPPROTO_TCP, IPPROTO_UDP, 41];
-
-function setsockopt(
-  call: Call,
-  fd: number,
-  level: number,
-  name: number,
-  va: number,
-  length: number,
-): number {
-  const file = socketOf(call, fd);
-  if (failed(file)) return file;
-  if (!LEVELS.includes(level)) return -ENOPROTOOPT;
-  if (level === IPPROTO_TCP && (file.family !== AF_INET || file.kind !== "stream")) {
-    return -EOPNOTSUPP;
-  }
-  if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
-    return length < 16 ? -EINVAL : 0;
-  }
-  if (length < 4) return -EINVAL;
-  const value = call.space.readU32(va);
-  if (value < 0) return -EFAULT;
-  // The kernel doubles buffer sizes and reports the double.
-  const isBuffer = level === SOL_SOCKET && (name === SO_SNDBUF || name === SO_RCVBUF);
-  file.options.set(`${level}:${name}`, isBuffer ? Math.max(4608, value * 2) : value);
-  return 0;
-}
-
-function getsockopt(
-  call: Call,
-  fd: number,
-  level: number,
-  name: number,
-  va: number,
-  length: number,
-): number {
-  const file = socketOf(call, fd);
-  if (failed(file)) return file;
-  const room = call.space.readU32(length) | 0;
-  if (room < 0) return -EINVAL;
-  const bytes = optionBytes(file, level, name);
-  if (bytes === null) return -ENOPROTOOPT;
-  const cut = bytes.subarray(0, room);
-  if (call.space.copyOut(va, cut) < 0) return -EFAULT;
-  return call.space.writeU32(length, cut.length) < 0 ? -EFAULT : 0;
-}
-
-function optionBytes(file: Socket, level: number, name: number): Uint8Array | null {
-  const number = (value: number) => new Uint8Array(Int32Array.of(value).buffer);
-  if (!LEVELS.includes(level)) return null;
-  const set = file.options.get(`${level}:${name}`);
-  if (level !== SOL_SOCKET) return number(set ?? 0);
-  switch (name) {
-    case SO_TYPE:
-      return number(TYPES[file.kind]);
-    case SO_ERROR:
-      return number(0);
-    case SO_DOMAIN:
-      return number(file.family);
-    case SO_PROTOCOL:
-      return number(
-        file.family === AF_UNIX ? 0 : file.kind === "stream" ? IPPROTO_TCP : IPPROTO_UDP,
-      );
-    case SO_ACCEPTCONN:
-      return number(Number(file.listening));
-    case SO_SNDBUF:
-    case SO_RCVBUF:
-      return number(set ?? 212992);
-    case SO_PEERCRED: {
-      const { pid, uid, gid } = file.peerIdentity ?? { pid: 0, uid: -1, gid: -1 };
-      return new Uint8Array(Int32Array.of(pid, uid, gid).buffer);
-    }
-    case SO_RCVTIMEO:
-    case SO_SNDTIMEO:
-      return Timespec.encode({});
-    default:
-      return number(set ?? 0);
-  }
 }
 
 const NO_TIMEOUTS = "partial: SO_RCVTIMEO and SO_SNDTIMEO are accepted and never expire";

@@ -1,0 +1,121 @@
+/** Socket options: what programs set is remembered, what they ask is answered. */
+import { Timespec } from "../abi/structs.ts";
+import { EBADF, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP } from "../errno.ts";
+import { failed } from "../fs/inode.ts";
+import { Socket, type SocketKind } from "../fs/socket.ts";
+import { AF_INET, AF_UNIX } from "../fs/socket_address.ts";
+import { fileOf } from "../fs/user_io.ts";
+import type { Call } from "../syscall.ts";
+
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const SOL_SOCKET = 1;
+
+/** The socket behind `fd`, or -EBADF, -ENOTSOCK. */
+export function socketOf(call: Call, fd: number): Socket | number {
+  const file = fileOf(call, fd);
+  if (file === null) return -EBADF;
+  return file instanceof Socket ? file : -ENOTSOCK;
+}
+
+const SO_TYPE = 3;
+const SO_ERROR = 4;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_PASSCRED = 16;
+const SO_PEERCRED = 17;
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+const SO_ACCEPTCONN = 30;
+const SO_PROTOCOL = 38;
+const SO_DOMAIN = 39;
+/** Key of the option by which a receiver asks for its senders' credentials. */
+export const PASSCRED = `${SOL_SOCKET}:${SO_PASSCRED}`;
+const TYPES: Readonly<Record<SocketKind, number>> = {
+  stream: SOCK_STREAM,
+  datagram: SOCK_DGRAM,
+  packet: SOCK_SEQPACKET,
+};
+/** Levels whose integer options are remembered: the socket's, IP, TCP, IPv6. */
+const LEVELS = [SOL_SOCKET, 0, IPPROTO_TCP, IPPROTO_UDP, 41];
+
+export function setsockopt(
+  call: Call,
+  fd: number,
+  level: number,
+  name: number,
+  va: number,
+  length: number,
+): number {
+  const file = socketOf(call, fd);
+  if (failed(file)) return file;
+  if (!LEVELS.includes(level)) return -ENOPROTOOPT;
+  if (level === IPPROTO_TCP && (file.family !== AF_INET || file.kind !== "stream")) {
+    return -EOPNOTSUPP;
+  }
+  if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
+    return length < 16 ? -EINVAL : 0;
+  }
+  if (length < 4) return -EINVAL;
+  const value = call.space.readU32(va);
+  if (value < 0) return -EFAULT;
+  // The kernel doubles buffer sizes and reports the double.
+  const isBuffer = level === SOL_SOCKET && (name === SO_SNDBUF || name === SO_RCVBUF);
+  file.options.set(`${level}:${name}`, isBuffer ? Math.max(4608, value * 2) : value);
+  return 0;
+}
+
+export function getsockopt(
+  call: Call,
+  fd: number,
+  level: number,
+  name: number,
+  va: number,
+  length: number,
+): number {
+  const file = socketOf(call, fd);
+  if (failed(file)) return file;
+  const room = call.space.readU32(length) | 0;
+  if (room < 0) return -EINVAL;
+  const bytes = optionBytes(file, level, name);
+  if (bytes === null) return -ENOPROTOOPT;
+  const cut = bytes.subarray(0, room);
+  if (call.space.copyOut(va, cut) < 0) return -EFAULT;
+  return call.space.writeU32(length, cut.length) < 0 ? -EFAULT : 0;
+}
+
+function optionBytes(file: Socket, level: number, name: number): Uint8Array | null {
+  const number = (value: number) => new Uint8Array(Int32Array.of(value).buffer);
+  if (!LEVELS.includes(level)) return null;
+  const set = file.options.get(`${level}:${name}`);
+  if (level !== SOL_SOCKET) return number(set ?? 0);
+  switch (name) {
+    case SO_TYPE:
+      return number(TYPES[file.kind]);
+    case SO_ERROR:
+      return number(0);
+    case SO_DOMAIN:
+      return number(file.family);
+    case SO_PROTOCOL:
+      return number(
+        file.family === AF_UNIX ? 0 : file.kind === "stream" ? IPPROTO_TCP : IPPROTO_UDP,
+      );
+    case SO_ACCEPTCONN:
+      return number(Number(file.listening));
+    case SO_SNDBUF:
+    case SO_RCVBUF:
+      return number(set ?? 212992);
+    case SO_PEERCRED: {
+      const { pid, uid, gid } = file.peerIdentity ?? { pid: 0, uid: -1, gid: -1 };
+      return new Uint8Array(Int32Array.of(pid, uid, gid).buffer);
+    }
+    case SO_RCVTIMEO:
+    case SO_SNDTIMEO:
+      return Timespec.encode({});
+    default:
+      return number(set ?? 0);
+  }
+}
