@@ -232,6 +232,7 @@ const FLAGS: { readonly [set: string]: FlagSet } = {
     names: [["MFD_CLOEXEC", 1], ["MFD_ALLOW_SEALING", 2], ["MFD_HUGETLB", 4]],
     comment: "MFD_???",
   },
+  pidfd: { names: [["PIDFD_NONBLOCK", 0o4000]], comment: "PIDFD_???" },
   rename: {
     names: [["RENAME_NOREPLACE", 1], ["RENAME_EXCHANGE", 2], ["RENAME_WHITEOUT", 4]],
     comment: "RENAME_??",

@@ -7,6 +7,7 @@ import { SIGCHLD, SS_DISABLE } from "../signal_numbers.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import type { Thread } from "../thread.ts";
 import { writeInt } from "../user_struct.ts";
+import { openProcess } from "./pidfd.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_FS = 0x200;
@@ -35,6 +36,8 @@ interface CloneRequest {
   readonly parentTid: number;
   readonly childTid: number;
   readonly tls: number;
+  /** Where CLONE_PIDFD puts the descriptor; clone(2) has no place of its own for it. */
+  readonly pidfd: number;
 }
 
 function refuse({ flags, exitSignal }: CloneRequest): number {
@@ -42,7 +45,7 @@ function refuse({ flags, exitSignal }: CloneRequest): number {
   if (has(CLONE_THREAD) && !has(CLONE_SIGHAND)) return -EINVAL;
   if (has(CLONE_SIGHAND) && !has(CLONE_VM)) return -EINVAL;
   if (has(CLONE_NAMESPACES)) return -EPERM;
-  if (has(CLONE_PIDFD)) return -EINVAL;
+  if (has(CLONE_PIDFD) && has(CLONE_THREAD)) return -EINVAL;
   return exitSignal > 64 ? -EINVAL : 0;
 }
 
@@ -93,6 +96,8 @@ function clone(call: Call, request: CloneRequest): number {
   const { flags } = request;
   const has = (flag: number): boolean => (flags & flag) !== 0;
 
+  if (has(CLONE_PIDFD) && call.space.readU32(request.pidfd) < 0) return -EFAULT;
+
   const owner = has(CLONE_THREAD) ? process : forkProcess(call, request);
   if (typeof owner === "number") return owner;
   const tid = owner === process ? kernel.newId() : owner.pid;
@@ -103,6 +108,7 @@ function clone(call: Call, request: CloneRequest): number {
   const space = owner.space.value;
   if (has(CLONE_CHILD_SETTID)) writeInt(space, request.childTid, tid);
   if (has(CLONE_PARENT_SETTID)) writeInt(call.space, request.parentTid, tid);
+  if (has(CLONE_PIDFD)) writeInt(call.space, request.pidfd, openProcess(call, owner, 0));
   if (has(CLONE_CHILD_CLEARTID)) child.clearChildTid = request.childTid;
   kernel.scheduler.ready(child);
   kernel.strace?.cloned(thread, child);
@@ -157,6 +163,7 @@ function cloneRow(
     parentTid,
     childTid,
     tls,
+    pidfd: parentTid,
   });
 }
 
@@ -180,6 +187,7 @@ function clone3(call: Call, args: number, size: number): number {
     parentTid: wanted.parentTid,
     childTid: wanted.childTid,
     tls: wanted.tls,
+    pidfd: wanted.pidfd,
   });
 }
 
@@ -194,6 +202,7 @@ function simple(flags: number): SyscallRow["run"] {
       parentTid: 0,
       childTid: 0,
       tls: 0,
+      pidfd: 0,
     });
   };
 }
@@ -209,7 +218,7 @@ export const cloneRows: readonly SyscallRow[] = [
       call.arch === "x86_64"
         ? cloneRow(call, flags, stack, parentTid, d, e)
         : cloneRow(call, flags, stack, parentTid, e, d),
-    support: "partial: no namespaces, no pidfd",
+    support: "partial: no namespaces",
   },
   {
     name: "clone3",
@@ -217,7 +226,7 @@ export const cloneRows: readonly SyscallRow[] = [
     aarch64: 435,
     args: ["struct:clone_args", "size"],
     run: clone3,
-    support: "partial: no namespaces, no pidfd, no chosen tid",
+    support: "partial: no namespaces, no chosen tid",
   },
   { name: "fork", x86_64: 57, aarch64: -1, args: [], run: simple(0) },
   { name: "vfork", x86_64: 58, aarch64: -1, args: [], run: simple(CLONE_VM | CLONE_VFORK) },

@@ -7,6 +7,7 @@ import { identityRows } from "./identity.ts";
 import { limitRows } from "./limits.ts";
 import { machineRows } from "./machine.ts";
 import { memoryRows } from "./memory.ts";
+import { pidfdRows } from "./pidfd.ts";
 import { schedulingRows } from "./scheduling.ts";
 import { signalRows } from "./signals.ts";
 import { timeRows } from "./time.ts";
@@ -17,6 +18,7 @@ export const processRows: readonly SyscallRow[] = [
   ...cloneRows,
   ...execRows,
   ...waitRows,
+  ...pidfdRows,
   ...signalRows,
   ...futexRows,
   ...timeRows,

@@ -163,7 +163,7 @@ function sigreturn(call: Call): number {
 }
 
 /** Whether the caller may signal `process`: root, or the same user. */
-function maySignal(call: Call, process: Process): boolean {
+export function maySignal(call: Call, process: Process): boolean {
   const mine = call.process.credentials;
   const theirs = process.credentials;
   return mine.euid === 0 || mine.euid === theirs.uid || mine.uid === theirs.uid ||
@@ -202,7 +202,12 @@ function tkill(call: Call, group: number, tid: number, signo: number): number {
 }
 
 /** A siginfo that a program sends: its signal number is set, its code must be one of queueing. */
-function queuedInfo(call: Call, signo: number, at: number, self: boolean): Uint8Array | number {
+export function queuedInfo(
+  call: Call,
+  signo: number,
+  at: number,
+  self: boolean,
+): Uint8Array | number {
   const info = new Uint8Array(SIGINFO_SIZE);
   if (call.space.copyIn(at, info) < 0) return -EFAULT;
   const view = new DataView(info.buffer);

@@ -15,6 +15,7 @@ import { SIGCHLD, SIGCONT } from "../signal_numbers.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { usageOf } from "../usage.ts";
 import { writeInt, writeStruct } from "../user_struct.ts";
+import { processOf } from "./pidfd.ts";
 
 const WNOHANG = 1;
 const WUNTRACED = 2;
@@ -29,7 +30,7 @@ const WCLONE = 0x80000000 | 0;
 
 const P_ALL = 0;
 const P_PID = 1;
-const P_PGID = 2;
+const P_PIDFD = 3;
 
 /** A child's change of state that a wait may report. */
 interface Event {
@@ -99,8 +100,15 @@ function waitid(
 ): number {
   const known = WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WNOTHREAD | WALL | WCLONE;
   if (options & ~known || !(options & (WEXITED | WSTOPPED | WCONTINUED))) return -EINVAL;
-  if (type !== P_ALL && type !== P_PID && type !== P_PGID) return -EINVAL;
+  if (type < P_ALL || type > P_PIDFD) return -EINVAL;
+  if (type === P_PIDFD) {
+    const process = processOf(call, id);
+    if (typeof process === "number") return process;
+    type = P_PID;
+    id = process.pid;
+  }
   if (type === P_PID && id <= 0) return -EINVAL;
+  // What is left is P_PGID.
   const match = type === P_ALL
     ? () => true
     : matcher(call, type === P_PID ? id : id === 0 ? 0 : -id);
@@ -151,6 +159,5 @@ export const waitRows: readonly SyscallRow[] = [
     aarch64: 95,
     args: ["enum:idtype", "int", "out:siginfo", "flags:wait", "out:rusage"],
     run: waitid,
-    support: "partial: no P_PIDFD",
   },
 ];

@@ -96,6 +96,26 @@ int main(int argc, char **argv) {
   show("waitid bad options", (u64)SYSTEM_CALL(__NR_waitid, P_ALL, 0, information, WNOHANG, NULL));
 
 
+  /* Descriptors of processes. */
+  child = pause_forever();
+  long fd = SYSTEM_CALL(__NR_pidfd_open, child, 0);
+  count("pidfd", fd > 2);
+  struct { i32 fd; u16 events, ready; } waiting = {(i32)fd, 1, 0};
+  u64 nothing_at_all[2] = {0, 0};
+  count("ready", (u64)SYSTEM_CALL(__NR_ppoll, &waiting, 1, nothing_at_all, NULL, 8));
+  show("signal by pidfd", (u64)SYSTEM_CALL(__NR_pidfd_send_signal, fd, 15, NULL, 0));
+  count("ready now", (u64)SYSTEM_CALL(__NR_ppoll, &waiting, 1, NULL, NULL, 8));
+  show("waitid by pidfd", (u64)SYSTEM_CALL(__NR_waitid, 3, fd, information, WEXITED, NULL));
+  show_information(information, child);
+  show("signal after the end", (u64)SYSTEM_CALL(__NR_pidfd_send_signal, fd, 15, NULL, 0));
+  show("not a pidfd", (u64)SYSTEM_CALL(__NR_pidfd_send_signal, 0, 15, NULL, 0));
+  show("nobody's pidfd", (u64)SYSTEM_CALL(__NR_pidfd_open, 0x3fffffff, 0));
+  i32 made = -1;
+  child = SYSTEM_CALL(__NR_clone, 0x1000 | 17, 0, &made, 0, 0);
+  if (child == 0) SYSTEM_CALL(__NR_exit_group, 8);
+  count("clone with a pidfd", made > fd);
+  wait_for("its child", child);
+
   /* exec of ourselves: the child's output must come out once. */
   child = fork();
   if (child == 0) {
