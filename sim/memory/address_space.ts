@@ -49,12 +49,16 @@ export class AddressSpace implements CpuSpace {
   copied = 0;
   private users = 1;
 
-  constructor(readonly memory: Memory, options: SpaceOptions = {}) {
+  /** @param root an empty table's frame */
+  constructor(
+    readonly memory: Memory,
+    options: SpaceOptions = {},
+    root = memory.allocateZeroed(0, FrameKind.Table),
+  ) {
+    if (root === 0) throw new OutOfMemoryError("no frame left for a page table");
     this.id = memory.nextSpace++;
     this.layout = options.layout ?? addressLayout(memory.arch, null);
     this.stackLimit = options.stackLimit ?? 8 << 20;
-    const root = memory.allocateZeroed(0, FrameKind.Table);
-    if (root === 0) throw new OutOfMemoryError("no frame left for a page table");
     this.table = new PageTable(memory, root);
   }
 
@@ -265,22 +269,18 @@ export class AddressSpace implements CpuSpace {
   release(): void {
     if (--this.users !== 0) return;
     this.memory.observer.spaceFreed(this);
-    this.dropLeaves(0, this.layout.taskSize);
     const { items } = this.areas;
-    while (items.length > 0) {
-      const vma = items[items.length - 1];
-      this.unreserve(vma, vma.start, vma.end, 0);
-      this.areas.remove(vma);
-    }
+    for (const vma of items) this.unreserve(vma);
+    this.dropLeaves(0, this.layout.taskSize);
+    while (items.length > 0) this.areas.remove(items[items.length - 1]);
     this.table.free();
   }
 
   /** A copy for a child process, pages shared copy-on-write; -ENOMEM if its tables do not fit. */
   fork(): AddressSpace | number {
-    const child = new AddressSpace(this.memory, {
-      layout: this.layout,
-      stackLimit: this.stackLimit,
-    });
+    const root = this.memory.allocateZeroed(0, FrameKind.Table);
+    if (root === 0) return -ENOMEM;
+    const child = new AddressSpace(this.memory, this, root);
     child.sizeLimit = this.sizeLimit;
     child.heapStart = this.heapStart;
     child.heapEnd = this.heapEnd;
@@ -425,10 +425,11 @@ export class AddressSpace implements CpuSpace {
     return count;
   }
 
-  /** Give promised hugetlb pages of `[start, end)` back, after `used` of them were dropped. */
-  unreserve(vma: Vma, start: number, end: number, used: number): void {
+  /** Give the hugetlb pages back that `vma`, about to go, was promised and did not use. */
+  unreserve(vma: Vma): void {
     if (!vma.reserved || vma.huge === null) return;
-    vma.huge.pool.reserved -= (end - start) / 2 ** vma.pageShift - used;
+    const promised = (vma.end - vma.start) / 2 ** vma.pageShift;
+    vma.huge.pool.reserved -= promised - this.leaves(vma.start, vma.end);
   }
 
   /** Pages present in `[start, end)` as leaves of any size. */

@@ -393,9 +393,8 @@ export function removeRange(space: AddressSpace, start: number, end: number): nu
   }
   i = areas.indexOf(start);
   while ((vma = areas.items[i]) !== undefined && vma.start < end) {
-    const used = vma.reserved ? space.leaves(vma.start, vma.end) : 0;
+    space.unreserve(vma);
     space.zap(vma, vma.start, vma.end);
-    space.unreserve(vma, vma.start, vma.end, used);
     areas.remove(vma);
   }
   return 0;

@@ -1,0 +1,173 @@
+import { assert, assertEquals } from "@std/assert";
+import { Access } from "../../../sim/cpu/cpu.ts";
+import * as abi from "../../../sim/memory/abi.ts";
+import { AddressSpace } from "../../../sim/memory/address_space.ts";
+import { Memory } from "../../../sim/memory/memory.ts";
+import { ARCHES, machine, MIB, numbers, PAGE } from "./fixtures.ts";
+
+const GIB = 2 ** 30;
+
+/** What a walk written from the manuals alone finds. */
+interface Found {
+  readonly physical: number;
+  readonly depth: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+}
+
+/** Read tables as hardware does: Intel SDM 3A 4.5.4, Arm ARM D8.3 (4 KiB granule). */
+function hardwareWalk(memory: Memory, root: number, va: number): Found | null {
+  const address = BigInt(va);
+  let table = BigInt(root);
+  let write = true;
+  let execute = true;
+  for (const [i, shift] of [39n, 30n, 21n, 12n].entries()) {
+    const index = address >> shift & 511n;
+    const entry = memory.physical.view.getBigUint64(Number(table + index * 8n), true);
+    const bit = (n: bigint): boolean => (entry >> n & 1n) === 1n;
+    if (!bit(0n)) return null;
+    let leaf: boolean;
+    if (memory.arch === "x86_64") {
+      leaf = shift === 12n || bit(7n);
+      assert(bit(2n), "user bit at every level");
+      write &&= bit(1n);
+      execute &&= !bit(63n);
+    } else {
+      leaf = shift === 12n || !bit(1n);
+      if (shift === 12n) assert(bit(1n), "a page descriptor has bits 1:0 = 3");
+      if (leaf) {
+        assert(bit(6n) && bit(10n) && bit(53n), "EL0 access, access flag, no privileged execution");
+        write = !bit(7n);
+        execute = !bit(54n);
+      }
+    }
+    const frame = entry & 0x0000_ffff_ffff_f000n;
+    if (leaf) {
+      const size = 1n << shift;
+      assertEquals(frame % size, 0n, "a leaf's address is aligned to its size");
+      const physical = Number(frame + address % size);
+      return { physical, depth: i + 1, read: true, write, execute };
+    }
+    table = frame;
+  }
+  return null;
+}
+
+for (const arch of ARCHES) {
+  Deno.test(`${arch}: a walk of physical memory finds what resolve answers`, () => {
+    const memory = new Memory({ arch, bytes: 2 * GIB, hugePages1G: 1, hugePages2M: 8 });
+    const space = new AddressSpace(memory);
+    const random = numbers(7);
+    const made: [number, number, number][] = [];
+    for (let i = 0; i < 60; i++) {
+      const prot = [1, 3, 5, 7][random(4)];
+      const huge = random(6) === 0;
+      const flags = huge ? abi.MAP_PRIVATE | abi.MAP_ANONYMOUS | abi.MAP_HUGETLB : 0x22;
+      const size = huge ? 2 * MIB : (1 + random(20)) * PAGE;
+      const hint = 0x1_0000_0000 + random(0x7000) * 0x1_0000_0000;
+      const va = space.mmap(hint, size, prot, flags);
+      if (va > 0) made.push([va, size, prot]);
+    }
+    const giant = space.mmap(0, GIB, 3, 0x22 | abi.MAP_HUGETLB | abi.MAP_HUGE_1GB);
+    assert(giant > 0);
+    made.push([giant, GIB, 3]);
+    const depths = new Set<number>();
+    for (const [va, size, prot] of made) {
+      for (const at of [va, va + size - 1, va + random(size)]) {
+        for (const access of [Access.Read, Access.Write, Access.Execute]) {
+          const allowed = [1, 2, 4][access] & prot;
+          const fault = space.resolve(at, access);
+          assertEquals(fault, allowed !== 0 ? 0 : abi.FAULT_ACCERR);
+          if (fault !== 0) continue;
+          const found = hardwareWalk(memory, space.table.root, at)!;
+          const { physical, pageShift, writable } = space.resolved;
+          assertEquals(found.physical, physical);
+          assertEquals(found.depth, { 12: 4, 21: 3, 30: 2 }[pageShift]);
+          assertEquals(found.write, writable);
+          if (access === Access.Write) assert(found.write);
+          if (access === Access.Execute) assert(found.execute);
+          assertEquals(found.execute, (prot & abi.PROT_EXEC) !== 0);
+          const walk = space.table.walk(at);
+          assertEquals([walk.depth, walk.present, walk.pageShift], [found.depth, true, pageShift]);
+          assertEquals(walk.entries[0] - walk.entries[0] % PAGE, space.table.root);
+          depths.add(found.depth);
+        }
+      }
+    }
+    assertEquals([...depths].sort(), [2, 3, 4]);
+    for (const [va, size] of made) {
+      assertEquals(space.munmap(va, size), 0);
+      assertEquals(hardwareWalk(memory, space.table.root, va), null);
+    }
+    assertEquals(space.table.tables, 1, "empty tables are freed");
+  });
+
+  Deno.test(`${arch}: PROT_NONE keeps the page and hides it from the walker`, () => {
+    const [memory, space] = machine({ arch });
+    const va = space.mmap(0, PAGE, 3, 0x22);
+    assertEquals(space.writeU32(va, 77), 0);
+    const { physical } = space.resolved;
+    assertEquals(space.mprotect(va, PAGE, 0), 0);
+    assertEquals(hardwareWalk(memory, space.table.root, va), null);
+    assertEquals(space.resolve(va, Access.Read), abi.FAULT_ACCERR);
+    assertEquals(space.mprotect(va, PAGE, 1), 0);
+    assertEquals(hardwareWalk(memory, space.table.root, va)?.physical, physical);
+    assertEquals(space.readU32(va), 77);
+  });
+
+  Deno.test(`${arch}: a transparent huge page has one PMD entry until its middle is unmapped`, () => {
+    const [memory, space] = machine({ arch, thp: "always" });
+    const va = space.mmap(0, 4 * MIB, 3, 0x22);
+    assertEquals(va % (2 * MIB), 0);
+    for (let at = va; at < va + 4 * MIB; at += PAGE) assertEquals(space.writeU64(at, at), 0);
+    const pmd = space.table.walk(va).entries[2];
+    assertEquals(space.table.walk(va).depth, 3);
+    assertEquals(memory.physical.lowAt(pmd) & 0xffe0_0000, space.table.page | 0);
+    assertEquals(memory.counters.hugeFaults, 2);
+    assertEquals(space.munmap(va + MIB, PAGE), 0);
+    assertEquals(space.table.walk(va).depth, 4);
+    assertEquals(space.table.walk(va + 2 * MIB).depth, 3);
+    assertEquals(hardwareWalk(memory, space.table.root, va + MIB), null);
+    for (let at = va; at < va + 4 * MIB; at += PAGE) {
+      assertEquals(space.readU64(at), at === va + MIB ? -abi.EFAULT : at);
+    }
+  });
+}
+
+Deno.test("x86_64: entries carry the accessed, dirty, copy-on-write and key bits", () => {
+  const [memory, space] = machine();
+  const va = space.mmap(0, 2 * PAGE, 3, 0x22);
+  const entry = (at: number): bigint => {
+    const walk = space.table.walk(at);
+    return memory.physical.view.getBigUint64(walk.entries[walk.depth - 1], true);
+  };
+  assertEquals(space.resolve(va, Access.Read), 0);
+  // Present, user, accessed, and bit 9; the page of zeros is not writable nor dirty. NX is bit 63.
+  assertEquals(entry(va) & 0xfffn, 0x225n);
+  assertEquals(entry(va) >> 63n, 1n);
+  assertEquals(space.resolve(va, Access.Write), 0);
+  assertEquals(entry(va) & 0xfffn, 0x067n);
+  assertEquals(space.mprotect(va, PAGE, 7, 5), 0);
+  assertEquals(entry(va) >> 59n, 5n, "key in bits 62:59, executable");
+  const child = space.fork() as AddressSpace;
+  assertEquals(entry(va) & 0xfffn, 0x265n, "write-protected and marked after fork");
+  child.release();
+  assertEquals(space.resolve(va, Access.Write), 0);
+  assertEquals(entry(va) & 0xfffn, 0x067n, "taken over without a copy");
+});
+
+Deno.test("protection keys: PKRU denies data accesses and never fetches", () => {
+  const [, space] = machine();
+  const va = space.mmap(0, PAGE, 7, 0x22);
+  assertEquals(space.mprotect(va, PAGE, 7, 3), 0);
+  assertEquals(space.resolve(va, Access.Write), 0);
+  const outcomes = (pkru: number): number[] => {
+    space.pkru = pkru;
+    return [Access.Read, Access.Write, Access.Execute].map((access) => space.resolve(va, access));
+  };
+  assertEquals(outcomes(1 << 6), [abi.FAULT_PKUERR, abi.FAULT_PKUERR, 0]);
+  assertEquals(outcomes(2 << 6), [0, abi.FAULT_PKUERR, 0]);
+  assertEquals(outcomes(3 << 4), [0, 0, 0]);
+  assertEquals(space.mprotect(va, PAGE, 7, 16), -abi.EINVAL);
+});
