@@ -8,9 +8,7 @@ import type { Node } from "../ir/types.ts";
 import { gpr, X87_TAGS, X87_TOP } from "../layout.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, Imm, row, type Semantic } from "./row.ts";
-import { doublesAsIntegers, singlesAsIntegers } from "./sse_convert.ts";
-import { guarded, unusualMode } from "./sse_float.ts";
-import { FloatOp, Shape } from "./sse_float_slow.ts";
+import { doublesAsIntegers, singlesAsIntegers, singlesOf } from "./sse_convert.ts";
 import {
   laneShifts,
   legacy,
@@ -171,11 +169,7 @@ function fromIntegers(convert: (x: Instruction, v: Node) => void): Semantic {
     convert(x, v);
   };
 }
-const integersToSingles = fromIntegers((x, v) => {
-  const fast = x.e.op("f32x4.convert_i32x4_s", [v]);
-  const r = guarded(x, fast, unusualMode(x), FloatOp.FromInt32, Shape.S4, null, v);
-  x.setLow(0, low(x, r));
-});
+const integersToSingles = fromIntegers((x, v) => x.setLow(0, low(x, singlesOf(x, v))));
 const integersToDoubles = fromIntegers((x, v) =>
   x.setVector(0, x.e.op("f64x2.convert_low_i32x4_s", [v]))
 );

@@ -4,14 +4,17 @@ import type { Node } from "../ir/types.ts";
 import { MXCSR } from "../layout.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
+import { integerStandsDouble, integerStandsSingle, narrowingStands, PE } from "./sse_exact.ts";
 import {
   anyNan,
   flushed,
   guarded,
   source,
+  special,
   toBits,
   toFloat,
   unusualMode,
+  unusualOrExact,
   write,
 } from "./sse_float.ts";
 import { FloatOp, Shape } from "./sse_float_slow.ts";
@@ -48,6 +51,37 @@ function roundByMode(x: Instruction, shape: string, v: Node): Node {
   return e.read(result);
 }
 
+const SIGFPE = 8, FPE_FLTRES = 6, FPE_FLTINV = 7;
+const IE = 1;
+
+/** Set a sticky flag of MXCSR, or fault if it is not masked. */
+function raise(x: Instruction, flag: number): void {
+  const e = x.e;
+  const old = e.getState("i32", MXCSR);
+  e.setState(MXCSR, e.or(old, e.i32(flag)));
+  const code = flag === IE ? FPE_FLTINV : FPE_FLTRES;
+  e.if(e.eqz(e.and(old, e.i32(flag << 7))), () => e.fault(SIGFPE, code));
+}
+
+/** Flags of a conversion to integers: invalid unless it `fits`, else inexact if `inexact`. */
+function integerFlags(x: Instruction, fits: Node, inexact: () => Node): void {
+  const e = x.e;
+  e.if(e.eqz(fits), () => raise(x, IE));
+  // PE is sticky, but unmasked it faults every time.
+  const settled = e.eq(e.and(e.getState("i32", MXCSR), e.i32(0x1020)), e.i32(0x1020));
+  e.if(e.and(fits, e.eqz(settled)), () => e.if(inexact(), () => raise(x, PE)));
+}
+
+/** The same for vectors: `fits` a mask of lanes, `differs` where a result is not its source. */
+function vectorIntegerFlags(x: Instruction, fits: Node, differs: () => Node): void {
+  const e = x.e;
+  e.if(e.op("v128.any_true", [e.op("v128.not", [fits])]), () => raise(x, IE));
+  const settled = e.eq(e.and(e.getState("i32", MXCSR), e.i32(0x1020)), e.i32(0x1020));
+  e.if(e.eqz(settled), () => {
+    e.if(e.op("v128.any_true", [e.op("v128.and", [fits, differs()])]), () => raise(x, PE));
+  });
+}
+
 /** CVTxx2SI and CVTTxx2SI: the integer indefinite value where the result does not fit. */
 function toInteger(type: "f32" | "f64", truncate: boolean): Semantic {
   return (x) => {
@@ -72,7 +106,10 @@ function toInteger(type: "f32" | "f64", truncate: boolean): Semantic {
       : e.op(`${type}.ge`, [r, constant(-limit)]);
     const integer = e.op(`${wide ? "i64" : "i32"}.trunc_sat_${type}_s`, [r]);
     const indefinite = wide ? e.i64(1n << 63n) : e.i32(1 << 31);
-    x.setReg(x.register(0), e.select(e.and(below, above), integer, indefinite), x.size);
+    const fits = e.and(below, above);
+    const whole = truncate ? e.op(`${type}.trunc`, [v]) : r;
+    integerFlags(x, fits, () => e.op(`${type}.ne`, [whole, withoutDenormals(x, type, v)]));
+    x.setReg(x.register(0), e.select(fits, integer, indefinite), x.size);
   };
 }
 
@@ -86,7 +123,10 @@ function fromInteger(type: "f32" | "f64"): Semantic {
     if (type === "f64" && x.size === 32) return x.setLow(0, fast);
     const op = x.size === 64 ? FloatOp.FromInt64 : FloatOp.FromInt32;
     const shape = type === "f64" ? Shape.D1 : Shape.S1;
-    x.setLow(0, guarded(x, fast, unusualMode(x), op, shape, null, n));
+    const helper = type === "f64" ? integerStandsDouble : integerStandsSingle;
+    const wide = n.type === "i64" ? n : e.sext(n);
+    const stand = (): Node => e.call(helper, wide, toFloat(x, fast));
+    x.setLow(0, guarded(x, fast, unusualOrExact(x), op, shape, null, n, stand));
   };
 }
 
@@ -102,8 +142,9 @@ const narrow: Semantic = (x) => {
   const e = x.e;
   const v = x.low64(1);
   const r = e.op("f32.demote_f64", [e.op("f64.reinterpret_i64", [v])]);
-  const unusual = e.or(anyNan(x, Shape.S1, r), unusualMode(x));
-  x.setLow(0, guarded(x, toBits(x, r), unusual, FloatOp.Convert, Shape.S1, null, v));
+  const unusual = e.or(special(x, Shape.S1, r, true), unusualOrExact(x));
+  const stand = (): Node => e.call(narrowingStands, toFloat(x, v), r);
+  x.setLow(0, guarded(x, toBits(x, r), unusual, FloatOp.Convert, Shape.S1, null, v, stand));
 };
 
 /** A source of 64 bits as a vector (upper half unspecified from a register). */
@@ -119,17 +160,35 @@ const narrowPacked: Semantic = (x) => {
   const e = x.e;
   const v = x.vector(1);
   const r = e.op("f32x4.demote_f64x2_zero", [v]);
-  const unusual = e.or(anyNan(x, Shape.S4, r), unusualMode(x));
+  // The upper lanes are zeros: copies of the lower ones stand for them in the check.
+  const low = e.op("i64x2.splat", [e.op("i64x2.extract_lane", [r], 0)]);
+  const unusual = e.or(special(x, Shape.S4, low, true), unusualOrExact(x));
+  const lane = (i: number): Node =>
+    e.call(
+      narrowingStands,
+      e.op("f64x2.extract_lane", [v], i),
+      e.op("f32x4.extract_lane", [r], i),
+    );
+  const stand = (): Node => e.and(lane(0), lane(1));
   // Lanes 2 and 3 of the slow answer come from no operand.
-  const all = guarded(x, r, unusual, FloatOp.Convert, Shape.S4, null, v);
+  const all = guarded(x, r, unusual, FloatOp.Convert, Shape.S4, null, v, stand);
   x.setVector(0, x.zeroExtended(e.op("i64x2.extract_lane", [all], 0)));
 };
 
-const integersToSingles: Semantic = (x) => {
-  const v = x.vector(1);
-  const fast = x.e.op("f32x4.convert_i32x4_s", [v]);
-  x.setVector(0, guarded(x, fast, unusualMode(x), FloatOp.FromInt32, Shape.S4, null, v));
-};
+/** Four 32-bit integers as singles. */
+export function singlesOf(x: Instruction, v: Node): Node {
+  const e = x.e;
+  const fast = e.op("f32x4.convert_i32x4_s", [v]);
+  const lane = (i: number): Node =>
+    e.call(
+      integerStandsSingle,
+      e.sext(e.op("i32x4.extract_lane", [v], i)),
+      e.op("f32x4.extract_lane", [fast], i),
+    );
+  const stand = (): Node => e.and(e.and(lane(0), lane(1)), e.and(lane(2), lane(3)));
+  return guarded(x, fast, unusualOrExact(x), FloatOp.FromInt32, Shape.S4, null, v, stand);
+}
+const integersToSingles: Semantic = (x) => x.setVector(0, singlesOf(x, x.vector(1)));
 const integersToDoubles: Semantic = (x) =>
   x.setVector(0, x.e.op("f64x2.convert_low_i32x4_s", [half(x)]));
 
@@ -142,6 +201,12 @@ export function singlesAsIntegers(x: Instruction, v: Node, truncate: boolean): N
   const limit = splat32(e, 0x4f000000), least = splat32(e, 0xcf000000 | 0);
   const fits = e.op("v128.and", [e.op("f32x4.lt", [r, limit]), e.op("f32x4.ge", [r, least])]);
   const integers = e.op("i32x4.trunc_sat_f32x4_s", [r]);
+  const whole = truncate ? e.op("f32x4.trunc", [v]) : r;
+  vectorIntegerFlags(
+    x,
+    fits,
+    () => e.op("f32x4.ne", [whole, withoutDenormals(x, "f32x4", v)]),
+  );
   return e.op("v128.bitselect", [integers, splat32(e, 1 << 31), fits]);
 }
 
@@ -153,6 +218,11 @@ export function doublesAsIntegers(x: Instruction, v: Node, truncate: boolean): N
   // 2147483647 and -2147483648.
   const most = splat(0x41dfffffffc00000n), least = splat(0xc1e0000000000000n);
   const wide = e.op("v128.and", [e.op("f64x2.le", [r, most]), e.op("f64x2.ge", [r, least])]);
+  vectorIntegerFlags(
+    x,
+    wide,
+    () => e.op("f64x2.ne", [r, withoutDenormals(x, "f64x2", v)]),
+  );
   const even = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
   const fits = e.op("i8x16.shuffle", [wide, splat(-1n)], even);
   const integers = e.op("i32x4.trunc_sat_f64x2_s_zero", [r]);
@@ -166,6 +236,32 @@ const singlesToIntegers = (truncate: boolean): Semantic => (x) =>
 const doublesToIntegers = (truncate: boolean): Semantic => (x) =>
   x.setVector(0, doublesAsIntegers(x, x.vector(1), truncate));
 
+/** ROUNDxx: invalid for signaling NaNs, inexact unless bit 3 of the immediate forbids it. */
+function roundFlags(x: Instruction, shape: Shape, bits: Node, v: Node, r: Node): void {
+  const e = x.e;
+  const name = ["f32", "f32x4", "f64", "f64x2"][shape];
+  const vector = bits.type === "v128";
+  const any = (n: Node): Node => vector ? e.op("v128.any_true", [n]) : n;
+  const nan = e.op(`${name}.ne`, [v, v]);
+  e.if(any(nan), () => {
+    // The quiet bit of a NaN, inverted.
+    const quietBit = shape >= Shape.D1 ? 1n << 51n : 1n << 22n;
+    const scalar = shape >= Shape.D1 ? e.i64(quietBit) : e.i32(Number(quietBit));
+    if (vector) {
+      const splat = e.op(`${shape === Shape.D2 ? "i64x2" : "i32x4"}.splat`, [scalar]);
+      const signaling = e.op("v128.and", [e.op("v128.andnot", [splat, bits]), nan]);
+      e.if(any(signaling), () => raise(x, IE));
+    } else e.if(e.eqz(e.and(bits, scalar)), () => raise(x, IE));
+  });
+  if ((x.extra & 8) !== 0) return;
+  const settled = e.eq(e.and(e.getState("i32", MXCSR), e.i32(0x1020)), e.i32(0x1020));
+  e.if(e.eqz(settled), () => {
+    const differs = e.op(`${name}.ne`, [r, withoutDenormals(x, name, v)]);
+    const number = vector ? e.op("v128.andnot", [differs, nan]) : e.and(differs, e.eqz(nan));
+    e.if(any(number), () => raise(x, PE));
+  });
+}
+
 /** ROUNDxx: the immediate's mode, or MXCSR's; NaNs become quiet. */
 function rounded(shape: Shape): Semantic {
   const name = ["f32", "f32x4", "f64", "f64x2"][shape];
@@ -177,6 +273,7 @@ function rounded(shape: Shape): Semantic {
       ? roundByMode(x, name, v)
       : e.op(`${name}.${roundings[x.extra & 3]}`, [withoutDenormals(x, name, v)]);
     const nan = e.op(`${name}.ne`, [v, v]);
+    roundFlags(x, shape, bits, v, r);
     if (bits.type === "v128") {
       const quietBit = shape === Shape.S4
         ? splat32(e, 0x00400000)

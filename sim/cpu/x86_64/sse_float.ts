@@ -2,22 +2,20 @@
  * SSE floating-point arithmetic and comparison.
  *
  * The fast path is the host's arithmetic, right when MXCSR rounds to nearest with all exceptions
- * masked and the result is no NaN; everything else goes to `sse_float_slow.ts`, which is exact.
- * The fast path does not set the sticky exception flags of MXCSR: IE is set whenever a NaN results,
- * the others (PE, UE, OE, ZE, DE) only when MXCSR is not in its default mode.
+ * masked, its sticky inexact flag is set already, and the result is an ordinary number. Otherwise
+ * `sse_exact.ts` says whether the result stands all the same, and what remains goes to
+ * `sse_float_slow.ts`, which is exact. So the sticky flags are exact too, with one exception: DE is
+ * not set by denormal operands of comparisons, conversions and operations with ordinary results.
  */
 import type { Node, Type } from "../ir/types.ts";
 import { MXCSR } from "../layout.ts";
 import { Kind } from "./flags.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
+import { MODE_DEFAULT, MODE_MASK, PE, stands } from "./sse_exact.ts";
 import { FIRST, FloatOp, RESULT, SECOND, Shape, slowFloat } from "./sse_float_slow.ts";
 
 const SIGFPE = 8;
-
-/** MXCSR without its sticky flags, and what the fast path needs it to be. */
-const MODE_MASK = 0xffc0;
-const MODE_DEFAULT = 0x1f80;
 
 /** IR type of values of a shape: integers for scalars, so that NaN bits survive. */
 const valueTypes: Record<Shape, Type> = {
@@ -33,6 +31,13 @@ export function unusualMode(x: Instruction): Node {
   const e = x.e;
   const mode = e.and(e.getState("i32", MXCSR), e.i32(MODE_MASK));
   return e.xor(mode, e.i32(MODE_DEFAULT));
+}
+
+/** Nonzero if MXCSR is not in the default mode, or no inexact result was seen yet. */
+export function unusualOrExact(x: Instruction): Node {
+  const e = x.e;
+  const mode = e.and(e.getState("i32", MXCSR), e.i32(MODE_MASK | PE));
+  return e.xor(mode, e.i32(MODE_DEFAULT | PE));
 }
 
 /** Operands of the slow path: vectors as two halves. */
@@ -58,7 +63,7 @@ export function slow(x: Instruction, op: number, shape: Shape, a: Node | null, b
 /** si_code of SIGFPE: an unmasked exception. */
 const FLTINV = 7;
 
-/** `fast`, or the slow path's answer where `unusual` ≠ 0. */
+/** `fast`, or the slow path's answer where `unusual` ≠ 0 and `fast` does not stand. */
 export function guarded(
   x: Instruction,
   fast: Node,
@@ -67,10 +72,15 @@ export function guarded(
   shape: Shape,
   a: Node | null,
   b: Node,
+  stand?: () => Node,
 ): Node {
   const e = x.e;
   const result = e.variable(fast.type, fast);
-  e.if(unusual, () => e.assign(result, slow(x, op, shape, a, b)));
+  const compute = (): void => e.assign(result, slow(x, op, shape, a, b));
+  e.if(unusual, () => {
+    if (stand === undefined) compute();
+    else e.if(e.eqz(stand()), compute);
+  });
   return e.read(result);
 }
 
@@ -133,27 +143,67 @@ export function flushed(x: Instruction, shape: Shape, bits: Node): Node {
 
 type Fast = (x: Instruction, shape: string, a: Node, b: Node) => Node;
 
-/** `fast` on value-typed operands with the slow path behind it; `nan`: a NaN result goes there. */
+/** Nonzero if a lane of `a` or `b` is a NaN. */
+function unordered(x: Instruction, shape: Shape, a: Node, b: Node): Node {
+  return x.e.or(anyNan(x, shape, a), anyNan(x, shape, b));
+}
+
+/** Nonzero if some lane of `r` is infinite or a NaN; with `tiny`, also zero or denormal. */
+export function special(x: Instruction, shape: Shape, r: Node, tiny: boolean): Node {
+  const e = x.e;
+  const wide = shape >= Shape.D1;
+  const bits = toBits(x, r);
+  const vector = bits.type === "v128";
+  const lanes = wide ? "i64x2" : "i32x4";
+  const fraction = wide ? 52n : 23n;
+  const all = wide ? 0x7ffn : 0xffn;
+  const constant = (n: bigint): Node => {
+    const scalar = wide ? e.i64(n) : e.i32(Number(BigInt.asIntN(32, n)));
+    return vector ? e.op(`${lanes}.splat`, [scalar]) : scalar;
+  };
+  // Adding one to the exponent brings its greatest value to 0, and 0 to 1, the lowest bit.
+  const next = vector
+    ? e.op(`${lanes}.add`, [bits, constant(1n << fraction)])
+    : e.add(bits, constant(1n << fraction));
+  const mask = constant((tiny ? all - 1n : all) << fraction);
+  if (!vector) return e.eqz(e.and(next, mask));
+  return e.eqz(e.op(`${lanes}.all_true`, [e.op("v128.and", [next, mask])]));
+}
+
+/** `fast` on value-typed operands with the slow path behind it. */
 function compute(
   x: Instruction,
   op: FloatOp,
   shape: Shape,
   fast: Fast,
-  nan: boolean,
   a: Node,
   b: Node,
 ): Node {
   const e = x.e;
-  const r = fast(x, irShapes[shape], toFloat(x, a), toFloat(x, b));
-  const mode = unusualMode(x);
-  const unusual = nan ? e.or(anyNan(x, shape, r), mode) : mode;
-  return guarded(x, toBits(x, r), unusual, op, shape, a, b);
+  const fa = toFloat(x, a), fb = toFloat(x, b);
+  const r = fast(x, irShapes[shape], fa, fb);
+  if (op === FloatOp.Min || op === FloatOp.Max) {
+    const unusual = e.or(unordered(x, shape, fa, fb), unusualMode(x));
+    return guarded(x, toBits(x, r), unusual, op, shape, a, b);
+  }
+  const tiny = op === FloatOp.Mul || op === FloatOp.Div;
+  const unusual = e.or(special(x, shape, r, tiny), unusualOrExact(x));
+  return guarded(
+    x,
+    toBits(x, r),
+    unusual,
+    op,
+    shape,
+    a,
+    b,
+    () => stands(e, op, shape, fa, fb, r),
+  );
 }
 
-function arithmetic(op: FloatOp, shape: Shape, fast: Fast, nan = true): Semantic {
+function arithmetic(op: FloatOp, shape: Shape, fast: Fast): Semantic {
   return (x) => {
     const b = source(x, shape);
-    write(x, compute(x, op, shape, fast, nan, destination(x, shape), b));
+    write(x, compute(x, op, shape, fast, destination(x, shape), b));
   };
 }
 
@@ -187,7 +237,7 @@ function horizontal(op: FloatOp, shape: Shape, name: string): Semantic {
     const b = x.vector(1), a = x.vector(0);
     const even = x.e.op("i8x16.shuffle", [a, b], every(0));
     const odd = x.e.op("i8x16.shuffle", [a, b], every(1));
-    x.setVector(0, compute(x, op, shape, binary(name), true, even, odd));
+    x.setVector(0, compute(x, op, shape, binary(name), even, odd));
   };
 }
 
@@ -210,17 +260,27 @@ function compare(shape: Shape): Semantic {
     if (predicate >= 5) truth = inverted(truth);
     // A scalar truth value becomes a mask.
     if (!wide) truth = e.neg(shape === Shape.D1 ? e.zext(truth) : truth);
-    write(x, guarded(x, truth, unusualMode(x), FloatOp.Compare + predicate, shape, a, b));
+    const unusual = e.or(unordered(x, shape, fa, fb), unusualMode(x));
+    write(x, guarded(x, truth, unusual, FloatOp.Compare + predicate, shape, a, b));
   };
 }
 
-/** COMISx and UCOMISx: lazy flags over both bit patterns. */
-function comis(bits: 32 | 64): Semantic {
+/** COMISx and UCOMISx: lazy flags over both bit patterns; `strict` refuses quiet NaNs. */
+function comis(bits: 32 | 64, strict: boolean): Semantic {
   return (x) => {
+    const e = x.e;
     const shape = bits === 64 ? Shape.D1 : Shape.S1;
-    const b = flushed(x, shape, source(x, shape));
-    const a = flushed(x, shape, destination(x, shape));
-    x.e.setFlags(bits === 64 ? Kind.Compare64 : Kind.Compare32, x.wide(a), x.wide(b));
+    const b = source(x, shape), a = destination(x, shape);
+    const first = e.variable(a.type, a), second = e.variable(b.type, b);
+    const nan = unordered(x, shape, toFloat(x, a), toFloat(x, b));
+    e.if(e.or(nan, unusualMode(x)), () => {
+      // For its exceptions: LT refuses quiet NaNs, EQ does not.
+      slow(x, FloatOp.Compare + (strict ? 1 : 0), shape, a, b);
+      e.assign(first, flushed(x, shape, a));
+      e.assign(second, flushed(x, shape, b));
+    });
+    const kind = bits === 64 ? Kind.Compare64 : Kind.Compare32;
+    e.setFlags(kind, x.wide(e.read(first)), x.wide(e.read(second)));
   };
 }
 
@@ -236,12 +296,12 @@ function dotProduct(shape: Shape): Semantic {
     const times = binary("mul"), plus = binary("add");
     // Lanes that take no part must raise nothing: they multiply zeros.
     const take = x.extra >> 4;
-    let v = compute(x, FloatOp.Mul, shape, times, true, and(a, take), and(b, take));
+    let v = compute(x, FloatOp.Mul, shape, times, and(a, take), and(b, take));
     v = and(v, take);
     const addSwapped = (by: number): void => {
       const other = Array.from({ length: 16 }, (_, i) => i ^ by);
       const second = e.op("i8x16.shuffle", [v, v], other);
-      v = compute(x, FloatOp.Add, shape, plus, true, v, second);
+      v = compute(x, FloatOp.Add, shape, plus, v, second);
     };
     addSwapped(size);
     if (size === 4) addSwapped(8);
@@ -287,23 +347,23 @@ export const forms: readonly [prefix: string, suffix: string, operands: string, 
   ["f2", "sd", "Vq,Wq", Shape.D1],
 ];
 
-const all: [opcode: string, name: string, op: FloatOp, fast: Fast, nan: boolean][] = [
-  ["51", "sqrt", FloatOp.Sqrt, root, true],
-  ["58", "add", FloatOp.Add, binary("add"), true],
-  ["59", "mul", FloatOp.Mul, binary("mul"), true],
-  ["5c", "sub", FloatOp.Sub, binary("sub"), true],
-  ["5d", "min", FloatOp.Min, extreme(true), false],
-  ["5e", "div", FloatOp.Div, binary("div"), true],
-  ["5f", "max", FloatOp.Max, extreme(false), false],
+const all: [opcode: string, name: string, op: FloatOp, fast: Fast][] = [
+  ["51", "sqrt", FloatOp.Sqrt, root],
+  ["58", "add", FloatOp.Add, binary("add")],
+  ["59", "mul", FloatOp.Mul, binary("mul")],
+  ["5c", "sub", FloatOp.Sub, binary("sub")],
+  ["5d", "min", FloatOp.Min, extreme(true)],
+  ["5e", "div", FloatOp.Div, binary("div")],
+  ["5f", "max", FloatOp.Max, extreme(false)],
 ];
 
 export const sseFloat: readonly Encoding[] = [
   ...forms.flatMap(([prefix, suffix, operands, shape]) => [
-    ...all.map(([opcode, name, op, fast, nan]) =>
+    ...all.map(([opcode, name, op, fast]) =>
       row(
         `${prefix}.0f.${opcode}`,
         `${name}${suffix} ${operands}`,
-        arithmetic(op, shape, fast, nan),
+        arithmetic(op, shape, fast),
       )
     ),
     row(`${prefix}.0f.c2`, `cmp${suffix} ${operands},Kb`, compare(shape)),
@@ -314,10 +374,10 @@ export const sseFloat: readonly Encoding[] = [
   row("f2.0f.7c", "haddps Vx,Wx", horizontal(FloatOp.Add, Shape.S4, "add")),
   row("66.0f.7d", "hsubpd Vx,Wx", horizontal(FloatOp.Sub, Shape.D2, "sub")),
   row("f2.0f.7d", "hsubps Vx,Wx", horizontal(FloatOp.Sub, Shape.S4, "sub")),
-  row("np.0f.2e", "ucomiss Vd,Wd", comis(32)),
-  row("66.0f.2e", "ucomisd Vq,Wq", comis(64)),
-  row("np.0f.2f", "comiss Vd,Wd", comis(32)),
-  row("66.0f.2f", "comisd Vq,Wq", comis(64)),
+  row("np.0f.2e", "ucomiss Vd,Wd", comis(32, false)),
+  row("66.0f.2e", "ucomisd Vq,Wq", comis(64, false)),
+  row("np.0f.2f", "comiss Vd,Wd", comis(32, true)),
+  row("66.0f.2f", "comisd Vq,Wq", comis(64, true)),
   row("66.0f3a.40", "dpps Vx,Wx,Kb", dotProduct(Shape.S4)),
   row("66.0f3a.41", "dppd Vx,Wx,Kb", dotProduct(Shape.D2)),
   row("np.0f.52", "rsqrtps Vx,Wx", estimate(true, true)),

@@ -366,7 +366,7 @@ function fillFx(view: DataView, r: Random): void {
   view.setUint16(AT.fx, 0x37f, true);
   // Sometimes another rounding mode, flush-to-zero or denormals-are-zero.
   const mode = r.chance(3) ? (r.below(4) << 13) | (r.below(2) << 15) | (r.below(2) << 6) : 0;
-  view.setUint32(AT.fx + 24, 0x1f80 | mode, true);
+  view.setUint32(AT.fx + 24, 0x1f80 | mode | (r.chance(2) ? 0x20 : 0), true);
   view.setUint32(AT.fx + 28, 0xffff, true);
   for (let i = 0; i < 32; i++) view.setBigUint64(AT.fx + 160 + 8 * i, vectorHalf(r), true);
 }
