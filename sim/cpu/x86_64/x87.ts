@@ -556,7 +556,7 @@ export const x87: readonly Encoding[] = [
   stack("df c0+i", "ffreep", (fpu, i) => {
     fpu.setConditions(C1, 0);
     fpu.setEmpty(i, true);
-    fpu.top++;
+    fpu.pop();
   }),
   stack("dd e0+i", "fucom", com(true, 0)),
   stack("dd e8+i", "fucomp", com(true, 1)),
