@@ -30,6 +30,11 @@ export const aarch64Format: EntryFormat = {
   taskSize: 2 ** 48,
   tableMask: TABLE_OR_PAGE,
   tableValue: TABLE_OR_PAGE,
+  readMask: VALID | USER,
+  readable: VALID | USER,
+  writeMask: VALID | USER | READ_ONLY,
+  writable: VALID | USER,
+  noExecute: USER_NO_EXECUTE,
 
   table: (physical) => (physical | TABLE_OR_PAGE) >>> 0,
 

@@ -81,22 +81,23 @@ export class AddressSpace implements CpuSpace {
   private permitted(va: number, access: Access): boolean {
     const table = this.table;
     if (!table.find(va)) return false;
-    const flags = table.flags;
-    const need = access === Access.Write
-      ? Pte.Write
-      : access === Access.Execute
-      ? Pte.Execute
-      : Pte.Read;
-    if ((flags & need) === 0) return false;
-    if (this.pkru !== 0 && !keyPermits(this.pkru, flags >>> PTE_KEY_SHIFT & 15, access)) {
+    const { low, high, format } = table;
+    const writable = (low & format.writeMask) === format.writable;
+    if (access === Access.Write ? !writable : (low & format.readMask) !== format.readable) {
       return false;
     }
+    if (access === Access.Execute && (high & format.noExecute) !== 0) return false;
+    if (this.pkru !== 0) {
+      const key = format.flags(low, high) >>> PTE_KEY_SHIFT & 15;
+      if (!keyPermits(this.pkru, key, access)) return false;
+    }
     const resolved = this.resolved;
-    const level = table.level;
-    resolved.pageShift = 12 + 9 * level;
-    // Bits of the address below the page: the low 32 bits of `va` hold them all.
-    resolved.physical = table.page + (va & ((1 << resolved.pageShift) - 1));
-    resolved.writable = (flags & Pte.Write) !== 0;
+    const shift = 12 + 9 * table.level;
+    const inPage = (1 << shift) - 1;
+    resolved.pageShift = shift;
+    // The low 32 bits of `va` hold all bits of the address below the page.
+    resolved.physical = ((low & 0xffff_f000 & ~inPage) | (va & inPage)) >>> 0;
+    resolved.writable = writable;
     return true;
   }
 

@@ -29,6 +29,13 @@ export interface EntryFormat {
   /** A low word of level ≥ 1 leads to a next table when `(low & tableMask) === tableValue`. */
   readonly tableMask: number;
   readonly tableValue: number;
+  /** User code may read a leaf when `(low & readMask) === readable`, and write it likewise. */
+  readonly readMask: number;
+  readonly readable: number;
+  readonly writeMask: number;
+  readonly writable: number;
+  /** Bits of the high word that forbid user code to execute a readable leaf. */
+  readonly noExecute: number;
   /** Low word of an entry that leads to the table at `physical`; its high word is 0. */
   table(physical: number): number;
   /** Low word of a leaf at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) with `Pte` flags. */

@@ -177,8 +177,9 @@ function mapRegion(
 ): number {
   const { areas, memory } = space;
   const end = start + length;
-  if ((space.totalPages - mappedPages(space, start, end)) * PAGE_SIZE + length > space.sizeLimit) {
-    return -ENOMEM;
+  if (space.sizeLimit !== Infinity) {
+    const others = space.totalPages - mappedPages(space, start, end);
+    if (others * PAGE_SIZE + length > space.sizeLimit) return -ENOMEM;
   }
   if ((flags & Vm.Account) !== 0 && overcommits(space, length)) return -ENOMEM;
   const failed = removeRange(space, start, end);

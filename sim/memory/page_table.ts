@@ -52,7 +52,7 @@ export class PageTable {
   };
 
   private readonly frames: Frames;
-  private readonly format: EntryFormat;
+  readonly format: EntryFormat;
 
   /** @param root first frame of an empty table, as `allocateZeroed(0, FrameKind.Table)` gives it */
   constructor(private readonly memory: TableMemory, root: number) {
@@ -67,23 +67,23 @@ export class PageTable {
     const u32 = this.u32;
     const { tableMask, tableValue } = this.format;
     const path = this.path;
-    const high = (va / GIB) | 0;
+    const high = (va * (1 / GIB)) | 0;
     let entry = this.root + (high >>> 9) * 8;
     path[3] = entry;
-    let low = u32[entry / 4];
+    let low = u32[entry >>> 2];
     if (low === 0) return this.at(entry, 3, false);
     entry = (low & 0xffff_f000) >>> 0;
     entry += (high & 511) * 8;
     path[2] = entry;
-    low = u32[entry / 4];
+    low = u32[entry >>> 2];
     if ((low & tableMask) !== tableValue) return this.at(entry, 2, low !== 0);
     entry = ((low & 0xffff_f000) >>> 0) + (va >>> 21 & 511) * 8;
     path[1] = entry;
-    low = u32[entry / 4];
+    low = u32[entry >>> 2];
     if ((low & tableMask) !== tableValue) return this.at(entry, 1, low !== 0);
     entry = ((low & 0xffff_f000) >>> 0) + (va >>> 12 & 511) * 8;
     path[0] = entry;
-    return this.at(entry, 0, u32[entry / 4] !== 0);
+    return this.at(entry, 0, u32[entry >>> 2] !== 0);
   }
 
   private at(entry: number, level: number, leaf: boolean): boolean {
@@ -104,10 +104,10 @@ export class PageTable {
 
   /** Low and high word of the current entry. */
   get low(): number {
-    return this.u32[this.entry / 4];
+    return this.u32[this.entry >>> 2];
   }
   get high(): number {
-    return this.u32[this.entry / 4 + 1];
+    return this.u32[(this.entry >>> 2) + 1];
   }
   /** Physical address of the current leaf's page. */
   get page(): number {
@@ -129,9 +129,9 @@ export class PageTable {
   map(va: number, physical: number, level: number, flags: number): boolean {
     if (!this.descend(va, level)) return false;
     const { format, u32, entry } = this;
-    if (u32[entry / 4] === 0) this.frames.maps[entry >>> 12]++;
-    u32[entry / 4] = format.low(physical, level, flags);
-    u32[entry / 4 + 1] = format.high(flags);
+    if (u32[entry >>> 2] === 0) this.frames.maps[entry >>> 12]++;
+    u32[entry >>> 2] = format.low(physical, level, flags);
+    u32[(entry >>> 2) + 1] = format.high(flags);
     return true;
   }
 
@@ -142,8 +142,8 @@ export class PageTable {
       const table = this.memory.allocateZeroed(0, FrameKind.Table);
       if (table === 0) return false;
       this.tables++;
-      this.u32[this.entry / 4] = this.format.table(table * 4096);
-      this.u32[this.entry / 4 + 1] = 0;
+      this.u32[this.entry >>> 2] = this.format.table(table * 4096);
+      this.u32[(this.entry >>> 2) + 1] = 0;
       this.frames.maps[this.entry >>> 12]++;
       this.find(va);
     }
@@ -153,8 +153,8 @@ export class PageTable {
   /** Rewrite the current leaf's flags. */
   setFlags(flags: number): void {
     const { u32, entry, format } = this;
-    u32[entry / 4] = format.low(this.page, this.level, flags);
-    u32[entry / 4 + 1] = format.high(flags);
+    u32[entry >>> 2] = format.low(this.page, this.level, flags);
+    u32[(entry >>> 2) + 1] = format.high(flags);
   }
 
   /** Clear the current leaf; tables left without an entry are freed. */
@@ -162,8 +162,8 @@ export class PageTable {
     const { u32, frames, path } = this;
     let entry = this.entry;
     for (let level = this.level;; level++) {
-      u32[entry / 4] = 0;
-      u32[entry / 4 + 1] = 0;
+      u32[entry >>> 2] = 0;
+      u32[(entry >>> 2) + 1] = 0;
       const table = entry >>> 12;
       if (--frames.maps[table] !== 0 || level === TOP) return;
       frames.release(table);
@@ -184,8 +184,8 @@ export class PageTable {
       u32[table * 1024 + i * 2] = format.low(page + i * 4096, 0, flags);
       u32[table * 1024 + i * 2 + 1] = high;
     }
-    u32[entry / 4] = format.table(table * 4096);
-    u32[entry / 4 + 1] = 0;
+    u32[entry >>> 2] = format.table(table * 4096);
+    u32[(entry >>> 2) + 1] = 0;
     return true;
   }
 

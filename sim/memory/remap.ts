@@ -101,7 +101,10 @@ function one(
   if (newLength !== oldLength) {
     if ((vma.flags & Vm.DontExpand) !== 0) return -EFAULT;
     const growth = newLength - oldLength;
-    if (growth > 0 && space.totalPages * PAGE_SIZE + growth > space.sizeLimit) return -ENOMEM;
+    if (
+      growth > 0 && space.sizeLimit !== Infinity &&
+      space.totalPages * PAGE_SIZE + growth > space.sizeLimit
+    ) return -ENOMEM;
   }
   if (!placed) return expand(space, vma, address, oldLength, newLength, flags);
 

@@ -26,6 +26,11 @@ export const x86_64Format: EntryFormat = {
   taskSize: 2 ** 47 - 4096,
   tableMask: PRESENT | PAGE_SIZE_BIT,
   tableValue: PRESENT,
+  readMask: PRESENT | USER,
+  readable: PRESENT | USER,
+  writeMask: PRESENT | USER | WRITABLE,
+  writable: PRESENT | USER | WRITABLE,
+  noExecute: NO_EXECUTE,
 
   table: (physical) => (physical | PRESENT | WRITABLE | USER | ACCESSED | DIRTY) >>> 0,
 
