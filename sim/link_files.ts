@@ -5,10 +5,9 @@ import { R_OK } from "./kernel/fs/constants.ts";
 import { inodeAt, type Location } from "./kernel/fs/dentry.ts";
 import { failed, type Inode } from "./kernel/fs/inode.ts";
 import { readInode } from "./kernel/fs/mapped_pages.ts";
-import { checkAccess } from "./kernel/fs/permission.ts";
+import { checkAccess, type Credentials } from "./kernel/fs/permission.ts";
 import type { FsContext, Task } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
-import type { Process } from "./kernel/process.ts";
 import type { MapSource } from "./memory/vma.ts";
 
 /** An open file, with what the address space needs to map it. */
@@ -20,8 +19,9 @@ export class ProcessFile implements GuestFile {
   constructor(
     readonly path: string,
     readonly realPath: string,
-    readonly backing: MapSource,
     readonly inode: Inode,
+    /** What to map its pages from. */
+    readonly backing: () => MapSource,
   ) {
     this.identity = `${inode.fileSystem.device}:${inode.ino}`;
     this.executable = (inode.mode & 0o111) !== 0;
@@ -41,16 +41,14 @@ export class ProcessFile implements GuestFile {
 /** Longest target of a symlink (PATH_MAX). */
 const PATH_MAX = 4096;
 
-/** `GuestFiles` for one process. */
+/** `GuestFiles` for one process: its root and current directory, its user. */
 export class ProcessFiles implements GuestFiles {
   readonly #vfs: Vfs;
   readonly #task: Task;
 
-  /** @param fs the process's own root and current directory */
-  constructor(vfs: Vfs, fs: FsContext, process: Process) {
-    const { fsuid, fsgid, groups } = process.credentials;
+  constructor(vfs: Vfs, fs: FsContext, credentials: Credentials) {
     this.#vfs = vfs;
-    this.#task = vfs.task(fs, { uid: fsuid, gid: fsgid, groups });
+    this.#task = vfs.task(fs, credentials);
   }
 
   open(path: string): ProcessFile | undefined {
@@ -59,10 +57,12 @@ export class ProcessFiles implements GuestFiles {
     const inode = inodeAt(location);
     inode.refresh();
     if (!inode.isRegular || checkAccess(inode, R_OK, this.#task.credentials) < 0) return undefined;
-    const backing = this.#vfs.mapSource(inode, location, { readable: true, writable: false });
-    if (backing === null) throw new LinkTargetError(`${path} cannot be mapped`);
     const real = this.#vfs.pathName(location, this.#task.fs.root);
-    return new ProcessFile(path, real, backing, inode);
+    return new ProcessFile(path, real, inode, () => {
+      const source = this.#vfs.mapSource(inode, location, { readable: true, writable: false });
+      if (source === null) throw new LinkTargetError(`${path} cannot be mapped`);
+      return source;
+    });
   }
 
   exists(path: string): boolean {

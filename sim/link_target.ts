@@ -111,7 +111,7 @@ export class ProcessTarget implements LinkTarget {
         throw new LinkTargetError(`cannot ${what}: ${file.path} is not of this machine`);
       }
       const flags = MAP_PRIVATE | MAP_FIXED;
-      const mapped = this.#space.mmap(at, size, protection, flags, file.backing, offset);
+      const mapped = this.#space.mmap(at, size, protection, flags, file.backing(), offset);
       if (mapped < 0) this.#refuse(`${what} from ${file.path}`, mapped);
     } else {
       const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;

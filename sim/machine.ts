@@ -151,13 +151,10 @@ export class Machine {
     const clock = new Clock();
     const random = new Random(options.seed ?? 1);
     const now = () => ({ seconds: clock.realSeconds, nanoseconds: clock.realNanoseconds });
-    const uid = options.uid ?? 1000;
-    const gid = options.gid ?? uid;
-    const base = typeof options.root === "object"
-      ? MemoryFs.fromFiles(options.root, now)
-      : new HostFs(options.root ?? "/", { owner: ownedByGuest({ uid, gid }, false) });
+    const { uid, gid } = this.#user;
+    const base = this.#base(now);
     const env = this.environment;
-    const path = this.#find(argv[0], base, env.PATH, now);
+    const path = this.#find(argv[0], base, now);
     const arch = options.arch ?? path.arch;
     const isa = arch === "x86_64" ? x86_64 : aarch64;
     const memory = new Memory({
@@ -227,6 +224,29 @@ export class Machine {
     };
   }
 
+  /** What the modular linker would do to the program `name`, without doing it. */
+  async plan(name: string): Promise<Plan> {
+    const now = () => ({ seconds: 0, nanoseconds: 0 });
+    const { name: program, arch, vfs } = this.#find(name, this.#base(now), now);
+    const modules = this.options.modules ?? (await import("../modules/mod.ts")).linux();
+    const { planOf } = await import("./link_plan.ts");
+    const { environment } = this;
+    return planOf(program, { arch, vfs, user: this.#user, modules, environment });
+  }
+
+  get #user(): { readonly uid: number; readonly gid: number } {
+    const uid = this.options.uid ?? 1000;
+    return { uid, gid: this.options.gid ?? uid };
+  }
+
+  /** The read-only file system below the overlay. */
+  #base(now: TimeSource): HostFs | MemoryFs {
+    const { root = "/" } = this.options;
+    return typeof root === "object"
+      ? MemoryFs.fromFiles(root, now)
+      : new HostFs(root, { owner: ownedByGuest(this.#user, false) });
+  }
+
   /** The modular linker, loaded only if it is used; undefined leaves programs to their own. */
   async #loader(engine: Engine, vfs: Vfs): Promise<ModularLoader | undefined> {
     const { linker, modules } = this.options;
@@ -243,12 +263,16 @@ export class Machine {
   #mount(vfs: Vfs, user: { readonly uid: number; readonly gid: number }): void {
     const owner = ownedByGuest(user, true);
     for (const { host, guest, writable } of this.options.mounts ?? []) {
-      vfs.mount(new HostFs(host, { writable, owner }), guest, { readOnly: !writable, source: host });
+      vfs.mount(new HostFs(host, { writable, owner }), guest, {
+        readOnly: !writable,
+        source: host,
+      });
     }
   }
 
   /** Guest path of a program, found as a shell finds it, and the architecture it is for. */
-  #find(name: string, root: HostFs | MemoryFs, search: string, now: TimeSource): Found {
+  #find(name: string, root: HostFs | MemoryFs, now: TimeSource): Found {
+    const search = this.environment.PATH;
     const vfs = new Vfs(new OverlayFs(root, now), { now, random: () => {}, streams: SILENT });
     this.#mount(vfs, vfs.user);
     const candidates = name.includes("/")
@@ -256,7 +280,7 @@ export class Machine {
       : search.split(":").map((directory) => `${directory}/${name}`);
     for (const candidate of candidates) {
       const arch = archOf(vfs, candidate, 0);
-      if (arch !== null) return { name: candidate, arch };
+      if (arch !== null) return { name: candidate, arch, vfs };
     }
     throw new MachineError(
       name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
@@ -267,6 +291,8 @@ export class Machine {
 interface Found {
   readonly name: string;
   readonly arch: Arch;
+  /** The file system it was found in, without what the kernel mounts. */
+  readonly vfs: Vfs;
 }
 
 /** Streams for looking around before a machine runs. */

@@ -77,7 +77,9 @@ export class ModularLoader implements ExecLoader {
     space: AddressSpace,
     program: Program,
   ): Promise<ProgramImage> {
-    const files = new ProcessFiles(this.#vfs, process.fs.value as FsContext, process);
+    const { fsuid: uid, fsgid: gid, groups } = process.credentials;
+    const fs = process.fs.value as FsContext;
+    const files = new ProcessFiles(this.#vfs, fs, { uid, gid, groups });
     const target = new ProcessTarget({ kernel, space, files, host: this.#host });
     const linker = new Linker(target, {
       modules: this.#modules,

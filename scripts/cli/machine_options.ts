@@ -63,6 +63,11 @@ export const machineOptions: readonly OptionSpec[] = [
     parse: oneOf("--linker", ["guest", "modular"]),
   },
   {
+    flags: "--module <module>",
+    help: "add a linker module: NAME[:key=value,...], a file or a URL",
+    repeated: true,
+  },
+  {
     flags: "--cpu <preset>",
     help: "modelled core; without one only instructions are counted",
     parse: model,
@@ -93,9 +98,19 @@ export const machineOptions: readonly OptionSpec[] = [
   },
 ];
 
-/** The machine that the options describe. */
-export function machineOf(values: MachineValues): MachineOptions {
+/** The machine that the options describe; `modules` are added to those of `--module`. */
+export async function machineOf(
+  values: MachineValues,
+  modules: readonly string[] = [],
+): Promise<MachineOptions> {
+  const specs = [...values.module ?? [], ...modules];
+  if (specs.length > 0 && values.linker === "guest") {
+    throw new UsageError("modules are for --linker modular");
+  }
   return {
+    modules: specs.length === 0
+      ? undefined
+      : await (await import("./module_specs.ts")).modulesOf(specs),
     root: values.root,
     linker: values.linker,
     cpu: values.cpu,

@@ -5,6 +5,12 @@ import { runProgram } from "./program.ts";
 /** The commands, each in a file of its own that is loaded when it is used. */
 const commands: Readonly<Record<string, () => Promise<{ default: CommandSpec }>>> = {
   run: () => import("./run.ts"),
+  compare: () => import("./compare.ts"),
+  plan: () => import("./plan.ts"),
+  inspect: () => import("./inspect.ts"),
+  modules: () => import("./modules.ts"),
+  presets: () => import("./presets.ts"),
+  demo: () => import("./demo.ts"),
 };
 
 /** Errors whose message says all there is to say. */

@@ -1,5 +1,6 @@
 /** `isthmus run`: one program on one machine. */
 import { Machine, type Result } from "../../sim/machine.ts";
+import type { Manifest } from "../../sim/study/manifest.ts";
 import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
 
@@ -15,17 +16,23 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     const { StraceText } = await import("../../sim/kernel/strace/text.ts");
     strace = new StraceText((line) => console.error(line));
   }
-  const machine = await Machine.create({ ...machineOf(values), strace });
+  const machine = await Machine.create({ ...await machineOf(values), strace });
   const result = await machine.run(positional);
-  if (values.json) printJson(result);
-  if (values.stats !== undefined) writeStats(values.stats, result);
+  const files = [...values.json ? ["-"] : [], ...values.stats === undefined ? [] : [values.stats]];
+  if (files.length > 0) {
+    const { manifestOf } = await import("../../sim/study/manifest.ts");
+    const manifest = await manifestOf(machine, positional, result);
+    for (const file of new Set(files)) writeStats(file, result, manifest);
+  }
   return result.exit;
 }
 
-function writeStats(file: string, result: Result): void {
-  if (file === "-") return printJson(result);
+function writeStats(file: string, result: Result, manifest: Manifest): void {
+  const { arch, program, exit, signal, counters, estimated, execution } = result;
+  const stats = { arch, program, exit, signal, counters, estimated, execution, manifest };
+  if (file === "-") return printJson(stats);
   try {
-    Deno.writeTextFileSync(file, JSON.stringify(result, null, 2) + "\n");
+    Deno.writeTextFileSync(file, JSON.stringify(stats, null, 2) + "\n");
   } catch (error) {
     throw new UsageError(`--stats: cannot write ${file}: ${(error as Error).message}`);
   }

@@ -1,6 +1,5 @@
-// iFed's two passes on one program, for both architectures:
-//   deno run -A scripts/experiments/ifed.ts [ROOT_X86_64 ROOT_AARCH64 PROGRAM [ARGS…]]; else it runs
-// the embedded program `many` with its libraries.
+// iFed's two passes, for both architectures, on an embedded program or on one of your own roots:
+//   deno run -A scripts/experiments/ifed.ts [ROOT_X86_64 ROOT_AARCH64 PROGRAM [ARGS…]]
 import { ifed, linux, type Module, preset, sweep, weak } from "../../mod.ts";
 import { manyGuest } from "./guests_data.ts";
 

@@ -1,0 +1,129 @@
+/** `--module`: linker modules by name, file or URL, with their options. */
+import type { Module } from "../../lib/linker/mod.ts";
+import { glibcCheck, ifed, linux, musl, preload, sysv } from "../../modules/mod.ts";
+import { UsageError } from "./command.ts";
+
+type ModuleOptions = Readonly<Record<string, string>>;
+
+/** A module that `--module` knows by name. */
+export interface NamedModule {
+  readonly name: string;
+  readonly summary: string;
+  /** Options by name, with what they take. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Every program gets it. */
+  readonly usual?: boolean;
+  readonly make: (options: ModuleOptions) => Module;
+}
+
+function word<const W extends string>(
+  options: ModuleOptions,
+  name: string,
+  words: readonly W[],
+): W | undefined {
+  const text = options[name];
+  const found = words.find((choice) => choice === text);
+  if (text !== undefined && found === undefined) {
+    throw new UsageError(`--module: ${name}=${text} is none of ${words.join(", ")}`);
+  }
+  return found;
+}
+
+export const namedModules: readonly NamedModule[] = [
+  {
+    name: "preload",
+    summary: "LD_PRELOAD: loads listed libraries before the program's own",
+    options: { libraries: "names or paths with + between them" },
+    usual: true,
+    make: ({ libraries }) => preload({ libraries: libraries?.split("+") }),
+  },
+  {
+    name: "sysv",
+    summary: "links programs and libraries as the System V ABI says",
+    options: {},
+    usual: true,
+    make: () => sysv(),
+  },
+  {
+    name: "musl",
+    summary: "starts programs of musl with its unmodified libc.so",
+    options: {},
+    usual: true,
+    make: () => musl(),
+  },
+  {
+    name: "glibc-check",
+    summary: "refuses programs of glibc, which need glibc's own loader",
+    options: {},
+    usual: true,
+    make: () => glibcCheck(),
+  },
+  {
+    name: "ifed.concatenate",
+    summary: "lays all objects back to back on huge pages",
+    options: { pages: "2M or 1G", rights: "merged or kept" },
+    make: (options) =>
+      ifed.concatenate({
+        pages: word(options, "pages", ["2M", "1G"]),
+        rights: word(options, "rights", ["merged", "kept"]),
+      }),
+  },
+  {
+    name: "ifed.eliminateBranches",
+    summary: "makes calls through PLT and GOT direct",
+    options: {},
+    make: () => ifed.eliminateBranches(),
+  },
+];
+
+function parseOptions(spec: string, text: string | undefined): ModuleOptions {
+  const options: Record<string, string> = {};
+  for (const part of text?.split(",") ?? []) {
+    const at = part.indexOf("=");
+    if (at < 1) throw new UsageError(`--module ${spec}: ${JSON.stringify(part)} is not key=value`);
+    options[part.slice(0, at)] = part.slice(at + 1);
+  }
+  return options;
+}
+
+function named(spec: string): Module {
+  const [, name, text] = /^([^:]*)(?::(.*))?$/.exec(spec)!;
+  const found = namedModules.find((module) => module.name === name);
+  if (found === undefined) {
+    const names = namedModules.map((module) => module.name).join(", ");
+    throw new UsageError(`--module: no module ${JSON.stringify(name)}; there are ${names}`);
+  }
+  const options = parseOptions(spec, text);
+  const unknown = Object.keys(options).find((key) => !Object.hasOwn(found.options, key));
+  if (unknown !== undefined) {
+    throw new UsageError(`--module ${name} has no option ${JSON.stringify(unknown)}`);
+  }
+  return found.make(options);
+}
+
+/** A file or URL whose default export is a module, or a function of options that makes one. */
+async function imported(spec: string): Promise<Module> {
+  const [, path, text] = /^(.*?\.[cm]?[jt]s(?:\?[^:]*)?)(?::(.*))?$/.exec(spec) ?? [, spec];
+  const url = new URL(path!, `file://${Deno.cwd()}/`);
+  let exported;
+  try {
+    exported = (await import(url.href)).default;
+  } catch (error) {
+    throw new UsageError(`--module ${path}: ${(error as Error).message.split("\n")[0]}`);
+  }
+  const options = parseOptions(spec, text);
+  const module = typeof exported === "function" ? exported(options) : exported;
+  if (typeof module?.name !== "string" || typeof module.register !== "function") {
+    throw new UsageError(`--module ${path}: its default export is no linker module`);
+  }
+  return module;
+}
+
+/** The usual modules and those that `specs` name after them, in order. */
+export async function modulesOf(specs: readonly string[]): Promise<Module[]> {
+  const added: Module[] = [];
+  for (const spec of specs) {
+    added.push(/[/\\]/.test(spec) ? await imported(spec) : named(spec));
+  }
+  return [...linux(), ...added];
+}
