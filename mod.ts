@@ -47,6 +47,7 @@ export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
 export { ifed, linux, preload } from "./modules/mod.ts";
 
 if (import.meta.main) {
-  const { main } = await import("./scripts/cli/main.ts");
+  // A computed specifier: Deno loads a constant one, and the package behind it, for libraries too.
+  const { main } = await import(new URL("./scripts/cli/main.ts", import.meta.url).href);
   Deno.exit(await main(Deno.args));
 }

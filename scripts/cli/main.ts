@@ -2,22 +2,23 @@
 import { type CommandSpec, UsageError } from "./command.ts";
 import { runProgram } from "./program.ts";
 
-/** The commands, each in a file of its own that is loaded when it is used. */
-const commands: Readonly<Record<string, () => Promise<{ default: CommandSpec }>>> = {
-  run: () => import("./run.ts"),
-  compare: () => import("./compare.ts"),
-  plan: () => import("./plan.ts"),
-  inspect: () => import("./inspect.ts"),
-  modules: () => import("./modules.ts"),
-  presets: () => import("./presets.ts"),
-  demo: () => import("./demo.ts"),
+/** The commands, each in a file of its own that is loaded when it is used, and not before. */
+const commands: Readonly<Record<string, URL>> = {
+  run: new URL("./run.ts", import.meta.url),
+  compare: new URL("./compare.ts", import.meta.url),
+  plan: new URL("./plan.ts", import.meta.url),
+  inspect: new URL("./inspect.ts", import.meta.url),
+  modules: new URL("./modules.ts", import.meta.url),
+  presets: new URL("./presets.ts", import.meta.url),
+  demo: new URL("./demo.ts", import.meta.url),
 };
 
 /** Errors whose message says all there is to say. */
 const PLAIN = ["MachineError", "KernelError", "LinkError", "ElfError", "StudyError"];
 
 async function load(name: string): Promise<CommandSpec> {
-  return (await commands[name]()).default;
+  const module: { default: CommandSpec } = await import(commands[name].href);
+  return module.default;
 }
 
 /** Parse `args`, do what they say, and answer the exit code: 2 for wrong usage. */

@@ -1,0 +1,43 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { serveCheckout } from "./static_server.ts";
+
+/** The numbers of a row of a table, by its name, without the changes in percent. */
+function row(text: string, name: string): number[] {
+  const found = text.split("\n").find((line) => line.startsWith(`${name} `));
+  if (found === undefined) throw new Error(`no row ${name} in\n${text}`);
+  return found.slice(name.length).trim().split(/\s+/).filter((cell) => /^[\d,]+$/.test(cell))
+    .map((cell) => Number(cell.replaceAll(",", "")));
+}
+
+Deno.test("the iFed experiment runs from a URL, of 25 lines at most, without packages", async () => {
+  await using server = serveCheckout();
+  const script = await Deno.readTextFile(
+    new URL("../../scripts/experiments/ifed.ts", import.meta.url),
+  );
+  assert(script.trimEnd().split("\n").length <= 25);
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", `${server.origin}/scripts/experiments/ifed.ts`],
+      cwd: folder,
+      env: { DENO_DIR: `${folder}/cache`, NO_COLOR: "1" },
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const [x86_64, aarch64] = text.split("\n\n");
+    assertStringIncludes(x86_64, "x86_64, skylake-sp");
+    assertStringIncludes(aarch64, "aarch64, neoverse-n1");
+    for (const table of [x86_64, aarch64]) {
+      const [base, concatenate, eliminate, both] = row(table, "itlb.misses");
+      assert(concatenate < base / 2 && both < base / 2 && eliminate > 0);
+      const indirect = row(table, "branches.indirect");
+      assert(indirect[2] < indirect[0] / 2 && indirect[3] < indirect[0] / 2);
+      assertEquals(indirect[1], indirect[0]);
+    }
+    assert(server.requests.includes("/mod.ts"));
+    // A library import loads no third-party code.
+    assert(!server.requests.includes("/scripts/deps.ts"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
