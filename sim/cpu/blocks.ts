@@ -10,6 +10,8 @@ import { CONTINUE_SLOT, DEAD_SLOT, HEAD_SLOT, RESYNC_SLOT } from "./wasm/runtime
 
 /** Most instructions in a block. */
 const MAX_INSTRUCTIONS = 64;
+/** Targets that an indirect transfer is compared with. */
+const MAX_TARGETS = 6;
 /** Translated bytes are tracked by lines of 64 bytes within a frame. */
 const LINE_SHIFT = 6;
 
@@ -56,6 +58,7 @@ export class Blocks {
   readonly #byFrame = new Map<number, Map<number, Block>>();
   /** Per frame with code: which 64-byte lines hold translated bytes (two 32-bit words). */
   readonly #lines = new Map<number, Uint32Array>();
+  readonly #targets = new Map<number, readonly number[]>();
   /** Handler slots of dead blocks' instructions: their records lead elsewhere. */
   readonly #killed = new Map<number, Uint32Array>();
   /** 1 for each frame that holds translated code. */
@@ -196,10 +199,26 @@ export class Blocks {
     }
   }
 
-  /** Where the indirect transfer at the end of `block` last went in the cold tier, or 0. */
-  lastTarget(block: Block): number {
+  /**
+   * Where the indirect transfer at the end of `block` is known to go: last in the cold tier, and often
+   * in the hot tier.
+   */
+  targets(block: Block): readonly number[] {
     const at = (block.head + R.RECORD_SIZE * (block.count + 1) + R.TARGET_PC) >> 2;
-    return this.#u32[at] + this.#u32[at + 1] * 4294967296;
+    const last = this.#u32[at] + this.#u32[at + 1] * 4294967296;
+    const known = this.#targets.get(block.number);
+    if (known === undefined) return last === 0 ? [] : [last];
+    return known;
+  }
+  /** The indirect transfer at the end of `block` often goes to `pc`. */
+  addTarget(block: Block, pc: number): void {
+    const known = this.targets(block);
+    if (known.includes(pc) || known.length >= MAX_TARGETS) return;
+    this.#targets.set(block.number, [...known, pc]);
+  }
+  /** The block whose exits record has the link at byte offset `slot`. */
+  blockOfLink(slot: number): Block {
+    return this.all[((slot >> 2) - 1) >> 1];
   }
 
   /** Loads and stores that instruction `index` of `block` was charged for. */

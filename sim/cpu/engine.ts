@@ -6,7 +6,7 @@ import type { Arch } from "../arch.ts";
 import { type Block, Blocks, type CodeSource } from "./blocks.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { Handlers } from "./handlers.ts";
-import type { Isa } from "./ir/decoded.ts";
+import { Flow, type Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
 import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
 import { type Region, Regions } from "./regions.ts";
@@ -55,6 +55,10 @@ class MemoryFault extends Error {
   addressLow = 0;
   addressHigh = 0;
   access: Access = Access.Read;
+}
+
+function isIndirect(flow: Flow): boolean {
+  return flow === Flow.IndirectJump || flow === Flow.IndirectCall || flow === Flow.Return;
 }
 
 /** Options of an engine. */
@@ -301,6 +305,9 @@ export class Engine implements Cpu, CodeSource {
         case R.Exit.Hot:
           this.#hot(this.#u32[L.EXIT_RECORD >> 2]);
           continue;
+        case R.Exit.HotLink:
+          this.#hotLink(this.#u32[L.EXIT_SLOT >> 2], this.#u32[L.EXIT_RECORD >> 2]);
+          continue;
         case R.Exit.Resync:
           this.#rewindTo(this.#u32[L.EXIT_RECORD >> 2], false);
           continue;
@@ -408,6 +415,14 @@ export class Engine implements Cpu, CodeSource {
   #hot(head: number): void {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     if (this.regions.enqueue(block)) this.#compile();
+  }
+
+  /** The region at `head` often leaves through the link at `slot` to the current pc. */
+  #hotLink(slot: number, head: number): void {
+    const block = this.blocks.blockOfLink(slot);
+    if (isIndirect(block.flow)) this.blocks.addTarget(block, this.pc);
+    const region = this.regions.at(this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]]);
+    if (region !== undefined && this.regions.extend(region, this.pc)) this.#compile();
   }
 
   /** Compile hot regions; those over several pages must be checked before another space enters them. */

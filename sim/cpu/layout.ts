@@ -127,4 +127,6 @@ export const FETCH_TLB = 0x30000;
 export const GSHARE = 0x40000;
 export const STAMPS = 0x60000;
 /** From here up, the engine allocates: link slots, dispatch hashes, records. */
-export const ARENA = 0x100000;
+export const ARENA = 0x800000;
+/** How often regions left through each link (u32 at the link's offset). */
+export const LINK_HEAT = 0x400000;

@@ -19,6 +19,10 @@ const WARM = 4;
 /** Regions that may hold the same block. */
 const MAX_COPIES = 8;
 
+/** Times that a region is made again. */
+const MAX_GENERATIONS = 4;
+const NO_EXTRA: ReadonlySet<number> = new Set();
+
 /** An installed region. */
 export interface Region {
   readonly entry: Block;
@@ -26,6 +30,8 @@ export interface Region {
   /** The guest pages that it holds code of, with the frame each was translated from. */
   readonly pages: ReadonlyMap<number, number>;
   readonly slot: number;
+  /** How often the region at this entry was made again. */
+  readonly generation: number;
   alive: boolean;
 }
 
@@ -39,6 +45,8 @@ export class Regions {
   readonly #u16: Uint16Array;
   readonly #scratch = new Decoded();
   readonly #queue: Block[] = [];
+  /** Entries of regions to make again, with addresses to take in. */
+  readonly #extensions = new Map<Block, Set<number>>();
   /** Regions by the number of their entry, and by that of each member. */
   readonly #byEntry = new Map<number, Region>();
   readonly #byMember = new Map<number, Region[]>();
@@ -74,8 +82,20 @@ export class Regions {
     return this.#queue.length >= this.batch;
   }
 
+  /**
+   * `region` is often left through a link to `pc`: make it again with what lies there, unless it was
+   * made often enough. It stays installed until the next `compile`.
+   */
+  extend(region: Region, pc: number): boolean {
+    if (region.generation >= MAX_GENERATIONS || region.blocks.length >= MAX_BLOCKS) return false;
+    const known = this.#extensions.get(region.entry);
+    if (known === undefined) this.#extensions.set(region.entry, new Set([pc]));
+    else known.add(pc);
+    return this.#queue.length + this.#extensions.size >= this.batch;
+  }
+
   get pending(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#extensions.size;
   }
 
   /**
@@ -88,13 +108,20 @@ export class Regions {
     const entries: Block[] = [];
     const members: Block[][] = [];
     const covered = new Set<Block>();
+    for (const [entry, extra] of this.#extensions) {
+      const old = this.#byEntry.get(entry.number);
+      if (old === undefined || !entry.alive) continue;
+      entries.push(entry);
+      members.push(this.#grow([...old.blocks], extra, peek));
+    }
+    this.#extensions.clear();
     for (const entry of candidates) {
       if (covered.has(entry) || (this.#byMember.has(entry.number) && !this.#spared.has(entry))) {
         this.#spared.add(entry);
         this.#i32[(entry.head + R.HEAT) >> 2] = this.heat;
         continue;
       }
-      const blocks = this.#grow(entry, peek);
+      const blocks = this.#grow([entry], NO_EXTRA, peek);
       entries.push(entry);
       members.push(blocks);
       for (const b of blocks) covered.add(b);
@@ -109,7 +136,8 @@ export class Regions {
         loads: this.#u16[(block.head + R.LOAD_COUNT) >> 1],
         stores: this.#u16[(block.head + R.STORE_COUNT) >> 1],
       }),
-      lastTarget: this.#blocks.lastTarget.bind(this.#blocks),
+      targets: this.#blocks.targets.bind(this.#blocks),
+      linkHeat: this.heat,
       offsetOf: this.#blocks.offsetOf.bind(this.#blocks),
       linkOf: (block: Block, next: boolean): number => {
         const exits = block.head + R.RECORD_SIZE * (block.count + 1);
@@ -125,7 +153,8 @@ export class Regions {
         pages.set(Math.floor(b.pc / 4096), b.frame);
         if (b.frame2 >= 0) pages.set(Math.floor(b.pc / 4096) + 1, b.frame2);
       }
-      regions.push({ entry, blocks, pages, slot: first + i, alive: true });
+      const generation = (this.#byEntry.get(entry.number)?.generation ?? -1) + 1;
+      regions.push({ entry, blocks, pages, slot: first + i, alive: true, generation });
       return new RegionLowering(source, linker, blocks, this.#scratch);
     });
     lowered.forEach((l, i) =>
@@ -136,24 +165,36 @@ export class Regions {
     return regions;
   }
 
-  /** Blocks reachable by direct branches from `entry` that have run often enough. */
-  #grow(entry: Block, peek: (pc: number) => Block | undefined): Block[] {
-    const chosen = [entry];
-    const seen = new Set([entry.pc]);
-    let instructions = entry.count;
-    for (let i = 0; i < chosen.length; i++) {
-      const b = chosen[i];
-      for (const pc of successors(b, this.#blocks)) {
-        if (seen.has(pc) || chosen.length >= MAX_BLOCKS) continue;
-        const next = peek(pc);
-        if (next === undefined || !next.alive || !this.#warm(next)) continue;
-        if (instructions + next.count > MAX_REGION_INSTRUCTIONS) continue;
-        seen.add(pc);
-        chosen.push(next);
-        instructions += next.count;
-      }
+  /**
+   * Blocks that belong with those `chosen`, the first of which is the entry, and `extra`: those of its own function first, as far as branches reach, then
+   * those of the functions it calls, one after the other.
+   */
+  #grow(
+    chosen: Block[],
+    extra: ReadonlySet<number>,
+    peek: (pc: number) => Block | undefined,
+  ): Block[] {
+    const seen = new Set(chosen.map((b) => b.pc));
+    const calls: number[] = [];
+    let instructions = chosen.reduce((n, b) => n + b.count, 0);
+    const take = (pc: number): void => {
+      if (seen.has(pc) || chosen.length >= MAX_BLOCKS) return;
+      const block = peek(pc);
+      if (block === undefined || !block.alive || !(extra.has(pc) || this.#warm(block))) return;
+      if (instructions + block.count > MAX_REGION_INSTRUCTIONS) return;
+      seen.add(pc);
+      chosen.push(block);
+      instructions += block.count;
+    };
+    extra.forEach(take);
+    for (let at = 0, call = 0;;) {
+      if (at < chosen.length) {
+        const { near, far } = successors(chosen[at++], this.#blocks);
+        near.forEach(take);
+        calls.push(...far);
+      } else if (call < calls.length) take(calls[call++]);
+      else return chosen;
     }
-    return chosen;
   }
 
   /** Whether a block runs often enough to be compiled along, and is not in many regions already. */
@@ -164,6 +205,14 @@ export class Regions {
   }
 
   #install(region: Region): void {
+    const old = this.#byEntry.get(region.entry.number);
+    if (old !== undefined) {
+      old.alive = false;
+      for (const b of old.blocks) {
+        const list = this.#byMember.get(b.number);
+        list?.splice(list.indexOf(old), 1);
+      }
+    }
     this.#u32[(region.entry.head + R.HANDLER) >> 2] = region.slot;
     this.#byEntry.set(region.entry.number, region);
     this.counts.regions++;
@@ -194,24 +243,29 @@ export class Regions {
   }
 }
 
-/** Successors of a block, for an indirect transfer the last one, and where its call returns to. */
-function successors(b: Block, blocks: Blocks): number[] {
+/**
+ * Where control goes from a block: `near` in the same function, `far` in another (calls, returns). For
+ * an indirect transfer it is where it last went.
+ */
+function successors(b: Block, blocks: Blocks): { near: readonly number[]; far: readonly number[] } {
   const next = b.pc + b.bytes;
   switch (b.flow) {
     case Flow.Next:
-      return [next];
-    case Flow.IndirectCall:
-      return [blocks.lastTarget(b), next];
-    case Flow.IndirectJump:
-    case Flow.Return:
-      return [blocks.lastTarget(b)];
+      return { near: [next], far: [] };
     case Flow.Jump:
-      return [b.target];
+      return { near: [b.target], far: [] };
     case Flow.Branch:
     case Flow.Repeat:
+      return { near: [b.target, next], far: [] };
     case Flow.Call:
-      return [b.target, next];
+      return { near: [next], far: [b.target] };
+    case Flow.IndirectCall:
+      return { near: [next], far: blocks.targets(b) };
+    case Flow.IndirectJump:
+      return { near: blocks.targets(b), far: [] };
+    case Flow.Return:
+      return { near: [], far: blocks.targets(b) };
     default:
-      return [];
+      return { near: [], far: [] };
   }
 }

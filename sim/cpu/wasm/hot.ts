@@ -45,8 +45,10 @@ export interface RegionSource {
   readonly isa: Isa;
   decodeAt(block: Block, index: number, out: Decoded): void;
   offsetOf(block: Block, index: number): number;
-  /** Where an indirect transfer last went, or 0. */
-  lastTarget(block: Block): number;
+  /** Where an indirect transfer is known to go. */
+  targets(block: Block): readonly number[];
+  /** Exits through a link that make it hot. */
+  readonly linkHeat: number;
   /** Loads and stores that a block is charged for. */
   accessesOf(block: Block): { readonly loads: number; readonly stores: number };
   /** Link slot of an exits record's target or next instruction. */
@@ -160,9 +162,8 @@ export class Region extends GuestLowering {
         case Flow.IndirectCall:
         case Flow.IndirectJump:
         case Flow.Return: {
-          const guess = at(this.#source.lastTarget(block));
-          if (guess < 0) break;
-          m.likely.push(guess);
+          m.likely = this.#source.targets(block).map(at).filter((node) => node >= 0);
+          if (m.likely.length === 0) break;
           if (block.flow === Flow.IndirectCall && at(next) >= 0) returns.push(at(next));
           break;
         }
@@ -259,6 +260,7 @@ export class Region extends GuestLowering {
 
     code.op(W.end); // link
     this.#spill();
+    this.#heatLink();
     const head = this.#exitRecord;
     code.get(this.#slot).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
       .mem(W.i32_load, 0).tee(head).op(W.if, typeCode.void)
@@ -270,6 +272,7 @@ export class Region extends GuestLowering {
 
     code.op(W.end); // dispatch
     this.#spill();
+    this.#heatLink();
     const entry = this.#exitRecord;
     dispatchEntry(code, this.#pc);
     code.tee(entry).mem(W.i64_load, 0).get(this.#pc).op(W.i64_eq, W.if, typeCode.void)
@@ -284,6 +287,19 @@ export class Region extends GuestLowering {
     code.i32(0).get(this.#exitRecord).mem(W.i32_store, L.EXIT_RECORD);
     this.#storePc();
     code.get(this.#exit);
+  }
+
+  /** Count that control leaves through `#slot`; often enough, ask for a region that goes on there. */
+  #heatLink(): void {
+    const code = this.code;
+    const count = this.#exit;
+    code.get(this.#slot).get(this.#slot).mem(W.i32_load, L.LINK_HEAT).i32(1).op(W.i32_add)
+      .tee(count).mem(W.i32_store, L.LINK_HEAT);
+    code.get(count).i32(this.#source.linkHeat).op(W.i32_eq).seldom().op(W.if, typeCode.void);
+    code.i32(0).get(this.#slot).mem(W.i32_store, L.EXIT_SLOT);
+    code.i32(0).i32(this.#members[0].block.head).mem(W.i32_store, L.EXIT_RECORD);
+    this.#storePc();
+    code.i32(R.Exit.HotLink).op(W.return, W.end);
   }
 
   #storePc(): void {
@@ -708,6 +724,7 @@ export class Region extends GuestLowering {
       this.depth--;
       code.op(W.end);
     }
+    code.i32(this.#source.linkOf(this.#member.block, true)).set(this.#slot);
     this.#br(DISPATCH);
   }
   protected override exit(reason: ExitReason): void {

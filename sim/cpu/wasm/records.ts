@@ -59,4 +59,9 @@ export const enum Exit {
   Stop = 9,
   /** The rest of this block was invalidated: go on at `EXIT_RECORD`'s own pc. */
   Resync = 10,
+  /**
+   * The link at `EXIT_SLOT` was gone through often by a region, whose entry's head is `EXIT_RECORD`;
+   * pc is its target.
+   */
+  HotLink = 11,
 }
