@@ -4,11 +4,8 @@
 import type { Module } from "../lib/linker/module.ts";
 import type { Plan } from "../lib/linker/plan.ts";
 import type { Arch } from "./arch.ts";
-import { HWCAP, HWCAP2 } from "./cpu/aarch64/id_registers.ts";
-import { aarch64 } from "./cpu/aarch64/isa.ts";
 import { Engine } from "./cpu/engine.ts";
-import { cpuid } from "./cpu/x86_64/cpuid.ts";
-import { x86_64 } from "./cpu/x86_64/isa.ts";
+import type { Isa } from "./cpu/ir/decoded.ts";
 import { countersOf, type Counting, estimate, executionOf } from "./counters.ts";
 import { Clock } from "./kernel/clock.ts";
 import { SyscallHooks } from "./kernel/dispatch.ts";
@@ -100,7 +97,7 @@ export interface Result {
 }
 
 /** Executions that make a block hot. */
-const DEFAULT_HEAT = 1000;
+const DEFAULT_HEAT = 2000;
 
 /** What every program gets unless an option says otherwise. */
 const DEFAULT_ENV: Readonly<Record<string, string>> = {
@@ -156,7 +153,7 @@ export class Machine {
     const env = this.environment;
     const path = this.#find(argv[0], base, now);
     const arch = options.arch ?? path.arch;
-    const isa = arch === "x86_64" ? x86_64 : aarch64;
+    const { isa, hwcap, hwcap2 } = await processor(arch);
     const memory = new Memory({
       arch,
       bytes: options.memory,
@@ -189,8 +186,8 @@ export class Machine {
       clock,
       seed: options.seed,
       layoutSeed: options.layoutSeed,
-      hwcap: arch === "aarch64" ? HWCAP : cpuid(1, 0)[3] >>> 0,
-      hwcap2: arch === "aarch64" ? HWCAP2 : undefined,
+      hwcap,
+      hwcap2,
       maxInstructions: options.maxInstructions,
       loader,
       strace: options.strace,
@@ -286,6 +283,20 @@ export class Machine {
       name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
     );
   }
+}
+
+/** An architecture's instructions, and what AT_HWCAP says of them; only the one in use is loaded. */
+async function processor(
+  arch: Arch,
+): Promise<{ readonly isa: Isa; readonly hwcap: number; readonly hwcap2?: number }> {
+  if (arch === "aarch64") {
+    const { aarch64 } = await import("./cpu/aarch64/isa.ts");
+    const { HWCAP, HWCAP2 } = await import("./cpu/aarch64/id_registers.ts");
+    return { isa: aarch64, hwcap: HWCAP, hwcap2: HWCAP2 };
+  }
+  const { x86_64 } = await import("./cpu/x86_64/isa.ts");
+  const { cpuid } = await import("./cpu/x86_64/cpuid.ts");
+  return { isa: x86_64, hwcap: cpuid(1, 0)[3] >>> 0 };
 }
 
 interface Found {
