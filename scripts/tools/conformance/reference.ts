@@ -1,0 +1,146 @@
+/**
+ * What programs of a Debian root do outside the simulator: on this machine's CPU (amd64), or under
+ * qemu-aarch64 (arm64), each in a private world made like the simulated one: the root under an
+ * overlay in memory, an empty /tmp, user 1000, the same environment, own mounts and process ids.
+ * The kernel starts arm64 children through a binfmt_misc of that world alone, so that pipelines and
+ * scripts run as on an arm64 machine.
+ */
+import { available } from "../command.ts";
+import { architectures } from "../root_setup.ts";
+import type { Program } from "./program.ts";
+
+/** What a program printed and how it ended. */
+export interface Outcome {
+  /** Exit code, 128 + N after signal N. */
+  readonly code: number;
+  readonly stdout: Uint8Array;
+}
+
+export interface World {
+  /** Debian's name of the architecture. */
+  readonly architecture: string;
+  /** Absolute path of its root. */
+  readonly root: string;
+  /** Absolute path of the folder seen as /mnt. */
+  readonly inputs: string;
+}
+
+/** The environment of every program, as the simulator's default is. */
+const environment = [
+  "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games",
+  "HOME=/",
+  "LANG=C.UTF-8",
+];
+
+/** Inside the namespaces: mounts the world (root, architecture, inputs), then becomes the program. */
+const insideScript = `
+set -e
+root=$1 architecture=$2 inputs=$3; shift 3
+world=/run; mount -t tmpfs tmpfs $world; mkdir $world/upper $world/work $world/root
+mount -t overlay overlay -o lowerdir=$root,upperdir=$world/upper,workdir=$world/work $world/root
+root=$world/root; mkdir -p $root/mnt $root/dev $root/proc $root/tmp; rm -f $root/dev/null
+mount -t tmpfs -o mode=1777 tmpfs $root/tmp
+mount --rbind /dev $root/dev
+mount -t proc proc $root/proc
+mount --bind $inputs $root/mnt
+if [ $architecture = arm64 ]; then
+  for folder in /lib64 /usr/lib/x86_64-linux-gnu; do
+    mkdir -p $root$folder; mount --rbind $folder $root$folder
+  done
+  mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+  magic='\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00'
+  mask='\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff'
+  echo ":aarch64:M::$magic:$mask:$(command -v qemu-aarch64):OCF" > /proc/sys/fs/binfmt_misc/register
+fi
+exec chroot --userspec=1000:1000 $root /usr/bin/env -i "$@"
+`;
+
+/** Outside: makes the namespaces and gives the user namespace its ids, which only we may. */
+const outsideScript = `
+inside=$1; shift; exec 3<&0
+unshare --user --keep-caps sh -c '
+  until [ "$(cat /proc/self/uid_map)" ]; do sleep 0.01; done
+  exec unshare --mount --pid --fork --propagation private sh -c "$@"' sh "$inside" sh "$@" <&3 &
+until [ "$(readlink /proc/$!/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.01; done
+echo 0 0 65536 > /proc/$!/gid_map; echo 0 0 65536 > /proc/$!/uid_map
+wait $!
+`;
+
+/** What references of that architecture cannot do without here; undefined if all is there. */
+export async function missing(architecture: string): Promise<string | undefined> {
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "an x86_64 Linux host";
+  if (Deno.uid() !== 0) return "root";
+  for (const tool of ["unshare", "chroot", ...(architecture === "arm64" ? ["qemu-aarch64"] : [])]) {
+    if (!await available(tool)) return tool;
+  }
+}
+
+/** `argv` of the program on that architecture. */
+export function commandLine(program: Program, architecture: string): string[] {
+  const { triplet } = architectures[architecture];
+  return program.argv.map((word) => word.replaceAll("{triplet}", triplet));
+}
+
+async function run(program: Program, world: World): Promise<Outcome> {
+  const { architecture, root, inputs } = world;
+  const child = new Deno.Command("sh", {
+    args: [
+      ...["-c", outsideScript, "sh", insideScript, root, architecture, inputs],
+      ...environment,
+      ...commandLine(program, architecture),
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  await feed(child, program.stdin ?? "");
+  const { code, stdout } = await child.output();
+  return { code, stdout };
+}
+
+/** Give a child its standard input; one that reads no more is no error. */
+export async function feed(child: Deno.ChildProcess, text: string): Promise<void> {
+  const writer = child.stdin.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(text));
+    await writer.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+async function digest(text: string): Promise<string> {
+  const sum = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(sum), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** All that the reference's outcome depends on. */
+async function key(program: Program, world: World): Promise<string> {
+  const contents = await Deno.readTextFile(`${world.root}.json`);
+  const sources = [];
+  if (program.argv.join(" ").includes("/mnt")) {
+    for await (const { name } of Deno.readDir(world.inputs)) {
+      sources.push(`${name} ${await Deno.readTextFile(`${world.inputs}/${name}`)}`);
+    }
+  }
+  const command = commandLine(program, world.architecture);
+  const scripts = [insideScript, outsideScript, environment];
+  return await digest(JSON.stringify([scripts, contents, sources.sort(), command, program.stdin]));
+}
+
+/** The outcome of the reference, remembered in `cache` (a folder). */
+export async function reference(program: Program, world: World, cache: string): Promise<Outcome> {
+  const path = `${cache}/${await key(program, world)}`;
+  try {
+    const { code } = JSON.parse(await Deno.readTextFile(`${path}.json`));
+    return { code, stdout: await Deno.readFile(`${path}.out`) };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const outcome = await run(program, world);
+  await Deno.mkdir(cache, { recursive: true });
+  await Deno.writeFile(`${path}.out`, outcome.stdout);
+  const about = { name: program.name, architecture: world.architecture, code: outcome.code };
+  await Deno.writeTextFile(`${path}.json`, JSON.stringify(about) + "\n");
+  return outcome;
+}

@@ -1,0 +1,103 @@
+/** Running cases: one case in one way, compared with its reference. */
+import { languagePrograms } from "./languages.ts";
+import type { Program } from "./program.ts";
+import { reference, type World } from "./reference.ts";
+import { shellPrograms } from "./shell.ts";
+import { simulate, type Simulated, type Way } from "./simulate.ts";
+import { toolPrograms } from "./tools.ts";
+import { toolchainPrograms } from "./toolchain.ts";
+
+/** Every case. */
+export const programs: readonly Program[] = [
+  ...shellPrograms,
+  ...toolPrograms,
+  ...languagePrograms,
+  ...toolchainPrograms,
+];
+
+const project = new URL("../../..", import.meta.url).pathname;
+
+/** Where references are remembered. */
+export const cache = `${project}.cache/conformance`;
+
+/** The world of an architecture's root in this checkout. */
+export function worldOf(architecture: string): World {
+  return {
+    architecture,
+    root: `${project}.cache/roots/bookworm-${architecture}`,
+    inputs: `${project}tests/conformance/inputs`,
+  };
+}
+
+/** Whether the root of a world was made. */
+export async function hasRoot(world: World): Promise<boolean> {
+  return await Deno.stat(`${world.root}.json`).then(() => true, () => false);
+}
+
+/** A case in one way. */
+export interface Verdict {
+  readonly name: string;
+  readonly architecture: string;
+  readonly way: string;
+  /** What is different from the reference; absent if nothing. */
+  readonly wrong?: string;
+  readonly instructions: number;
+  readonly hotShare: number;
+  readonly blocks: number;
+  readonly seconds: number;
+}
+
+/** A short name of a way. */
+export function nameOf({ heat, cpu }: Way): string {
+  const tiers = heat === undefined ? "default" : heat === "cold" ? "cold" : `heat ${heat}`;
+  return cpu === undefined ? tiers : `${tiers}, ${cpu}`;
+}
+
+function firstDifference(got: string, wanted: string): string {
+  const [ours, theirs] = [got.split("\n"), wanted.split("\n")];
+  const line = theirs.findIndex((text, index) => text !== ours[index]);
+  const at = line < 0 ? theirs.length : line;
+  return `line ${at + 1}: ${JSON.stringify(ours[at])}, not ${JSON.stringify(theirs[at])}`;
+}
+
+function compare(ours: Simulated, code: number, stdout: Uint8Array): string | undefined {
+  const [got, wanted] = [ours.stdout, stdout].map((bytes) => new TextDecoder().decode(bytes));
+  const same = ours.stdout.length === stdout.length &&
+    ours.stdout.every((byte, index) => byte === stdout[index]);
+  const wrong = [];
+  if (!same) wrong.push(firstDifference(got, wanted));
+  if (ours.code !== code) wrong.push(`exit code ${ours.code}, not ${code}`);
+  if (wrong.length > 0 && ours.stderr !== "") wrong.push(`stderr: ${ours.stderr.trim()}`);
+  return wrong.length === 0 ? undefined : wrong.join("\n");
+}
+
+/** Run a case in each of `ways`; outcomes must equal the reference, counts each other. */
+export async function check(
+  program: Program,
+  world: World,
+  ways: readonly Way[],
+  limit: number,
+): Promise<Verdict[]> {
+  const { code, stdout } = await reference(program, world, cache);
+  const verdicts: Verdict[] = [];
+  for (const way of ways) {
+    const ours = await simulate(program, world, way, limit);
+    const instructions = ours.counters.instructions ?? 0;
+    const expected = verdicts[0]?.instructions ?? instructions;
+    const counted = instructions === expected
+      ? undefined
+      : `${instructions} instructions, not ${expected} as ${verdicts[0].way}`;
+    const wrong = [compare(ours, code, stdout), counted].filter((text) => text !== undefined);
+    verdicts.push({
+      name: program.name,
+      architecture: world.architecture,
+      way: nameOf(way),
+      wrong: wrong.length === 0 ? undefined : wrong.join("\n"),
+      instructions,
+      hotShare: Number(ours.execution["hot.share"] ?? 0),
+      blocks: Number(ours.execution.blocks ?? 0),
+      seconds: ours.seconds,
+    });
+  }
+  return verdicts;
+}
