@@ -146,13 +146,12 @@ export function yLog2(fpu: X87): void {
     if (x.sign) return F.invalid(env);
     const one = x.class === F.Class.Finite && F.order(x, F.fromInteger(1n)) === 0;
     const below = x.class === F.Class.Finite && F.order(x, F.fromInteger(1n)) < 0;
-    if (x.class === F.Class.Infinity) {
-      return y.class === F.Class.Zero ? F.invalid(env) : F.infinity(y.sign);
-    }
-    if (y.class === F.Class.Infinity) {
-      return one ? F.invalid(env) : F.infinity(y.sign !== below);
-    }
+    const infinite = y.class === F.Class.Infinity;
+    if (x.class === F.Class.Infinity && y.class === F.Class.Zero) return F.invalid(env);
+    if (infinite && one) return F.invalid(env);
     denormals(env, x, y);
+    if (x.class === F.Class.Infinity) return F.infinity(y.sign);
+    if (infinite) return F.infinity(y.sign !== below);
     if (y.class === F.Class.Zero || one) return F.zero(y.sign !== below);
     const e = x.exponent + F.bitLength(x.significand) - 1;
     const isPower = (x.significand & (x.significand - 1n)) === 0n;

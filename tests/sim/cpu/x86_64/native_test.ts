@@ -48,6 +48,34 @@ for (const heat of [undefined, 1]) {
 const IN_SEQUENCE =
   /^(add|sub|cmp|and|or|xor|test|inc|dec|neg|adc|sbb|not|setcc|cmovcc|lea|movzx|movsx|bswap|stc|clc|cmc|comisd|ucomiss|ptest|popcnt|cdqe|cqo|(shl|shr|sar|rol|ror) E[bv],C1)( |$)/;
 
+/** Whether an instance might change the stack pointer, which calls need. */
+function mayWriteStackPointer(c: Case): boolean {
+  const modrm = c.bytes.at(-1)!;
+  return (modrm & 7) === 4 || ((modrm >> 3) & 7) === 4 || c.bytes.includes(0xcc);
+}
+
+/** Control transfers as bytes: each goes on after its own end, over `skip` bytes or not. */
+function transfer(random: Random, skip: number): number[] {
+  switch (random.below(8)) {
+    case 0:
+      return [0xe3, skip]; // jrcxz
+    case 1:
+      return [0x67, 0xe3, skip]; // jecxz
+    case 2:
+      return [0xe0 + random.below(3), skip]; // loopne, loope, loop
+    case 3:
+      return [0x67, 0xe2, skip];
+    case 4:
+      return [0xe8, 2, 0, 0, 0, 0xeb, 1, 0xc3]; // call a ret
+    case 5:
+      return [0xe8, 2, 0, 0, 0, 0xeb, 3, 0xc2, 8, 0]; // which releases 8 bytes
+    case 6: // lea r11, [rip+2]; jmp r11
+      return [0x4c, 0x8d, 0x1d, 3, 0, 0, 0, 0x41, 0xff, 0xe3];
+    default:
+      return [0x0f, 0x80 | random.below(16), skip, 0, 0, 0];
+  }
+}
+
 /** Sequences of ten instructions; conditional jumps skip some of them. */
 function sequence(address: number, random: Random): Case {
   const code: number[] = [];
@@ -56,9 +84,11 @@ function sequence(address: number, random: Random): Case {
   while (code.length < 70) {
     const c = instance(random.pick(pool), address, random);
     first ??= c;
-    if (c.memory || c.bytes.length > 8) continue;
+    if (c.memory || c.bytes.length > 8 || mayWriteStackPointer(c)) continue;
     // A jump over this instruction on some condition.
-    if (random.chance(3)) code.push(0x70 | random.below(16), c.bytes.length);
+    const before = random.below(4);
+    if (before === 0) code.push(0x70 | random.below(16), c.bytes.length);
+    else if (before === 1) code.push(...transfer(random, c.bytes.length));
     code.push(...c.bytes);
   }
   const record = first!.record.slice();
