@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import expected from "../guests/expected.json" with { type: "json" };
+import { serveCheckout } from "./static_server.ts";
+
+const main = new URL("../../mod.ts", import.meta.url).pathname;
+const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
+const COMMANDS = ["run", "compare", "plan", "inspect", "modules", "presets", "demo"];
+
+interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line as a user does. */
+async function isthmus(...args: string[]): Promise<Output> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", main, ...args],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  return {
+    code,
+    stdout: new TextDecoder().decode(stdout),
+    stderr: new TextDecoder().decode(stderr),
+  };
+}
+
+/** Wrong usage: exit code 2 and one line that says what is wrong. */
+async function assertUsage(args: string[], problem: string): Promise<void> {
+  const { code, stdout, stderr } = await isthmus(...args);
+  assertEquals({ code, stdout, lines: stderr.trimEnd().split("\n").length }, {
+    code: 2,
+    stdout: "",
+    lines: 1,
+  }, stderr);
+  assertStringIncludes(stderr, problem);
+}
+
+Deno.test("every command has help with an example that names it", async () => {
+  const overview = await isthmus("--help");
+  assertEquals(overview.code, 0);
+  for (const command of COMMANDS) {
+    assertStringIncludes(overview.stdout, `\n  ${command} `);
+    const { code, stdout } = await isthmus(command, "--help");
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, `Example:\n  isthmus ${command}`);
+    assertStringIncludes(stdout, "--json");
+  }
+});
+
+Deno.test("wrong usage is one line and exit code 2", async () => {
+  await assertUsage(["nonsense"], "nonsense");
+  await assertUsage(["run"], "program");
+  await assertUsage(["run", "--nonsense", "/bin/true"], "--nonsense");
+  await assertUsage(["run", "--cpu", "z80", "/bin/true"], "z80");
+  await assertUsage(["run", "--seed", "x", "/bin/true"], "--seed");
+  await assertUsage(["run", "--root", "/nonexistent", "/bin/true"], "/nonexistent");
+  await assertUsage(["run", "--mount", "nonsense", "/bin/true"], "HOST:GUEST");
+  await assertUsage(["run", "--module", "nonsense", "/bin/true"], "ifed.concatenate");
+  await assertUsage(["run", "--module", "./nonexistent.ts", "/bin/true"], "nonexistent.ts");
+  await assertUsage(["compare", "/bin/true"], "--with");
+  await assertUsage(["inspect", "/nonexistent"], "/nonexistent");
+});
+
+Deno.test("a program that is not there is an error of one line", async () => {
+  const { code, stderr } = await isthmus("run", "--root", guests, "/nonexistent");
+  assertEquals({ code, lines: stderr.trimEnd().split("\n").length }, { code: 1, lines: 1 });
+  assertStringIncludes(stderr, "/nonexistent");
+});
+
+for (const arch of ["x86_64", "aarch64"]) {
+  Deno.test(`run: output, exit code and counters of guests on ${arch}`, async () => {
+    for (const { program, args, exit, stdout } of expected) {
+      const small = program === "hello" && exit !== 0 || program === "signals" ||
+        program === "many/many" && args[0] === "1";
+      if (!small) continue;
+      const linker = program === "many/many" ? "modular" : "guest";
+      const file = await Deno.makeTempFile();
+      const run = () =>
+        isthmus(
+          ...["run", "--root", guests, "--linker", linker, "--cpu", "reference", "--stats", file],
+          ...["--", `/${arch}/${program}`, ...args],
+        );
+      const first = await run();
+      assertEquals({ code: first.code, stdout: first.stdout }, { code: exit, stdout });
+      const { signal, ...stats } = JSON.parse(await Deno.readTextFile(file));
+      assertEquals(Object.keys(stats).sort(), [
+        ...["arch", "counters", "estimated", "execution", "exit", "manifest", "program"],
+      ]);
+      if (exit > 128) {
+        assertEquals(signal, exit - 128);
+        assertStringIncludes(first.stderr, "SIGSEGV at pc 0x");
+      }
+      assertEquals([stats.arch, stats.exit], [arch, exit]);
+      assertEquals(stats.manifest.linker, linker);
+      assert(stats.counters["itlb.accesses"] >= stats.counters.instructions);
+      await run();
+      const { signal: _, ...again } = JSON.parse(await Deno.readTextFile(file));
+      assertEquals(again, stats);
+      await Deno.remove(file);
+    }
+  });
+}
+
+Deno.test("run: options reach the guest", async () => {
+  const program = "/x86_64/many/many";
+  const limited = await isthmus(
+    ...["run", "--root", guests, "--linker", "modular", "--max-instructions", "1000", program],
+  );
+  assertEquals([limited.code, limited.stdout], [124, ""]);
+  const traced = await isthmus(
+    ...["run", "--mount", `${guests}:/here`, "--strace", "--cwd", "/here/x86_64", "./hello"],
+  );
+  assertEquals(traced.code, 0);
+  assertStringIncludes(traced.stderr, "write(1, ");
+  assertStringIncludes(traced.stderr, "+++ exited with 0 +++");
+});
+
+Deno.test("modules come by name, from a file and from a URL", async () => {
+  await using server = serveCheckout();
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(
+    `${folder}/audit.ts`,
+    `export default ({ word }) => ({
+      name: "audit",
+      register: () => ({ "post-load": { strength: "weak", run: (link, object) => console.error(word, object.soname) } }),
+    });`,
+  );
+  await Deno.writeTextFile(
+    `${folder}/ifed.ts`,
+    `export { concatenate as default } from "${server.origin}/modules/ifed/concatenate.ts";`,
+  );
+  const { code, stdout, stderr } = await isthmus(
+    ...["run", "--root", guests, "--stats", "-"],
+    ...["--module", `${folder}/audit.ts:word=loaded`, "--module", `${folder}/ifed.ts`],
+    ...["--module", "ifed.eliminateBranches", "/x86_64/many/many", "1", "0"],
+  );
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "loaded libm07.so");
+  const stats = JSON.parse(stdout.slice(stdout.indexOf("{")));
+  assertEquals(stats.manifest.modules.slice(-3), [
+    "audit",
+    "ifed.concatenate",
+    "ifed.eliminateBranches",
+  ]);
+  assert(stats.counters["linker.ifed.huge.pages"] > 0);
+  assert(stats.counters["linker.ifed.branches.patched"] > 1000);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("compare: difference, layouts, region of interest, JSON", async () => {
+  const args = ["compare", "--root", guests, "--cpu", "reference", "--with", "ifed.concatenate"];
+  const program = ["--", "/aarch64/many/many", "100"];
+  const once = await isthmus(...args, "--json", ...program);
+  const { base, variant, delta, warnings } = JSON.parse(once.stdout);
+  assertEquals(warnings, []);
+  assertEquals(delta.instructions, 0);
+  assertEquals(
+    delta["itlb.misses"],
+    variant.counters["itlb.misses"] - base.counters["itlb.misses"],
+  );
+  assert(delta["itlb.misses"] < 0);
+  const region = await isthmus(...args, "--roi", "1000..51000", "--json", ...program);
+  assertEquals(JSON.parse(region.stdout).base.counters.instructions, 50000);
+  const layouts = await isthmus(...args, "--layouts", "2", "--counter", "itlb.misses", ...program);
+  assertEquals(layouts.code, 0, layouts.stderr);
+  assertStringIncludes(layouts.stdout, "2 layouts");
+  const plain = await isthmus(...args, "--counter", "itlb.misses", ...program);
+  assertStringIncludes(plain.stdout, base.counters["itlb.misses"].toLocaleString("en-US"));
+});
+
+Deno.test("plan, inspect, modules and presets as JSON", async () => {
+  const program = `/x86_64/many/many`;
+  const plan = JSON.parse((await isthmus("plan", "--root", guests, "--json", program)).stdout);
+  assertEquals(plan.hash.length, 64);
+  assertEquals(new Set(plan.entries.map(({ object }: { object: string }) => object)).size, 29);
+  const about = JSON.parse((await isthmus("inspect", "--json", guests + program)).stdout);
+  assertEquals([about.arch, about.needed.length], ["x86_64", 27]);
+  const modules = JSON.parse((await isthmus("modules", "--json")).stdout);
+  assert(modules.some(({ name }: { name: string }) => name === "ifed.concatenate"));
+  const presets = JSON.parse((await isthmus("presets", "--json")).stdout);
+  assert(presets.every(({ sources }: { sources: string[] }) => sources.length > 0));
+});
