@@ -5,6 +5,7 @@ import type { Node } from "../ir/types.ts";
 import { absolute, arithmetic, type ArithmeticName, negate } from "./float/arithmetic.ts";
 import {
   CURRENT,
+  EXACT,
   fromFixed,
   fromInteger,
   type Mode,
@@ -12,7 +13,7 @@ import {
   toFixed,
   toInteger,
 } from "./float/convert.ts";
-import { flushOperands } from "./float/flush.ts";
+import { comparands } from "./float/flush.ts";
 import { convertBits, Precision } from "./float/formats.ts";
 import { fusedMultiplyAdd } from "./float/fused.ts";
 import { float, type FloatKind, toBits } from "./float/nan.ts";
@@ -52,7 +53,7 @@ const ROUNDING: readonly Mode[] = [
   Rounding.Zero,
   Rounding.Away,
   Rounding.Nearest,
-  CURRENT,
+  EXACT,
   CURRENT,
 ];
 
@@ -112,25 +113,33 @@ const arithmeticRows = [
 
 /** Second operand of FCMP: a register or zero. */
 const comparisons = [
-  row("FCMP/FCMPE", "000 11110 0 d:1 1 rm:5 00 1000 rn:5 x zero:1 000", (f) => ({
+  row("FCMP/FCMPE", "000 11110 0 d:1 1 rm:5 00 1000 rn:5 signals:1 zero:1 000", (f) => ({
     regs: [f.rn.v, f.rm.v],
-    statics: ["d", "zero"],
+    statics: ["d", "signals", "zero"],
     valid: (w) => f.zero.of(w) === 0 || f.rm.of(w) === 0,
-    emit: (e, { d, zero }) => {
+    emit: (e, { d, signals, zero }) => {
       const second = zero ? floatZero(e, d) : getFloat(e, 1, d);
-      const [a, b] = flushOperands(e, float[d], getFloat(e, 0, d), second);
+      const [a, b] = comparands(e, float[d], signals === 1, getFloat(e, 0, d), second);
       e.setFlags(FlagKind.Compare, doubleBits(e, a), doubleBits(e, b));
     },
   })),
-  row("FCCMP/FCCMPE", "000 11110 0 d:1 1 rm:5 cond:4 01 rn:5 x nzcv:4", (f) => ({
+  row("FCCMP/FCCMPE", "000 11110 0 d:1 1 rm:5 cond:4 01 rn:5 signals:1 nzcv:4", (f) => ({
     regs: [f.rn.v, f.rm.v],
-    statics: ["d", "cond"],
+    statics: ["d", "cond", "signals"],
     operands: (w, _pc, out) => void (out.imm0Low = f.nzcv.of(w) << 28),
-    emit: (e, { d, cond }) => {
-      const holds = e.condition(cond);
-      const [a, b] = flushOperands(e, float[d], getFloat(e, 0, d), getFloat(e, 1, d));
-      const compared = packedFlags(e, FlagKind.Compare, doubleBits(e, a), doubleBits(e, b));
-      setExplicit(e, e.select(holds, compared, e.imm32(0)));
+    emit: (e, { d, cond, signals }) => {
+      const nzcv = e.variable("i32", e.imm32(0));
+      e.if(e.condition(cond), () => {
+        const [a, b] = comparands(
+          e,
+          float[d],
+          signals === 1,
+          getFloat(e, 0, d),
+          getFloat(e, 1, d),
+        );
+        e.assign(nzcv, packedFlags(e, FlagKind.Compare, doubleBits(e, a), doubleBits(e, b)));
+      });
+      setExplicit(e, e.read(nzcv));
     },
   })),
   row("FCSEL", "000 11110 0 d:1 1 rm:5 cond:4 11 rn:5 rd:5", (f) => ({

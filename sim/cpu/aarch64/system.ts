@@ -2,14 +2,11 @@
 import { Flow } from "../ir/decoded.ts";
 import { CLOCK, FPCR, FPSR, MONITOR_ADDRESS, TPIDR } from "../layout.ts";
 import { setExplicit } from "./flags.ts";
+import { COLLECT, fpcr, FPCR_MASK, FPSR_MASK } from "./float/status.ts";
 import { idRegister } from "./id_registers.ts";
 import { zeroVector } from "./registers.ts";
 import { row } from "./row.ts";
 
-/** Writable bits of FPCR: DN, FZ, RMode. The alternative half precision (AHP) is not implemented. */
-const FPCR_MASK = 0x03c00000;
-/** Writable bits of FPSR: QC and the cumulative exception bits. */
-const FPSR_MASK = 0x0800009f;
 /** Bytes that DC ZVA clears. */
 const ZVA = 64;
 
@@ -63,19 +60,28 @@ const registers = [
   })),
   row("MRS FPCR", "1101010100 1 11 011 0100 0100 000 rt:5", (f) => ({
     regs: [f.rt.out],
-    emit: (e) => e.set64(e.reg(0), e.zext(e.getState("i32", FPCR))),
+    emit: (e) => e.set64(e.reg(0), e.zext(e.and(fpcr(e), e.i32(FPCR_MASK)))),
   })),
   row("MSR FPCR", "1101010100 0 11 011 0100 0100 000 rt:5", (f) => ({
     regs: [f.rt.x],
-    emit: (e) => e.setState(FPCR, e.and(e.get32(e.reg(0)), e.i32(FPCR_MASK))),
+    emit: (e) => {
+      const collecting = e.and(fpcr(e), e.i32(COLLECT));
+      e.setState(FPCR, e.or(e.and(e.get32(e.reg(0)), e.i32(FPCR_MASK)), collecting));
+    },
   })),
   row("MRS FPSR", "1101010100 1 11 011 0100 0100 001 rt:5", (f) => ({
     regs: [f.rt.out],
-    emit: (e) => e.set64(e.reg(0), e.zext(e.getState("i32", FPSR))),
+    emit: (e) => {
+      e.set64(e.reg(0), e.zext(e.getState("i32", FPSR)));
+      e.setState(FPCR, e.or(fpcr(e), e.i32(COLLECT)));
+    },
   })),
   row("MSR FPSR", "1101010100 0 11 011 0100 0100 001 rt:5", (f) => ({
     regs: [f.rt.x],
-    emit: (e) => e.setState(FPSR, e.and(e.get32(e.reg(0)), e.i32(FPSR_MASK))),
+    emit: (e) => {
+      e.setState(FPSR, e.and(e.get32(e.reg(0)), e.i32(FPSR_MASK)));
+      e.setState(FPCR, e.or(fpcr(e), e.i32(COLLECT)));
+    },
   })),
   row("MRS TPIDR_EL0", "1101010100 1 11 011 1101 0000 010 rt:5", (f) => ({
     regs: [f.rt.out],

@@ -1,8 +1,6 @@
 /**
  * Floating-point arithmetic, for one number or a vector of them: WebAssembly's operation, and where
  * its result is a NaN or FPCR is not zero, an exact slow path.
- *
- * The cumulative exception bits of FPSR are not collected.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
@@ -15,14 +13,18 @@ import {
   bitsConstant,
   float,
   type FloatKind,
-  fpcr,
   fromBits,
   isNaNBits,
+  isNormal,
   isSignalling,
   processNaNs,
   toBits,
 } from "./nan.ts";
+import { fpcr, inexactAlready } from "./status.ts";
 import * as soft from "./soft_float.ts";
+
+/** FPCR.FZ. */
+const FLUSH = 1 << 24;
 
 /** Index of a kind in `float`. */
 const index = (k: FloatKind): 0 | 1 => k.lanes === 4 ? 0 : 1;
@@ -35,6 +37,8 @@ interface Operation {
   readonly fast: string;
   /** Result where an operand is a NaN, if the general rule does not hold. */
   readonly nan?: (e: Emitter, k: FloatKind, operands: Node[]) => void;
+  /** The result is one of the operands: nothing is rounded, nothing overflows. */
+  readonly choice?: boolean;
   readonly soft: (f: soft.Format, fpcr: number, ...bits: bigint[]) => bigint;
 }
 
@@ -66,17 +70,29 @@ const operations = {
   },
   mul: { arity: 2, fast: "mul", soft: (f, c, a, b) => soft.fusedMultiplyAdd(f, null, a, b, c) },
   div: { arity: 2, fast: "div", soft: (f, c, a, b) => soft.divide(f, a, b, c) },
-  max: { arity: 2, fast: "max", soft: (f, c, a, b) => soft.extremum(f, a, b, true, c) },
-  min: { arity: 2, fast: "min", soft: (f, c, a, b) => soft.extremum(f, a, b, false, c) },
+  max: {
+    arity: 2,
+    fast: "max",
+    choice: true,
+    soft: (f, c, a, b) => soft.extremum(f, a, b, true, c),
+  },
+  min: {
+    arity: 2,
+    fast: "min",
+    choice: true,
+    soft: (f, c, a, b) => soft.extremum(f, a, b, false, c),
+  },
   maxnm: {
     arity: 2,
     fast: "max",
+    choice: true,
     nan: numberWins,
     soft: (f, c, a, b) => soft.extremum(f, a, b, true, c),
   },
   minnm: {
     arity: 2,
     fast: "min",
+    choice: true,
     nan: numberWins,
     soft: (f, c, a, b) => soft.extremum(f, a, b, false, c),
   },
@@ -86,6 +102,8 @@ const operations = {
     soft: (f, c, a, b) => {
       const r = soft.fusedMultiplyAdd(f, null, a, b, c);
       if (r !== soft.defaultNaN(f)) return r;
+      // Zero times infinity is 2 here, and valid.
+      soft.withdrawInvalid();
       const sign = (a ^ b) & (1n << BigInt(f.width - 1));
       return sign | TWO[f === soft.DOUBLE ? 1 : 0];
     },
@@ -114,6 +132,11 @@ for (const [name, operation] of Object.entries<Operation>(operations)) {
         operation.nan?.(e, k, bits);
         e.return(processNaNs(e, k, ...bits));
       });
+      const fast = toBits(e, k, fastScalar(e, k, operation, bits));
+      const stands = operation.choice
+        ? e.eqz(e.and(fpcr(e), e.i32(FLUSH)))
+        : e.and(inexactAlready(e), isNormal(e, k, fast));
+      e.if(stands, () => e.return(fast));
       return e.call(exact, ...bits);
     });
   });

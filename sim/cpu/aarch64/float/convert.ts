@@ -3,9 +3,11 @@ import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
 import { wide } from "../registers.ts";
+import { flushOperands } from "./flush.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
-import { float, type FloatKind, fpcr, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
+import { float, type FloatKind, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
+import { Exception, fpcr, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
 import { Rounding } from "./soft_float.ts";
 
@@ -14,8 +16,10 @@ const formats = [soft.SINGLE, soft.DOUBLE];
 
 /** Rounding that FPCR chooses, beside the fixed ones. */
 export const CURRENT = -1;
+/** The same, and inexactness is told (FRINTX). */
+export const EXACT = -2;
 /** A rounding mode of an instruction. */
-export type Mode = Rounding | typeof CURRENT;
+export type Mode = Rounding | typeof CURRENT | typeof EXACT;
 
 /** Vectors and scalars differ in the prefix of their operations. */
 function prefix(k: FloatKind, x: Node): string {
@@ -84,8 +88,8 @@ const roundSlow: Helper[] = float.map((k, i) => {
     k.int,
     (control, x, mode) => {
       const named = Number(BigInt.asIntN(32, mode));
-      const rounding = named === CURRENT ? soft.roundingOf(control) : named;
-      return soft.roundToIntegral(formats[i], x, control, rounding);
+      const rounding = named < 0 ? soft.roundingOf(control) : named;
+      return soft.roundToIntegral(formats[i], x, control, rounding, named === EXACT);
     },
   );
   return pure(`aarch64.round_${k.type}`, [k.int, "i32"], k.int, (e, bits, mode) => {
@@ -94,6 +98,7 @@ const roundSlow: Helper[] = float.map((k, i) => {
   });
 });
 const roundModes: Mode[] = [
+  EXACT,
   CURRENT,
   Rounding.Nearest,
   Rounding.Up,
@@ -122,14 +127,14 @@ export function roundToIntegral(e: Emitter, k: FloatKind, x: Node, mode: Mode): 
     e.assign(
       r,
       x.type === "v128"
-        ? e.call(roundSlowVector[index(k)][mode + 1], x)
+        ? e.call(roundSlowVector[index(k)][mode - EXACT], x)
         : fromBits(e, k, e.call(roundSlow[index(k)], toBits(e, k, x), e.i32(mode))),
     );
   });
   return e.read(r);
 }
 
-/** Host functions (bits, mode, signed, width) → integer, for FPCR other than zero. */
+/** Host functions (bits, mode, signed, width) → integer, of a number, for FPCR other than zero. */
 const toIntegerSoft: Helper[] = float.map((k, i) =>
   softHelper(
     `to_integer_${k.type}`,
@@ -159,18 +164,18 @@ export function toInteger(
 ): Node {
   const int = sf ? "i64" : "i32";
   const truncate = (v: Node): Node => e.op(`${int}.trunc_sat_${k.type}_${signed ? "s" : "u"}`, [v]);
-  if (mode === Rounding.Zero) return truncate(x);
-  const r = e.variable(int, truncate(roundFast(e, k, x, mode)));
-  e.if(e.and(e.ne(fpcr(e), e.i32(0)), e.op(`${k.type}.eq`, [x, x])), () => {
-    const exact = e.call(
-      toIntegerSoft[index(k)],
-      toBits(e, k, x),
-      e.i32(mode),
-      e.i32(signed ? 1 : 0),
-      e.i32(sf ? 64 : 32),
-    );
-    e.assign(r, sf ? exact : e.wrap(exact));
-  });
+  const r = e.variable(int, truncate(mode === Rounding.Zero ? x : roundFast(e, k, x, mode)));
+  e.if(fpcr(e), () =>
+    e.if(e.op(`${k.type}.ne`, [x, x]), () => raise(e, Exception.Invalid), () => {
+      const exact = e.call(
+        toIntegerSoft[index(k)],
+        toBits(e, k, x),
+        e.i32(mode),
+        e.i32(signed ? 1 : 0),
+        e.i32(sf ? 64 : 32),
+      );
+      e.assign(r, sf ? exact : e.wrap(exact));
+    }));
   return e.read(r);
 }
 
@@ -183,7 +188,8 @@ export function toFixed(
   signed: boolean,
   sf: number,
 ): Node {
-  const precise = k.type === "f32" ? e.op("f64.promote_f32", [x]) : x;
+  const [number] = flushOperands(e, k, x);
+  const precise = k.type === "f32" ? e.op("f64.promote_f32", [number]) : number;
   const scaled = e.op("f64.mul", [precise, scale]);
   return toInteger(e, float[1], scaled, Rounding.Zero, signed, sf);
 }

@@ -2,9 +2,27 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
+import { flushOperands } from "./flush.ts";
 import { softHelper } from "./host.ts";
-import { bitsConstant, float, type FloatKind, isNaNBits, processNaNs } from "./nan.ts";
-import { defaultNaN, DOUBLE, type Format, Rounding, roundingOf, SINGLE } from "./soft_float.ts";
+import {
+  bitsConstant,
+  float,
+  type FloatKind,
+  fromBits,
+  isNaNBits,
+  processNaNs,
+  toBits,
+} from "./nan.ts";
+import {
+  defaultNaN,
+  DOUBLE,
+  type Format,
+  raise,
+  Rounding,
+  roundingOf,
+  SINGLE,
+} from "./soft_float.ts";
+import { Exception } from "./status.ts";
 
 const formats = [SINGLE, DOUBLE];
 const FLUSH = 1 << 24;
@@ -34,6 +52,12 @@ function join(f: Format, sign: bigint, exponent: number, fraction: bigint): bigi
   return (sign << BigInt(f.width - 1)) | (BigInt(exponent) << mantissa) |
     (fraction >> (52n - mantissa));
 }
+/** The fraction under FPCR.FZ. */
+function flushed(exponent: number, fraction: bigint, fpcr: number): bigint {
+  if ((fpcr & FLUSH) === 0 || exponent !== 0 || fraction === 0n) return fraction;
+  raise(Exception.InputDenormal);
+  return 0n;
+}
 const TOP = 1n << 51n;
 const FRACTION = (1n << 52n) - 1n;
 
@@ -41,16 +65,23 @@ function recpe(f: Format, bits: bigint, fpcr: number): bigint {
   const [sign, field, all] = split(f, bits);
   const most = 2 * f.bias + 1;
   let exponent = field;
-  let fraction = fpcr & FLUSH && field === 0 ? 0n : all;
+  let fraction = flushed(field, all, fpcr);
   if (exponent === most) return join(f, sign, 0, 0n);
-  if (exponent === 0 && fraction === 0n) return join(f, sign, most, 0n);
+  if (exponent === 0 && fraction === 0n) {
+    raise(Exception.DivideByZero);
+    return join(f, sign, most, 0n);
+  }
   // Below 2^-(bias + 1) the reciprocal overflows.
   if (exponent === 0 && fraction < 1n << 50n) {
+    raise(Exception.Overflow | Exception.Inexact);
     const mode = roundingOf(fpcr);
     const infinite = mode === Rounding.Nearest || mode === (sign ? Rounding.Down : Rounding.Up);
     return infinite ? join(f, sign, most, 0n) : join(f, sign, most - 1, FRACTION);
   }
-  if (fpcr & FLUSH && exponent >= most - 2) return join(f, sign, 0, 0n);
+  if (fpcr & FLUSH && exponent >= most - 2) {
+    raise(Exception.Underflow);
+    return join(f, sign, 0, 0n);
+  }
   if (exponent === 0) {
     if (fraction & TOP) fraction = (fraction << 1n) & FRACTION;
     else {
@@ -73,9 +104,15 @@ function rsqrte(f: Format, bits: bigint, fpcr: number): bigint {
   const [sign, field, all] = split(f, bits);
   const most = 2 * f.bias + 1;
   let exponent = field;
-  let fraction = fpcr & FLUSH && field === 0 ? 0n : all;
-  if (exponent === 0 && fraction === 0n) return join(f, sign, most, 0n);
-  if (sign) return defaultNaN(f);
+  let fraction = flushed(field, all, fpcr);
+  if (exponent === 0 && fraction === 0n) {
+    raise(Exception.DivideByZero);
+    return join(f, sign, most, 0n);
+  }
+  if (sign) {
+    raise(Exception.Invalid);
+    return defaultNaN(f);
+  }
   if (exponent === most) return 0n;
   if (exponent === 0) {
     while ((fraction & TOP) === 0n) {
@@ -138,7 +175,8 @@ export function exponentReciprocal(e: Emitter, k: FloatKind, bits: Node): Node {
     isNaNBits(e, k, bits),
     () => e.assign(result, processNaNs(e, k, bits)),
     () => {
-      const exponent = e.and(bits, bitsConstant(e, k, k.infinity));
+      const [number] = flushOperands(e, k, fromBits(e, k, bits));
+      const exponent = e.and(toBits(e, k, number), bitsConstant(e, k, k.infinity));
       const least = k.infinity & -k.infinity;
       const flipped = e.select(
         e.eqz(exponent),

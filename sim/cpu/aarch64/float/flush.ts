@@ -1,34 +1,60 @@
-/** FPCR.FZ on the operands of operations that the exact slow path does not see: comparisons, steps. */
+/** FPCR.FZ and NaNs in operations that the exact slow path does not see: comparisons, steps. */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
-import { type FloatKind, fpcr } from "./nan.ts";
+import { pure } from "../multiply.ts";
+import { float, type FloatKind, isNaNBits, isSignalling } from "./nan.ts";
+import { Exception, fpcr, raise } from "./status.ts";
 
 const FLUSH = 1 << 24;
 
-/** Constant of bits in every lane, or in one float. */
-function constant(e: Emitter, k: FloatKind, bits: bigint, vector: boolean): Node {
-  const scalar = k.int === "i64" ? e.i64(bits) : e.i32(Number(BigInt.asIntN(32, bits)));
-  if (!vector) return e.op(`${k.type}.reinterpret_${k.int}`, [scalar]);
-  const bytes = Array.from({ length: 16 }, (_, i) => {
-    const within = 8 * (i % (16 / k.lanes));
-    return Number((bits >> BigInt(within)) & 0xffn);
-  });
-  return e.v128(bytes);
+/** Constant of bits in every lane. */
+function constant(e: Emitter, k: FloatKind, bits: bigint): Node {
+  return e.v128(
+    Array.from(
+      { length: 16 },
+      (_, i) => Number((bits >> BigInt(8 * (i % (16 / k.lanes)))) & 0xffn),
+    ),
+  );
 }
 
-/** Subnormal numbers as zeros of their sign. */
+/** IR functions: subnormal lanes as zeros of their sign, which raises InputDenormal. */
+const flushedHelpers = float.map((k) =>
+  pure(`aarch64.flush_${k.shape}`, ["v128"], "v128", (e, x) => {
+    const least = constant(e, k, k.infinity & -k.infinity);
+    const small = e.op(`${k.shape}.lt`, [e.op(`${k.shape}.abs`, [x]), least]);
+    const zero = e.op(`${k.shape}.eq`, [x, constant(e, k, 0n)]);
+    const subnormal = e.op("v128.andnot", [small, zero]);
+    e.if(e.op("v128.any_true", [subnormal]), () => raise(e, Exception.InputDenormal));
+    const sign = e.op("v128.and", [x, constant(e, k, k.sign)]);
+    return e.op("v128.bitselect", [sign, x, small]);
+  })
+);
+/** IR functions of two vectors: raise Invalid if a lane of either is a NaN, or a signalling one. */
+const invalidHelpers = [false, true].map((quiet) =>
+  float.map((k) =>
+    pure(`aarch64.compare${quiet ? "e" : ""}_${k.shape}`, ["v128", "v128"], "i32", (e, a, b) => {
+      for (const x of [a, b]) {
+        for (let i = 0; i < k.lanes; i++) {
+          const bits = e.op(`${k.intShape}.extract_lane`, [x], i);
+          e.if(
+            (quiet ? isNaNBits : isSignalling)(e, k, bits),
+            () => raise(e, Exception.Invalid),
+          );
+        }
+      }
+      return e.i32(0);
+    })
+  )
+);
+
+const index = (k: FloatKind): 0 | 1 => k.lanes === 4 ? 0 : 1;
+/** A float in every lane; a vector as it is. */
+function asVector(e: Emitter, k: FloatKind, x: Node): Node {
+  return x.type === "v128" ? x : e.op(`${k.shape}.splat`, [x]);
+}
 function flushed(e: Emitter, k: FloatKind, x: Node): Node {
-  const vector = x.type === "v128";
-  const prefix = vector ? k.shape : k.type;
-  const least = constant(e, k, k.infinity & -k.infinity, vector);
-  const small = e.op(`${prefix}.lt`, [e.op(`${prefix}.abs`, [x]), least]);
-  const sign = constant(e, k, k.sign, true);
-  if (vector) {
-    return e.op("v128.bitselect", [e.op("v128.and", [x, sign]), x, small]);
-  }
-  // Multiplying by zero keeps the sign of a finite number.
-  const zero = e.op(`${k.type}.mul`, [x, constant(e, k, 0n, false)]);
-  return e.select(small, zero, x);
+  const r = e.call(flushedHelpers[index(k)], asVector(e, k, x));
+  return x.type === "v128" ? r : e.op(`${k.shape}.extract_lane`, [r], 0);
 }
 
 /** The operands (floats or vectors), flushed if FPCR.FZ is set. */
@@ -38,4 +64,26 @@ export function flushOperands(e: Emitter, k: FloatKind, ...operands: Node[]): No
     operands.forEach((x, i) => e.assign(variables[i], flushed(e, k, x)));
   });
   return variables.map((v) => e.read(v));
+}
+
+/**
+ * The operands of a comparison: flushed if FPCR.FZ is set, and Invalid raised for a NaN if the
+ * comparison `signals`, else for a signalling NaN.
+ */
+export function comparands(
+  e: Emitter,
+  k: FloatKind,
+  signals: boolean,
+  a: Node,
+  b: Node,
+): [Node, Node] {
+  const [x, y] = [e.variable(a.type, a), e.variable(b.type, b)];
+  e.if(fpcr(e), () => {
+    e.call(invalidHelpers[signals ? 1 : 0][index(k)], asVector(e, k, a), asVector(e, k, b));
+    e.if(e.and(fpcr(e), e.i32(FLUSH)), () => {
+      e.assign(x, flushed(e, k, a));
+      e.assign(y, flushed(e, k, b));
+    });
+  });
+  return [e.read(x), e.read(y)];
 }

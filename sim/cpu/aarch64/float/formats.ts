@@ -3,7 +3,8 @@ import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
 import { softHelper } from "./host.ts";
-import { float, fpcr, isNaNBits } from "./nan.ts";
+import { float, isNaNBits } from "./nan.ts";
+import { Exception, fpcr, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
 
 /** Formats as `ftype` numbers them; half precision travels in the low bits of an i32. */
@@ -29,6 +30,8 @@ function convertNaN(e: Emitter, bits: Node, from: Precision, to: Precision): Nod
   const fraction = e.shl(x, e.i64(64 - a.precision + 1));
   const payload = e.shrU(fraction, e.i64(64 - b.precision + 1));
   const sign = e.shl(e.shrU(x, e.i64(a.width - 1)), e.i64(b.width - 1));
+  const isQuiet = e.and(e.wrap(e.shrU(x, e.i64(a.precision - 2))), e.i32(1));
+  e.if(e.eqz(isQuiet), () => raise(e, Exception.Invalid));
   const none = e.ne(e.and(fpcr(e), e.i32(DEFAULT_NAN)), e.i32(0));
   const quiet = e.i64(soft.defaultNaN(b));
   const r = e.select(none, quiet, e.or(e.or(sign, quiet), payload));

@@ -12,10 +12,20 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
+import { flushOperands } from "./flush.ts";
 import { hostFuses } from "./fused_probe.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
-import { float, type FloatKind, fpcr, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
+import {
+  float,
+  type FloatKind,
+  fromBits,
+  isNaNBits,
+  isNormal,
+  processNaNs,
+  toBits,
+} from "./nan.ts";
+import { Exception, fpcr, inexactAlready, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
 
 const formats = [soft.SINGLE, soft.DOUBLE];
@@ -37,13 +47,23 @@ const slow: Helper[] = float.map((k, i) => {
     );
     e.if(anyNaN, () => {
       // Infinity times zero plus a quiet NaN is invalid too: the default NaN.
-      const product = e.op(`${k.type}.mul`, [fromBits(e, k, a), fromBits(e, k, b)]);
+      const [x, y] = flushOperands(e, k, fromBits(e, k, a), fromBits(e, k, b));
+      const product = e.op(`${k.type}.mul`, [x, y]);
       const factors = e.or(isNaNBits(e, k, a), isNaNBits(e, k, b));
       const invalid = e.and(e.op(`${k.type}.ne`, [product, product]), e.eqz(factors));
       const result = processNaNs(e, k, addend, a, b);
       const quietAddend = e.eq(e.and(addend, quietBit(e, k)), quietBit(e, k));
-      e.return(e.select(e.and(invalid, quietAddend), defaultNaN(e, k), result));
+      e.if(e.and(invalid, quietAddend), () => {
+        raise(e, Exception.Invalid);
+        e.return(defaultNaN(e, k));
+      });
+      e.return(result);
     });
+    if (hostFuses) {
+      const operands = [addend, a, b].map((x) => fromBits(e, k, x));
+      const fast = toBits(e, k, hostFused(e, k, operands));
+      e.if(e.and(inexactAlready(e), isNormal(e, k, fast)), () => e.return(fast));
+    }
     return e.call(exact, addend, a, b);
   });
 });
@@ -143,12 +163,18 @@ const single = pure("aarch64.fma_f32", ["f32", "f32", "f32"], "f32", (e, addend,
 /** The IR functions in software: (addend, a, b) of single and of double precision. */
 export const software: readonly [Helper, Helper] = [single, double];
 
-/** By the host's fused operation, the slow path where it yields a NaN or FPCR is not zero. */
-function byHost(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
+/** The host's fused operation alone, of floats or vectors. */
+function hostFused(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
   const vector = operands[0].type === "v128";
   const [addend, a, b] = vector ? operands : operands.map((x) => e.op(`${k.shape}.splat`, [x]));
   const sum = e.op(`${k.shape}.relaxed_madd`, [a, b, addend]);
-  const r = e.variable(operands[0].type, vector ? sum : e.op(`${k.shape}.extract_lane`, [sum], 0));
+  return vector ? sum : e.op(`${k.shape}.extract_lane`, [sum], 0);
+}
+
+/** By the host's fused operation, the slow path where it yields a NaN or FPCR is not zero. */
+function byHost(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
+  const vector = operands[0].type === "v128";
+  const r = e.variable(operands[0].type, hostFused(e, k, operands));
   const value = e.read(r);
   const unequal = e.op(`${vector ? k.shape : k.type}.ne`, [value, value]);
   const special = vector ? e.op("v128.any_true", [unequal]) : unequal;

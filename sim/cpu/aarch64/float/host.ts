@@ -1,6 +1,7 @@
 /** Calls from IR into the exact arithmetic of `soft_float.ts`, on bits. */
 import type { Helper, Type } from "../../ir/types.ts";
-import { FPCR } from "../../layout.ts";
+import { FPCR, FPSR } from "../../layout.ts";
+import { takeExceptions } from "./soft_float.ts";
 
 type Bits = bigint | number;
 
@@ -9,7 +10,7 @@ export function unsigned(x: Bits): bigint {
   return typeof x === "bigint" ? BigInt.asUintN(64, x) : BigInt(x >>> 0);
 }
 
-/** A helper whose parameters and result are bit patterns; `run` also gets FPCR. */
+/** A helper whose parameters and result are bit patterns; `run` also gets FPCR, and raises in FPSR. */
 export function softHelper(
   name: string,
   params: readonly Type[],
@@ -24,6 +25,7 @@ export function softHelper(
     writes: [],
     run: (state: DataView, ...bits: Bits[]) => {
       const r = run(state.getUint32(FPCR, true), ...bits.map(unsigned));
+      state.setUint32(FPSR, state.getUint32(FPSR, true) | takeExceptions(), true);
       return result === "i64" ? r : Number(BigInt.asIntN(32, r));
     },
   };

@@ -5,8 +5,8 @@
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
-import { FPCR } from "../../layout.ts";
 import { pure } from "../multiply.ts";
+import { Exception, fpcr, raise } from "./status.ts";
 
 /** What differs between single (`float[0]`) and double (`float[1]`) precision. */
 export interface FloatKind {
@@ -57,10 +57,9 @@ export function fromBits(e: Emitter, k: FloatKind, bits: Node): Node {
   return e.op(`${k.type}.reinterpret_${k.int}`, [bits]);
 }
 
+/** FPCR.FZ and FPCR.DN. */
+const FLUSH = 1 << 24;
 const DEFAULT_NAN = 1 << 25;
-export function fpcr(e: Emitter): Node {
-  return e.getState("i32", FPCR);
-}
 
 /** Whether bits are a NaN, and a signalling one. */
 export function isNaNBits(e: Emitter, k: FloatKind, bits: Node): Node {
@@ -72,10 +71,24 @@ export function isSignalling(e: Emitter, k: FloatKind, bits: Node): Node {
   return e.gtU(flipped, bitsConstant(e, k, k.infinity | k.quiet));
 }
 
+/** Whether bits are a subnormal number. */
+function isSubnormal(e: Emitter, k: FloatKind, bits: Node): Node {
+  const magnitude = e.and(bits, bitsConstant(e, k, k.sign - 1n));
+  const least = k.infinity & -k.infinity;
+  const below = e.sub(magnitude, bitsConstant(e, k, 1n));
+  return e.ltU(below, bitsConstant(e, k, least - 1n));
+}
+
 /** IR function: NaN result of operations on operands of which at least one is a NaN. */
 function processing(k: FloatKind, count: number): Helper {
   const params = Array.from({ length: count }, () => k.int as Type);
   return pure(`aarch64.nan${count}_${k.type}`, params, k.int, (e, ...operands) => {
+    const signalling = operands.map((x) => isSignalling(e, k, x)).reduce((a, b) => e.or(a, b));
+    e.if(signalling, () => raise(e, Exception.Invalid));
+    // Operands are flushed, and tell of it, before NaNs are looked at.
+    const subnormal = operands.map((x) => isSubnormal(e, k, x)).reduce((a, b) => e.or(a, b));
+    const flushes = e.ne(e.and(fpcr(e), e.i32(FLUSH)), e.i32(0));
+    e.if(e.and(subnormal, flushes), () => raise(e, Exception.InputDenormal));
     e.if(
       e.and(fpcr(e), e.i32(DEFAULT_NAN)),
       () => e.return(bitsConstant(e, k, k.defaultNaN)),
@@ -95,4 +108,12 @@ const helpers = float.map((k) => [1, 2, 3].map((n) => processing(k, n)));
 /** NaN result (as bits) for these operands (as bits), at least one of which is a NaN. */
 export function processNaNs(e: Emitter, k: FloatKind, ...operands: Node[]): Node {
   return e.call(helpers[k.lanes === 4 ? 0 : 1][operands.length - 1], ...operands);
+}
+
+/** Whether a float is finite and larger in magnitude than the least normal number. */
+export function isNormal(e: Emitter, k: FloatKind, bits: Node): Node {
+  const magnitude = e.and(bits, bitsConstant(e, k, k.sign - 1n));
+  const least = k.infinity & -k.infinity;
+  const above = e.gtU(magnitude, bitsConstant(e, k, least));
+  return e.and(above, e.ltU(magnitude, bitsConstant(e, k, k.infinity)));
 }

@@ -6,6 +6,25 @@
  * Control word: FPCR (DDI 0487, C5.2.8).
  */
 
+import { Exception } from "./status.ts";
+
+let exceptions = 0;
+/** Note an exception; `takeExceptions` hands it over. */
+export function raise(exception: Exception): void {
+  exceptions |= exception;
+}
+/** Exceptions raised since the last call. */
+export function takeExceptions(): number {
+  const taken = exceptions;
+  exceptions = 0;
+  return taken;
+}
+
+/** Take back an invalid operation that the instruction defines. */
+export function withdrawInvalid(): void {
+  exceptions &= ~Exception.Invalid;
+}
+
 /** A binary interchange format of IEEE 754. */
 export interface Format {
   readonly width: number;
@@ -55,6 +74,11 @@ export function defaultNaN(f: Format): bigint {
   return infinity(f, 0n) | (hidden(f) >> 1n);
 }
 
+function invalid(f: Format): bigint {
+  raise(Exception.Invalid);
+  return defaultNaN(f);
+}
+
 function unpack(f: Format, bits: bigint, fpcr: number): Number754 {
   const sign = (bits >> BigInt(f.width - 1)) & 1n;
   const fraction = bits & (hidden(f) - 1n);
@@ -62,8 +86,9 @@ function unpack(f: Format, bits: bigint, fpcr: number): Number754 {
   const least = 2 - f.bias - f.precision;
   if (biased === maxExponent(f)) return { sign, significand: 0n, exponent: 0, infinite: true };
   if (biased === 0) {
-    const significand = fpcr & FLUSH && f !== HALF ? 0n : fraction;
-    return { sign, significand, exponent: least, infinite: false };
+    const flushes = (fpcr & FLUSH) !== 0 && f !== HALF && fraction !== 0n;
+    if (flushes) raise(Exception.InputDenormal);
+    return { sign, significand: flushes ? 0n : fraction, exponent: least, infinite: false };
   }
   return { sign, significand: fraction | hidden(f), exponent: least + biased - 1, infinite: false };
 }
@@ -102,7 +127,11 @@ function pack(
   if (significand === 0n) return signBit(f, sign);
   const length = lengthOf(significand);
   const least = 2 - f.bias - f.precision;
-  if (fpcr & FLUSH && f !== HALF && exponent + length - 1 < 1 - f.bias) return signBit(f, sign);
+  const tiny = exponent + length - 1 < 1 - f.bias;
+  if (fpcr & FLUSH && f !== HALF && tiny) {
+    raise(Exception.Underflow);
+    return signBit(f, sign);
+  }
   const shift = Math.max(length - f.precision, least - exponent);
   let q = significand;
   if (shift <= 0) q <<= BigInt(-shift);
@@ -110,12 +139,14 @@ function pack(
     const by = BigInt(shift);
     q >>= by;
     const rest = significand - (q << by);
+    if (rest !== 0n) raise(tiny ? Exception.Inexact | Exception.Underflow : Exception.Inexact);
     if (roundsUp(mode, sign, (q & 1n) === 1n, rest, 1n << (by - 1n))) q += 1n;
   }
   // A carry into the next power of two shows in the exponent field by itself.
   const field = exponent + shift - least;
   const bits = q + (BigInt(field) << mantissaBits(f));
   if (bits >= infinity(f, 0n)) {
+    raise(Exception.Overflow | Exception.Inexact);
     const toInfinity = mode === Rounding.Nearest || mode === Rounding.Away ||
       (mode === Rounding.Up && sign === 0n) || (mode === Rounding.Down && sign === 1n);
     return toInfinity ? infinity(f, sign) : signBit(f, sign) | (infinity(f, 0n) - 1n);
@@ -150,7 +181,7 @@ export function fusedMultiplyAdd(
   const sign = a.sign ^ b.sign;
   const zero = (x: Number754): boolean => !x.infinite && x.significand === 0n;
   const infinite = a.infinite || b.infinite;
-  if (infinite && (zero(a) || zero(b))) return defaultNaN(f);
+  if (infinite && (zero(a) || zero(b))) return invalid(f);
   const product: Number754 = {
     sign,
     significand: a.significand * b.significand,
@@ -162,7 +193,7 @@ export function fusedMultiplyAdd(
     return pack(f, sign, product.significand, product.exponent, mode, fpcr);
   }
   const addend = unpack(f, addendBits, fpcr);
-  if (addend.infinite && infinite && addend.sign !== sign) return defaultNaN(f);
+  if (addend.infinite && infinite && addend.sign !== sign) return invalid(f);
   if (addend.infinite) return infinity(f, addend.sign);
   if (infinite) return infinity(f, sign);
   const r = sum(addend, product, mode);
@@ -173,7 +204,7 @@ export function fusedMultiplyAdd(
 export function add(f: Format, aBits: bigint, bBits: bigint, fpcr: number): bigint {
   const a = unpack(f, aBits, fpcr);
   const b = unpack(f, bBits, fpcr);
-  if (a.infinite && b.infinite && a.sign !== b.sign) return defaultNaN(f);
+  if (a.infinite && b.infinite && a.sign !== b.sign) return invalid(f);
   if (a.infinite) return infinity(f, a.sign);
   if (b.infinite) return infinity(f, b.sign);
   const mode = roundingOf(fpcr);
@@ -187,8 +218,12 @@ export function divide(f: Format, aBits: bigint, bBits: bigint, fpcr: number): b
   const b = unpack(f, bBits, fpcr);
   const sign = a.sign ^ b.sign;
   const zeroB = !b.infinite && b.significand === 0n;
-  if (a.infinite) return b.infinite ? defaultNaN(f) : infinity(f, sign);
-  if (zeroB) return a.significand === 0n ? defaultNaN(f) : infinity(f, sign);
+  if (a.infinite) return b.infinite ? invalid(f) : infinity(f, sign);
+  if (zeroB) {
+    if (a.significand === 0n) return invalid(f);
+    raise(Exception.DivideByZero);
+    return infinity(f, sign);
+  }
   if (b.infinite || a.significand === 0n) return signBit(f, sign);
   const by = f.precision * 2 + 4;
   const scaled = a.significand << BigInt(by);
@@ -202,7 +237,7 @@ export function divide(f: Format, aBits: bigint, bBits: bigint, fpcr: number): b
 export function squareRoot(f: Format, bits: bigint, fpcr: number): bigint {
   const a = unpack(f, bits, fpcr);
   if (!a.infinite && a.significand === 0n) return signBit(f, a.sign);
-  if (a.sign) return defaultNaN(f);
+  if (a.sign) return invalid(f);
   if (a.infinite) return infinity(f, 0n);
   let by = 2 * f.precision + 6;
   if ((a.exponent - by) % 2 !== 0) by++;
@@ -250,11 +285,21 @@ function rounded(a: Number754, mode: Rounding): bigint {
   return up ? q + 1n : q;
 }
 
-/** Rounded to an integral value in the same format. */
-export function roundToIntegral(f: Format, bits: bigint, fpcr: number, mode: Rounding): bigint {
+/** Rounded to an integral value in the same format; `exact` tells of a change. */
+export function roundToIntegral(
+  f: Format,
+  bits: bigint,
+  fpcr: number,
+  mode: Rounding,
+  exact: boolean,
+): bigint {
   const a = unpack(f, bits, fpcr);
   if (a.infinite) return bits;
+  if (exact && !isInteger(a)) raise(Exception.Inexact);
   return pack(f, a.sign, rounded(a, mode), 0, mode, 0);
+}
+function isInteger({ significand, exponent }: Number754): boolean {
+  return exponent >= 0 || (significand & ((1n << BigInt(-exponent)) - 1n)) === 0n;
 }
 
 /** value · 2^fraction to an integer of `width` bits, saturating. */
@@ -270,9 +315,12 @@ export function toInteger(
   const a = unpack(f, bits, fpcr);
   const top = 1n << BigInt(width - (signed ? 1 : 0));
   const low = signed ? -top : 0n;
-  if (a.infinite) return a.sign ? low : top - 1n;
-  const magnitude = rounded({ ...a, exponent: a.exponent + fraction }, mode);
+  const scaled = { ...a, exponent: a.exponent + fraction };
+  const magnitude = a.infinite ? top + 1n : rounded(scaled, mode);
   const value = a.sign ? -magnitude : magnitude;
+  const fits = value >= low && value < top;
+  if (!fits) raise(Exception.Invalid);
+  else if (!isInteger(scaled)) raise(Exception.Inexact);
   return value < low ? low : value >= top ? top - 1n : value;
 }
 

@@ -16,7 +16,7 @@ import {
   multiply,
   subtract,
 } from "./integer.ts";
-import { bitsOfQ, lane, result, vec, width } from "./lanes.ts";
+import { bitsOfQ, ignoringAbove, lane, result, vec, width } from "./lanes.ts";
 import { dotProduct, doubling, DOUBLINGS } from "./long.ts";
 import { multiplyHalf } from "./narrow.ts";
 
@@ -189,11 +189,18 @@ const floats = FLOATS.flatMap(([name, u, opcode, kind]) => [
       valid: (w) => f.d.of(w) === 0 || (f.l.of(w) === 0 && f.q.of(w) === 1),
       emit: (e, { q, d, l, h }) => {
         const k = float[d];
-        const a = vec(e, 1);
-        const b = broadcast(e, 2 + d, vec(e, 2), d ? h : h * 2 + l);
+        const active = (x: Node): Node => ignoringAbove(e, x, d, bitsOfQ(q));
+        const a = active(vec(e, 1));
+        const b = active(broadcast(e, 2 + d, vec(e, 2), d ? h : h * 2 + l));
         const r = kind === "mul" || kind === "mulx"
           ? vectorArithmetic(e, k, kind, a, b)
-          : vectorFusedMultiplyAdd(e, k, vec(e, 0), kind === "fmls" ? negate(e, k, a) : a, b);
+          : vectorFusedMultiplyAdd(
+            e,
+            k,
+            active(vec(e, 0)),
+            kind === "fmls" ? negate(e, k, a) : a,
+            b,
+          );
         result(e, r, bitsOfQ(q));
       },
     }),

@@ -9,12 +9,12 @@ import {
   reciprocalStep,
   vectorArithmetic,
 } from "../float/arithmetic.ts";
-import { flushOperands } from "../float/flush.ts";
+import { comparands } from "../float/flush.ts";
 import { vectorFusedMultiplyAdd } from "../float/fused.ts";
 import { float, type FloatKind } from "../float/nan.ts";
 import { setScalar } from "../registers.ts";
 import { familyRow } from "../row.ts";
-import { bitsOfQ, permute, result, unzip, vec, zeros } from "./lanes.ts";
+import { bitsOfQ, floatVec, permute, result, unzip, vec, zeros } from "./lanes.ts";
 
 /** Works on vectors and on scalars alike. */
 type Binary = (e: Emitter, k: FloatKind, a: Node, b: Node, d: () => Node) => Node;
@@ -22,7 +22,7 @@ type Binary = (e: Emitter, k: FloatKind, a: Node, b: Node, d: () => Node) => Nod
 const named = (name: ArithmeticName): Binary => (e, k, a, b) =>
   a.type === "v128" ? vectorArithmetic(e, k, name, a, b) : arithmetic(e, k, name, a, b);
 const compared = (name: string, magnitude = false): Binary => (e, k, a, b) => {
-  const operands = flushOperands(e, k, a, b);
+  const operands = comparands(e, k, name !== "eq", a, b);
   return e.op(`${k.shape}.${name}`, magnitude ? operands.map((x) => absolute(e, k, x)) : operands);
 };
 const fused = (subtracts: boolean): Binary => (e, k, a, b, d) =>
@@ -73,8 +73,11 @@ const threeSame = entries.map(({ name, u, a, opcode, run }) =>
       regs: [f.rd.v, f.rn.v, f.rm.v],
       statics: ["q", "d"],
       valid: (w) => allowed(f.q.of(w), f.d.of(w)),
-      emit: (e, { q, d }) =>
-        result(e, run(e, float[d], vec(e, 1), vec(e, 2), () => vec(e, 0)), bitsOfQ(q)),
+      emit: (e, { q, d }) => {
+        const operand = (i: number): Node => floatVec(e, i, d, bitsOfQ(q));
+        const r = run(e, float[d], operand(1), operand(2), () => operand(0));
+        result(e, r, bitsOfQ(q));
+      },
     }),
   )
 );
@@ -94,7 +97,10 @@ const threeSameScalar = entries.filter((x) => x.scalar).map((
         const none = (): Node => zeros(e);
         if (scalar === "float") {
           setScalar(e, 0, run(e, float[d], low(e, 1, d), low(e, 2, d), none));
-        } else result(e, run(e, float[d], vec(e, 1), vec(e, 2), none), 32 << d);
+          return;
+        }
+        const [a, b] = [1, 2].map((i) => floatVec(e, i, d, 32 << d));
+        result(e, run(e, float[d], a, b, none), 32 << d);
       },
     }),
   )

@@ -4,6 +4,7 @@ import type { Helper, Node } from "../../ir/types.ts";
 import { absolute, negate, vectorArithmetic } from "../float/arithmetic.ts";
 import {
   CURRENT,
+  EXACT,
   fromFixed,
   fromInteger,
   type Mode,
@@ -13,12 +14,13 @@ import {
 } from "../float/convert.ts";
 import { estimate, exponentReciprocal, fixedEstimate } from "../float/estimate.ts";
 import { convertBits, convertToOdd, Precision } from "../float/formats.ts";
-import { flushOperands } from "../float/flush.ts";
+import { comparands } from "../float/flush.ts";
 import { lanewise } from "../float/lanes.ts";
-import { float, type FloatKind, fpcr, fromBits, toBits } from "../float/nan.ts";
+import { float, type FloatKind, fromBits, toBits } from "../float/nan.ts";
+import { fpcr } from "../float/status.ts";
 import { Rounding } from "../float/soft_float.ts";
 import { familyRow, row } from "../row.ts";
-import { bitsOfQ, extract, replace, result, vec, zeros } from "./lanes.ts";
+import { bitsOfQ, extract, floatVec, replace, result, vec, zeros } from "./lanes.ts";
 import { writeHalf } from "./narrow.ts";
 
 type Unary = (e: Emitter, k: FloatKind, a: Node) => Node;
@@ -49,7 +51,7 @@ function perLane(
 
 const rounded = (mode: Mode): Unary => (e, k, a) => roundToIntegral(e, k, a, mode);
 const comparedToZero = (name: string): Unary => (e, k, a) =>
-  e.op(`${k.shape}.${name}`, [...flushOperands(e, k, a), zeros(e)]);
+  e.op(`${k.shape}.${name}`, comparands(e, k, name !== "eq", a, zeros(e)));
 
 /** FCVT{N,P,M,Z,A}{S,U}: four singles at once while FPCR is zero. */
 function converted(name: string, mode: Rounding, signed: boolean): Unary {
@@ -68,8 +70,8 @@ function converted(name: string, mode: Rounding, signed: boolean): Unary {
   return (e, k, a) => {
     const round = direct[mode];
     if (k.lanes !== 4 || round === undefined) return e.call(lanes[index(k)], a);
-    if (round === null) return e.op(operation, [a]);
-    const r = e.variable("v128", e.op(operation, [e.op(`f32x4.${round}`, [a])]));
+    const whole = round === null ? a : e.op(`f32x4.${round}`, [a]);
+    const r = e.variable("v128", e.op(operation, [whole]));
     e.if(fpcr(e), () => e.assign(r, e.call(lanes[0], a)));
     return e.read(r);
   };
@@ -118,7 +120,7 @@ const entries: Entry[] = [
   { name: "FRINTP", u: 0, a: 1, opcode: "11000", run: rounded(Rounding.Up) },
   { name: "FRINTZ", u: 0, a: 1, opcode: "11001", run: rounded(Rounding.Zero) },
   { name: "FRINTA", u: 1, a: 0, opcode: "11000", run: rounded(Rounding.Away) },
-  { name: "FRINTX", u: 1, a: 0, opcode: "11001", run: rounded(CURRENT) },
+  { name: "FRINTX", u: 1, a: 0, opcode: "11001", run: rounded(EXACT) },
   { name: "FRINTI", u: 1, a: 1, opcode: "11001", run: rounded(CURRENT) },
   ...CONVERSIONS.flatMap(([name, a, opcode, mode]) =>
     ([0, 1] as const).map((u): Entry => ({
@@ -160,7 +162,7 @@ const vectors = entries.map(({ name, u, a, opcode, run, single }) =>
       regs: [f.rd.v, f.rn.v],
       statics: ["q", "d"],
       valid: (w) => f.d.of(w) === 0 || (f.q.of(w) === 1 && single !== true),
-      emit: (e, { q, d }) => result(e, run(e, float[d], vec(e, 1)), bitsOfQ(q)),
+      emit: (e, { q, d }) => result(e, run(e, float[d], floatVec(e, 1, d, bitsOfQ(q))), bitsOfQ(q)),
     }),
   )
 );
@@ -181,7 +183,7 @@ const scalars = scalarEntries.map(({ name, u, a, opcode, run }) =>
     (f) => ({
       regs: [f.rd.v, f.rn.v],
       statics: ["d"],
-      emit: (e, { d }) => result(e, run(e, float[d], vec(e, 1)), 32 << d),
+      emit: (e, { d }) => result(e, run(e, float[d], floatVec(e, 1, d, 32 << d)), 32 << d),
     }),
   )
 );

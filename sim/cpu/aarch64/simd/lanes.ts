@@ -45,6 +45,15 @@ export function result(e: Emitter, value: Node, bits: number): void {
   const masked = bits === 128 ? value : e.op("v128.and", [value, lowMask(e, bits)]);
   e.setVector(e.reg(0), masked);
 }
+/** Vector operand `i` of floats; lanes above the low `bits`, which do not take part, read as 1. */
+export function floatVec(e: Emitter, i: number, d: number, bits: number): Node {
+  return ignoringAbove(e, vec(e, i), d, bits);
+}
+export function ignoringAbove(e: Emitter, x: Node, d: number, bits: number): Node {
+  if (bits === 128) return x;
+  const one = d ? splat(e, 3, 0x3ff0000000000000n) : splat(e, 2, 0x3f800000);
+  return choose(e, lowMask(e, bits), x, one);
+}
 /** Bits of a vector register that an instruction with this Q uses. */
 export const bitsOfQ = (q: number): number => q ? 128 : 64;
 

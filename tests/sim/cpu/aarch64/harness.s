@@ -52,7 +52,8 @@ fill:   mov     x0, #0
         msr     nzcv, x1
         ldr     x1, [x20, #264]
         msr     fpcr, x1
-        msr     fpsr, xzr
+        ldr     x1, [x20, #272]
+        msr     fpsr, x1
         mov     x30, x20
         ldp     x0, x1, [x30, #0]
         ldp     x2, x3, [x30, #16]

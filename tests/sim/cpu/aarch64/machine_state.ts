@@ -5,7 +5,8 @@
 import { Access, type CpuSpace } from "../../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../../sim/cpu/engine.ts";
 import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
-import { FPCR, gpr, RESERVED, vector } from "../../../../sim/cpu/layout.ts";
+import { COLLECT } from "../../../../sim/cpu/aarch64/float/status.ts";
+import { FPCR, FPSR, gpr, RESERVED, vector } from "../../../../sim/cpu/layout.ts";
 import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
 
 /** Offsets in a state. */
@@ -15,6 +16,8 @@ export const NZCV = 256;
 export const CONTROL = 264;
 export const STATUS = 272;
 export const CODE = 280;
+/** Not 0: FPSR is collected (the harness does not look at this). */
+export const COLLECTING = 296;
 export const V = 304;
 export const MEMORY = 816;
 export const MEMORY_SIZE = 304;
@@ -67,6 +70,8 @@ export class Subject {
       state.set(before.subarray(X, X + 256), gpr(0));
       state.set(before.subarray(V, V + 512), vector(0));
       state.set(before.subarray(CONTROL, CONTROL + 4), FPCR);
+      if (before[COLLECTING] !== 0) state[FPCR] |= COLLECT;
+      state.set(before.subarray(STATUS, STATUS + 4), FPSR);
       engine.flags = view.getUint32(NZCV, true);
       engine.clearMonitor();
       engine.pc = SLOT;
@@ -84,7 +89,8 @@ export class Subject {
     after.set(state.subarray(vector(0), vector(32)), V);
     new DataView(after.buffer).setUint32(NZCV, engine.flags, true);
     after.set(state.subarray(FPCR, FPCR + 4), CONTROL);
-    after.set(before.subarray(STATUS, STATUS + 8), STATUS);
+    after[CONTROL] &= ~COLLECT;
+    after.set(state.subarray(FPSR, FPSR + 4), STATUS);
     return after;
   }
 }
