@@ -85,12 +85,12 @@ const newer = (name: string): boolean => name.startsWith("LDAPUR");
 Deno.test({
   name: `every row, cold tier${missing}`,
   ignore: !needed,
-  fn: () => agree(instances(25, 1, (name) => !newer(name)), "neoverse-n1"),
+  fn: () => agree(instances(15, 1, (name) => !newer(name)), "neoverse-n1"),
 });
 Deno.test({
   name: `floating point in depth, cold tier${missing}`,
   ignore: !needed,
-  fn: () => agree(instances(150, 2, (name) => /^(F|[SU]CVTF)/.test(name)), "neoverse-n1"),
+  fn: () => agree(instances(50, 2, (name) => /^(F|[SU]CVTF)/.test(name)), "neoverse-n1"),
 });
 Deno.test({
   name: `rows that Neoverse N1 lacks, cold tier${missing}`,
