@@ -8,7 +8,7 @@ import {
   EOVERFLOW,
   EPERM,
   HUGE_SHIFT,
-  HUGE_SIZE,
+  MAP_32BIT,
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
@@ -34,11 +34,9 @@ import type { AddressSpace } from "./address_space.ts";
 import { HugeMapping, type HugePool } from "./hugetlb.ts";
 import type { CachedFile } from "./page_cache.ts";
 import { populate } from "./page_fault.ts";
+import { MIN_ADDRESS, unmappedArea } from "./unmapped_area.ts";
 import { type MapSource, STACK_GUARD_GAP, Vm, VM_ACCESS, Vma } from "./vma.ts";
 import { MAX_MAP_COUNT, mergeNew, split, type VmaShape } from "./vma_merge.ts";
-
-/** vm.mmap_min_addr: hints below go here, and fixed mappings below are not permitted. */
-const MIN_ADDRESS = 65536;
 
 /** Flags that `MAP_SHARED_VALIDATE` knows for files: LEGACY_MAP_MASK of include/linux/mman.h. */
 const VALIDATED = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | 0xc0 | MAP_GROWSDOWN | 0x1800 |
@@ -80,9 +78,15 @@ export function mmap(
 
   const alignment = pool === undefined ? PAGE_SIZE : 2 ** pool.shift;
   const shared = (flags & MAP_TYPE) !== MAP_PRIVATE;
-  const start = fixed
-    ? fixedAddress(address, length, taskSize, alignment)
-    : unmappedArea(space, address, length, alignment, source, shared, offset);
+  const start = fixed ? fixedAddress(address, length, taskSize, alignment) : unmappedArea(space, {
+    hint: address,
+    length,
+    alignment,
+    source,
+    shared,
+    offset,
+    low: (flags & MAP_32BIT) !== 0 && space.memory.arch === "x86_64",
+  });
   if (start < 0) return start;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && space.areas.overlaps(start, start + length)) {
     return -EEXIST;
@@ -273,95 +277,6 @@ export function populateRange(
     }
   }
   return 0;
-}
-
-// ---- finding room ---------------------------------------------------------------------------
-
-/** An unmapped range for a mapping without a fixed address, or a negative errno. */
-export function unmappedArea(
-  space: AddressSpace,
-  hint: number,
-  length: number,
-  alignment: number,
-  source: MapSource | null,
-  shared: boolean,
-  offset: number,
-): number {
-  const { taskSize } = space.layout;
-  if (length > taskSize) return -ENOMEM;
-  // Linux places what a 2 MiB page could hold so that one could: stored files, and whole multiples
-  // of private anonymous memory.
-  const file = source !== null && source.file.inMemory !== true;
-  const anonymous = source === null && !shared && hint === 0 && length % HUGE_SIZE === 0;
-  if (alignment === PAGE_SIZE && (file || anonymous)) {
-    if (anonymous) offset = 0;
-    const end = offset + length;
-    const from = Math.ceil(offset / HUGE_SIZE) * HUGE_SIZE;
-    if (end - from >= HUGE_SIZE) {
-      const room = plainArea(space, hint, length + HUGE_SIZE, PAGE_SIZE);
-      if (room >= 0) {
-        if (room === hint) return room;
-        const shift = ((offset - room) % HUGE_SIZE + HUGE_SIZE) % HUGE_SIZE;
-        return room + (shift === 0 ? HUGE_SIZE : shift);
-      }
-    }
-  }
-  return plainArea(space, hint, length, alignment);
-}
-
-function plainArea(space: AddressSpace, hint: number, length: number, alignment: number): number {
-  const { taskSize, mmapBase } = space.layout;
-  if (length > taskSize) return -ENOMEM;
-  if (hint !== 0) {
-    const start = Math.ceil(hint / alignment) * alignment;
-    const next = space.areas.items[space.areas.indexOf(start)];
-    const room = next === undefined ? taskSize : next.guardedStart;
-    if (start + length <= taskSize && start + length <= room && start < (next?.start ?? taskSize)) {
-      return start;
-    }
-  }
-  const down = highestGap(space, length, alignment, mmapBase);
-  if (down >= 0) return down;
-  return lowestGap(space, length, alignment, pageUp(taskSize / 3), taskSize);
-}
-
-/**
- * The highest gap below `limit`. A gap that would do but for the guard below a growing stack lowers
- * the limit for all that follows, as Linux's search does.
- */
-function highestGap(space: AddressSpace, length: number, alignment: number, limit: number): number {
-  const { items } = space.areas;
-  const search = length + alignment - PAGE_SIZE;
-  for (let i = space.areas.indexOf(limit); i >= 0; i--) {
-    const next = items[i];
-    const bottom = i > 0 ? items[i - 1].end : MIN_ADDRESS;
-    let end = next === undefined ? limit : Math.min(limit, next.start);
-    if (end - bottom >= search && next !== undefined && next.guardedStart < end) {
-      end = limit = next.guardedStart;
-    }
-    if (end - bottom >= search) {
-      const start = end - length;
-      return start - start % alignment;
-    }
-  }
-  return -ENOMEM;
-}
-
-function lowestGap(
-  space: AddressSpace,
-  length: number,
-  alignment: number,
-  from: number,
-  limit: number,
-): number {
-  const { items } = space.areas;
-  let start = Math.ceil(from / alignment) * alignment;
-  for (let i = space.areas.indexOf(from);; i++) {
-    const room = i < items.length ? Math.min(items[i].guardedStart, limit) : limit;
-    if (start + length <= room) return start;
-    if (i >= items.length) return -ENOMEM;
-    start = Math.max(start, Math.ceil(items[i].end / alignment) * alignment);
-  }
 }
 
 // ---- munmap and brk -------------------------------------------------------------------------

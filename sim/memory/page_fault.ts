@@ -16,11 +16,9 @@ import type { AddressSpace } from "./address_space.ts";
 import { Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
 import { FrameKind, HUGE_FRAMES, HUGE_ORDER } from "./frames.ts";
 import type { CachedFile } from "./page_cache.ts";
+import { MIN_ADDRESS } from "./unmapped_area.ts";
 import { shiftLevel, STACK_GUARD_GAP, Vm, VM_ACCESS, type Vma } from "./vma.ts";
 import { joinSet } from "./vma_merge.ts";
-
-/** Lowest address that a growing stack may reach: vm.mmap_min_addr. */
-const MIN_ADDRESS = 65536;
 
 /** Make the page of `va` present with the rights that `access` needs. */
 export function pageFault(space: AddressSpace, va: number, access: Access): number {

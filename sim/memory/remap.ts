@@ -11,7 +11,8 @@ import {
   pageUp,
 } from "./abi.ts";
 import { type AddressSpace, OutOfMemoryError } from "./address_space.ts";
-import { overcommits, removeRange, unmappedArea } from "./mapping.ts";
+import { overcommits, removeRange } from "./mapping.ts";
+import { unmappedArea } from "./unmapped_area.ts";
 import { Vm, Vma } from "./vma.ts";
 import { MAX_MAP_COUNT, mergeNew, type VmaShape } from "./vma_merge.ts";
 
@@ -134,15 +135,15 @@ function room(
   hint: number,
   length: number,
 ): number {
-  return unmappedArea(
-    space,
+  return unmappedArea(space, {
     hint,
     length,
-    2 ** vma.pageShift,
-    vma.source,
-    !vma.isPrivate || vma.file !== null,
-    vma.pageAt(address) * PAGE_SIZE,
-  );
+    alignment: 2 ** vma.pageShift,
+    source: vma.source,
+    shared: !vma.isPrivate || vma.file !== null,
+    offset: vma.pageAt(address) * PAGE_SIZE,
+    low: false,
+  });
 }
 
 function expand(

@@ -61,6 +61,11 @@ interface Arena {
   readonly unit: number;
   /** Advice to draw from. */
   readonly advice: readonly number[];
+  /**
+   * What is mapped, unmapped or emptied comes in multiples of this. Linux keeps page tables that it
+   * emptied in part, and puts no huge page where one is; ours go when they are empty.
+   */
+  readonly whole: number;
   /** Flags of mremap to draw from. */
   readonly remap: readonly number[];
   /** Percent of mappings that are of the file. */
@@ -96,6 +101,7 @@ const SMALL: Arena = {
     abi.MADV_COLLAPSE,
     999,
   ],
+  whole: 1,
   remap: [0, 1, 1, 1, 3, 3, 3, 2, 5, 7, 9],
   files: 30,
   memory: 64 << 20,
@@ -115,8 +121,8 @@ const HUGE: Arena = {
     abi.MADV_POPULATE_READ,
     abi.MADV_POPULATE_WRITE,
   ],
-  // With MREMAP_DONTUNMAP Linux leaves empty page tables behind, where no huge page can go then.
-  remap: [0, 1, 1, 1, 3, 3, 3, 2, 9],
+  whole: 2 << 20,
+  remap: [9],
   files: 0,
   memory: 512 << 20,
 };
@@ -307,7 +313,7 @@ class Generator {
 
   /** The next operation; the kernel's own pages above the mmap area stay out of it. */
   next(): Operation {
-    const operation = this.draw();
+    const operation = this.wholly(this.draw());
     const [kind, address = 0, length = 0, newLength = 0, , target = 0] = operation;
     const limit = this.twin.space.layout.mmapBase;
     if (kind === OP.brk || kind >= OP.truncate) return operation;
@@ -315,6 +321,16 @@ class Generator {
     const accesses = kind === OP.store || kind === OP.load;
     if (accesses ? address >= limit : address + size > limit) return this.next();
     return kind === OP.mremap && target + size > limit ? this.next() : operation;
+  }
+
+  private wholly(operation: Operation): Operation {
+    const { whole } = this.arena;
+    const [kind, address = 0, length = 0, ...rest] = operation;
+    const zaps = kind === OP.mmap || kind === OP.munmap || kind === OP.madvise;
+    if (!zaps || whole === 1) return operation;
+    const end = Math.ceil((address + length) / whole) * whole;
+    const start = address - address % whole;
+    return [kind, start, end - start, ...rest];
   }
 
   private draw(): Operation {
@@ -354,6 +370,7 @@ class Generator {
     if (random.chance(6)) flags |= abi.MAP_GROWSDOWN;
     if (random.chance(10)) flags |= abi.MAP_NORESERVE;
     if (random.chance(12)) flags |= abi.MAP_POPULATE;
+    if (random.chance(8) && Deno.build.arch === "x86_64") flags |= abi.MAP_32BIT;
     const where = random.below(100);
     if (where < 60) flags |= abi.MAP_FIXED;
     else if (where < 75) flags |= abi.MAP_FIXED_NOREPLACE;

@@ -135,6 +135,20 @@ for (const arch of ARCHES) {
   });
 }
 
+Deno.test("mremap moves a huge page whole where both ends are aligned, else page by page", () => {
+  const [memory, space] = machine({ thp: "always" });
+  const va = space.mmap(0x4000_0000, 2 * MIB, 3, 0x32);
+  for (let i = 0; i < 512; i++) assertEquals(space.writeU32(va + i * PAGE, i), 0);
+  const moved = space.mremap(va, 2 * MIB, 2 * MIB, 3, 0x5000_0000);
+  assertEquals([space.table.walk(moved).depth, memory.counters.hugeSplits], [3, 0]);
+  const skewed = space.mremap(moved, 2 * MIB, 2 * MIB, 3, 0x6000_1000);
+  assertEquals([space.table.walk(skewed).depth, memory.counters.hugeSplits], [4, 1]);
+  for (let i = 0; i < 512; i++) assertEquals(space.readU32(skewed + i * PAGE), i);
+  assertEquals(space.readU32(va), -abi.EFAULT);
+  assertEquals(space.readU32(moved), -abi.EFAULT);
+  assertEquals(memory.counters.copies[1], 0);
+});
+
 Deno.test("x86_64: entries carry the accessed, dirty, copy-on-write and key bits", () => {
   const [memory, space] = machine();
   const va = space.mmap(0, 2 * PAGE, 3, 0x22);
