@@ -1,4 +1,18 @@
-/** The x86-64 instruction set at the level x86-64-v2: decoder, semantics and flags. */
+/**
+ * The x86-64 instruction set at the level x86-64-v2, in 64-bit user mode: decoder, semantics, flags.
+ *
+ * All integer instructions that user mode may run, x87, MMX, SSE to SSE4.2, CMPXCHG16B, POPCNT,
+ * CRC32. Everything else (VEX, EVEX, AES, BMI, XSAVE, RDRAND …) is an undefined instruction, as
+ * CPUID says. Known differences from processors:
+ * - far transfers, loads of segment registers and IRET are undefined instructions, and INT n is a
+ *   protection fault (no 32-bit system calls);
+ * - RCPxx and RSQRTxx give full precision; see `sse_float.ts` for MXCSR.DE;
+ * - an unmasked SSE exception is reported as FPE_FLTINV whichever it is;
+ * - the x87 instruction and data pointers read as zero, and unmasked x87 overflow and underflow
+ *   deliver the masked result to registers;
+ * - RDTSC reads the modelled clock, which stands still within a quantum;
+ * - a non-canonical address is #GP (SIGSEGV) through RSP and RBP too, where Linux says SIGBUS.
+ */
 import type { Decoded, Isa } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import { arithmetic } from "./arithmetic.ts";

@@ -118,6 +118,8 @@ export const system: readonly Encoding[] = [
   row("f1", "int1", trap, STOP),
   row("cd", "int Ub", privileged, STOP),
   row("f4", "hlt", privileged, STOP),
+  ...["06", "08", "09", "30", "32", "33"].map((op) => row(`0f.${op}`, "system", privileged, STOP)),
+  ...["20", "21", "22", "23"].map((op) => row(`0f.${op}`, "mov Rq,Gq", privileged, STOP)),
   row("fa", "cli", privileged, STOP),
   row("fb", "sti", privileged, STOP),
   ...["6c", "6d", "6e", "6f"].map((op) => row(op, "ins/outs", privileged, STOP)),
