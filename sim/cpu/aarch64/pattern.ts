@@ -75,30 +75,27 @@ export class Field {
   }
 }
 
-/** A parsed pattern. */
-export interface Pattern {
+/** The bits that a pattern fixes. */
+export interface Fixed {
   /** An instruction word matches if `(word & mask) === value`, as signed 32-bit numbers. */
   readonly mask: number;
   readonly value: number;
-  readonly fields: Readonly<Record<string, Field>>;
 }
 
-/** Parse a pattern; throws TypeError unless it describes exactly 32 bits. */
-export function parsePattern(text: string): Pattern {
+/** Read the fixed bits of a pattern; throws TypeError unless it describes exactly 32 bits. */
+export function fixedBits(text: string): Fixed {
   let mask = 0;
   let value = 0;
   let at = 32;
-  const fields: Record<string, Field> = {};
   for (const word of text.split(" ")) {
     const colon = word.indexOf(":");
     if (colon > 0) {
-      const width = Number(word.slice(colon + 1));
-      at -= width;
-      fields[word.slice(0, colon)] = new Field(at, width);
+      at -= Number(word.slice(colon + 1));
       continue;
     }
-    for (const digit of word) {
+    for (let i = 0; i < word.length; i++) {
       at--;
+      const digit = word[i];
       if (digit === "x") continue;
       mask |= 1 << at;
       if (digit === "1") value |= 1 << at;
@@ -106,5 +103,18 @@ export function parsePattern(text: string): Pattern {
     }
   }
   if (at !== 0) throw new TypeError(`pattern ${text} has ${32 - at} bits`);
-  return { mask, value, fields };
+  return { mask, value };
+}
+
+/** The fields of a pattern by name. */
+export function fieldsOf(text: string): Readonly<Record<string, Field>> {
+  const fields: Record<string, Field> = {};
+  let at = 32;
+  for (const word of text.split(" ")) {
+    const colon = word.indexOf(":");
+    const width = colon > 0 ? Number(word.slice(colon + 1)) : word.length;
+    at -= width;
+    if (colon > 0) fields[word.slice(0, colon)] = new Field(at, width);
+  }
+  return fields;
 }

@@ -5,7 +5,8 @@ import {
   type Field,
   type FieldNames,
   type Fields,
-  parsePattern,
+  fieldsOf,
+  fixedBits,
   type RegisterField,
 } from "./pattern.ts";
 
@@ -28,45 +29,32 @@ export interface RowSpec<S extends string> {
 }
 
 type Emit = (e: Emitter, statics: Record<string, number>) => void;
+type Build = (fields: Readonly<Record<string, Field>>) => RowSpec<string>;
 
-/** A compiled row. */
-export class AArch64Row implements Row {
-  readonly mask: number;
-  readonly value: number;
+/** A row's meaning, worked out when the row is first met: most rows never are. */
+class Meaning {
   readonly #regs: readonly RegisterField[];
   readonly #names: readonly string[];
   readonly #statics: readonly Field[];
   readonly #imm1: Field | undefined;
   readonly #operands: RowSpec<string>["operands"];
-  readonly #valid: RowSpec<string>["valid"];
+  readonly valid: RowSpec<string>["valid"];
   readonly #flow: Flow;
   readonly #emit: Emit;
 
-  constructor(
-    readonly name: string,
-    readonly pattern: string,
-    build: (fields: Readonly<Record<string, Field>>) => RowSpec<string>,
-  ) {
-    const { mask, value, fields } = parsePattern(pattern);
+  constructor(pattern: string, build: Build) {
+    const fields = fieldsOf(pattern);
     const spec = build(fields);
-    this.mask = mask;
-    this.value = value;
     this.#regs = spec.regs ?? [];
     this.#names = spec.statics ?? [];
     this.#statics = this.#names.map((name) => fields[name]);
     this.#imm1 = spec.imm1;
     this.#operands = spec.operands;
-    this.#valid = spec.valid;
+    this.valid = spec.valid;
     this.#flow = spec.flow ?? Flow.Next;
     this.#emit = spec.emit;
   }
 
-  /** Whether `word` is an instance of this row. */
-  matches(word: number): boolean {
-    return (word & this.mask) === this.value && (this.#valid === undefined || this.#valid(word));
-  }
-
-  /** Fill `out` (all but `row`) from a word that matches. */
   decode(word: number, pc: number, out: Decoded): void {
     let statics = 0;
     let at = 0;
@@ -97,6 +85,42 @@ export class AArch64Row implements Row {
       at += this.#statics[i].width;
     }
     this.#emit(e, named);
+  }
+}
+
+/** One row. */
+export class AArch64Row implements Row {
+  readonly mask: number;
+  readonly value: number;
+  readonly #build: Build;
+  #meaning: Meaning | undefined;
+
+  constructor(readonly name: string, readonly pattern: string, build: Build) {
+    const { mask, value } = fixedBits(pattern);
+    this.mask = mask;
+    this.value = value;
+    this.#build = build;
+  }
+
+  /** Whether `word` is an instance of this row. */
+  matches(word: number): boolean {
+    if ((word & this.mask) !== this.value) return false;
+    const { valid } = this.#meaning ?? this.#understand();
+    return valid === undefined || valid(word);
+  }
+
+  /** Fill `out` (all but `row`) from a word that matches. */
+  decode(word: number, pc: number, out: Decoded): void {
+    (this.#meaning ?? this.#understand()).decode(word, pc, out);
+  }
+
+  /** Emit the semantics with `statics` as `decode` packs them. */
+  emit(e: Emitter, statics: number): void {
+    (this.#meaning ?? this.#understand()).emit(e, statics);
+  }
+
+  #understand(): Meaning {
+    return this.#meaning = new Meaning(this.pattern, this.#build);
   }
 }
 

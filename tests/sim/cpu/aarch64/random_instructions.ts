@@ -1,7 +1,7 @@
 /** Random instances of decode rows, and machine states that suit them. */
 import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
 import { AArch64Row } from "../../../../sim/cpu/aarch64/row.ts";
-import { parsePattern } from "../../../../sim/cpu/aarch64/pattern.ts";
+import { fieldsOf } from "../../../../sim/cpu/aarch64/pattern.ts";
 import {
   CODE,
   COLLECTING,
@@ -65,7 +65,7 @@ const ID_AA64PFR0 = 0xd5380400;
 
 /** A random word of the row that decodes to it, or null after many tries. */
 export function instance(row: AArch64Row, random: Random): number | null {
-  const { fields } = parsePattern(row.pattern);
+  const fields = fieldsOf(row.pattern);
   const kind = kindOf(row);
   const index = rows.indexOf(row);
   for (let attempt = 0; attempt < 5000; attempt++) {
@@ -78,7 +78,7 @@ export function instance(row: AArch64Row, random: Random): number | null {
   return null;
 }
 
-type FieldMap = ReturnType<typeof parsePattern>["fields"];
+type FieldMap = ReturnType<typeof fieldsOf>;
 
 /** Offsets that stay near the base, registers that do not collide. */
 function tame(word: number, fields: FieldMap, name: string, random: Random): number {
