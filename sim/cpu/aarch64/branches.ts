@@ -58,7 +58,7 @@ export const rows = [
     emit: (e, { high, op }) => {
       const x = e.get64(e.reg(0));
       const half = e.wrap(high ? e.shrU(x, e.i64(32)) : x);
-      const bit = e.and(e.shrU(half, immediate(e, 1, 0)), e.i32(1));
+      const bit = e.and(half, e.shl(e.i32(1), immediate(e, 1, 0)));
       e.branch(op ? bit : e.eqz(bit));
     },
   })),

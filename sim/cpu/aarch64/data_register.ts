@@ -2,7 +2,7 @@
 import type { Emitter } from "../ir/emitter.ts";
 import type { Node } from "../ir/types.ts";
 import { Cond, FlagKind, packedFlags, setExplicit } from "./flags.ts";
-import { bitReverse32, bitReverse64, signedHigh, unsignedHigh } from "./multiply.ts";
+import { bitReverse, highProduct } from "./multiply.ts";
 import { constant, get, immediate, set, truth, wide } from "./registers.ts";
 import { row } from "./row.ts";
 
@@ -279,7 +279,7 @@ const oneSource = [
   row("RBIT", "sf:1 10 11010110 00000 000000 rn:5 rd:5", (f) => ({
     regs: [f.rd.out, f.rn.x],
     statics: ["sf"],
-    emit: (e, { sf }) => set(e, 0, e.call(sf ? bitReverse64 : bitReverse32, get(e, 1, sf))),
+    emit: (e, { sf }) => set(e, 0, bitReverse(e, get(e, 1, sf))),
   })),
   row("REV16/REV32/REV", "sf:1 10 11010110 00000 0000 opc:2 rn:5 rd:5", (f) => ({
     regs: [f.rd.out, f.rn.x],
@@ -334,8 +334,7 @@ const threeSources = [
   row("SMULH/UMULH", "1 00 11011 u:1 10 rm:5 0 xxxxx rn:5 rd:5", (f) => ({
     regs: [f.rd.out, f.rn.x, f.rm.x],
     statics: ["u"],
-    emit: (e, { u }) =>
-      set(e, 0, e.call(u ? unsignedHigh : signedHigh, e.get64(e.reg(1)), e.get64(e.reg(2)))),
+    emit: (e, { u }) => set(e, 0, highProduct(e, e.get64(e.reg(1)), e.get64(e.reg(2)), u === 0)),
   })),
 ];
 

@@ -1,4 +1,4 @@
-/** Integer operations that WebAssembly lacks, as IR functions. */
+/** Integer operations that WebAssembly lacks. */
 import type { Emitter } from "../ir/emitter.ts";
 import type { Helper, Node, Type } from "../ir/types.ts";
 
@@ -12,8 +12,8 @@ export function pure(
   return { name, params, result, reads: [], writes: [], build };
 }
 
-/** High 64 bits of the 128-bit product of two i64, by 32-bit halves. */
-function highProduct(e: Emitter, a: Node, b: Node, signed: boolean): Node {
+/** SMULH and UMULH: high 64 bits of the 128-bit product of two i64, by 32-bit halves. */
+export function highProduct(e: Emitter, a: Node, b: Node, signed: boolean): Node {
   const by = e.i64(32);
   const mask = e.i64(0xffffffffn);
   const high = (x: Node): Node => signed ? e.shrS(x, by) : e.shrU(x, by);
@@ -26,21 +26,6 @@ function highProduct(e: Emitter, a: Node, b: Node, signed: boolean): Node {
   return e.add(e.add(e.mul(high(a), high(b)), high(cross)), high(other));
 }
 
-/** UMULH. */
-export const unsignedHigh = pure(
-  "aarch64.umulh",
-  ["i64", "i64"],
-  "i64",
-  (e, a, b) => highProduct(e, a, b, false),
-);
-/** SMULH. */
-export const signedHigh = pure(
-  "aarch64.smulh",
-  ["i64", "i64"],
-  "i64",
-  (e, a, b) => highProduct(e, a, b, true),
-);
-
 /** Exchange neighbouring groups of `by` bits, of which `mask` selects the lower ones. */
 function exchange(e: Emitter, x: Node, by: number, mask: bigint): Node {
   const wide = x.type === "i64";
@@ -48,7 +33,8 @@ function exchange(e: Emitter, x: Node, by: number, mask: bigint): Node {
   const m = wide ? e.i64(mask) : e.i32(Number(BigInt.asIntN(32, mask)));
   return e.or(e.and(e.shrU(x, amount), m), e.shl(e.and(x, m), amount));
 }
-function bitReverse(e: Emitter, x: Node): Node {
+/** RBIT of an i32 or i64. */
+export function bitReverse(e: Emitter, x: Node): Node {
   let r = exchange(e, x, 1, 0x5555555555555555n);
   r = exchange(e, r, 2, 0x3333333333333333n);
   r = exchange(e, r, 4, 0x0f0f0f0f0f0f0f0fn);
@@ -57,10 +43,6 @@ function bitReverse(e: Emitter, x: Node): Node {
   r = exchange(e, r, 16, 0x0000ffff0000ffffn);
   return e.rotl(r, e.i64(32));
 }
-/** RBIT. */
-export const bitReverse32 = pure("aarch64.rbit32", ["i32"], "i32", bitReverse);
-export const bitReverse64 = pure("aarch64.rbit64", ["i64"], "i64", bitReverse);
-
 /** PMULL of two 64-bit polynomials over GF(2): 128 bits, one bit of `b` after the other. */
 export const polynomialProduct = pure(
   "aarch64.pmull64",
