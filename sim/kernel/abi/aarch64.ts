@@ -3,6 +3,7 @@
  * (arch/arm64/kernel/signal.c, arch/arm64/include/uapi/asm/sigcontext.h).
  */
 import type { Cpu } from "../../cpu/cpu.ts";
+import { COLLECT, FPCR_MASK } from "../../cpu/aarch64/float/status.ts";
 import { FPCR, FPSR, GPR, SP, VECTOR } from "../../cpu/layout.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
@@ -56,7 +57,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   view.setUint32(at, FPSIMD_MAGIC, true);
   view.setUint32(at + 4, FPSIMD_SIZE, true);
   view.setUint32(at + 8, live.getUint32(FPSR, true), true);
-  view.setUint32(at + 12, live.getUint32(FPCR, true), true);
+  view.setUint32(at + 12, live.getUint32(FPCR, true) & FPCR_MASK, true);
   bytes.set(state.subarray(VECTOR, VECTOR + 512), at + 16);
   at += FPSIMD_SIZE;
   if (frame.fault && frame.fault.error !== 0) {
@@ -91,7 +92,8 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   const state = cpu.stateBytes;
   const live = new DataView(state.buffer, state.byteOffset);
   live.setUint32(FPSR, view.getUint32(fpsimd + 8, true), true);
-  live.setUint32(FPCR, view.getUint32(fpsimd + 12, true), true);
+  const collecting = live.getUint32(FPCR, true) & COLLECT;
+  live.setUint32(FPCR, (view.getUint32(fpsimd + 12, true) & FPCR_MASK) | collecting, true);
   state.set(bytes.subarray(fpsimd + 16, fpsimd + FPSIMD_SIZE), VECTOR);
   state.set(bytes.subarray(SC_REGS, SC_REGS + 32 * 8), GPR);
   cpu.pc = getUnsigned64(view, SC_PC);
