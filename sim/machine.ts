@@ -74,6 +74,8 @@ export interface MachineOptions {
   readonly linker?: "guest" | "modular";
   /** Modules of the modular linker, in order; default the usual ones for Linux programs. */
   readonly modules?: readonly Module[];
+  /** Bring whole 2 MiB ranges of program text onto huge pages as they are mapped. */
+  readonly hugeText?: boolean;
   /** Count in a part of the run only. */
   readonly roi?: Roi;
 }
@@ -177,6 +179,8 @@ export class Machine {
     vfs.mountStandard();
     this.#mount(vfs, { uid, gid });
     const loader = await this.#loader(cpu, vfs);
+    const huge = options.hugeText ? await import("./huge_text.ts") : undefined;
+    huge?.promoteMapped(this.syscalls);
     const roi = options.roi && new (await import("./roi.ts")).RoiCounter(options.roi);
     const kernel = new Kernel({
       memory,
@@ -189,7 +193,7 @@ export class Machine {
       hwcap,
       hwcap2,
       maxInstructions: options.maxInstructions,
-      loader,
+      loader: huge?.withHugeText(loader) ?? loader,
       strace: options.strace,
       report: options.report,
       syscalls: this.syscalls,

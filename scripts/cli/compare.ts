@@ -14,6 +14,7 @@ import { machineOf, machineOptions, type MachineValues } from "./machine_options
 
 interface Values extends MachineValues {
   readonly with?: readonly string[];
+  readonly withHugeText?: boolean;
   readonly layouts?: number;
   readonly roi?: Roi;
   readonly counter?: readonly string[];
@@ -36,13 +37,21 @@ export function roiOf(text: string): Roi {
 }
 
 async function run({ positional, values }: Parsed<Values>): Promise<number> {
-  if (values.with === undefined) throw new UsageError("compare wants --with MODULE");
+  const { with: added = [], withHugeText } = values;
+  if (added.length === 0 && !withHugeText) {
+    throw new UsageError("compare wants --with MODULE or --with-huge-text");
+  }
   const stdin = Deno.stdin.isTerminal()
     ? undefined
     : await new Response(Deno.stdin.readable).bytes();
   const { roi, layouts } = values;
-  const base = { ...await machineOf(values), linker: "modular" as const, roi, stdin };
-  const variant = { ...await machineOf(values, values.with), roi, stdin };
+  // Both sides have the same linker, or their totals would not compare.
+  const both = added.length > 0 ? { ...values, linker: values.linker ?? "modular" } : values;
+  const base = { ...await machineOf(both), roi, stdin };
+  const variant = {
+    ...await machineOf(both, added),
+    ...{ hugeText: withHugeText ?? values.hugeText, roi, stdin },
+  };
   const result = await compare(positional, base, variant, { layouts });
   if (values.json) printJson(asData(result));
   else {
@@ -75,6 +84,7 @@ const spec: CommandSpec<Values> = {
   options: [
     ...machineOptions,
     { flags: "--with <module>", help: "a module of the variant, as --module", repeated: true },
+    { flags: "--with-huge-text", help: "give the variant --huge-text" },
     {
       flags: "--layouts <n>",
       help: "repeat on so many seeded layouts; print median, range and what is noise",

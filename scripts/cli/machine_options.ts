@@ -15,6 +15,7 @@ export interface MachineValues {
   readonly mount?: readonly MountOption[];
   readonly seed?: number;
   readonly maxInstructions?: number;
+  readonly hugeText?: boolean;
 }
 
 function environment(text: string): [string, string] {
@@ -96,6 +97,7 @@ export const machineOptions: readonly OptionSpec[] = [
     help: "stop after so many instructions, with exit code 124",
     parse: wholeNumber("--max-instructions", 1),
   },
+  { flags: "--huge-text", help: "bring 2 MiB ranges of program text onto huge pages" },
 ];
 
 /** The machine that the options describe; `modules` are added to those of `--module`. */
@@ -121,5 +123,6 @@ export async function machineOf(
     mounts: values.mount,
     seed: values.seed,
     maxInstructions: values.maxInstructions,
+    hugeText: values.hugeText,
   };
 }

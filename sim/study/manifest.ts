@@ -59,8 +59,12 @@ export async function manifestOf(
   result: Result,
 ): Promise<Manifest> {
   const { options } = machine;
-  const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, maxInstructions, roi } = options;
-  const rest = { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, maxInstructions, roi };
+  const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText } = options;
+  const { maxInstructions, roi } = options;
+  const rest = {
+    ...{ cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText },
+    ...{ maxInstructions, roi },
+  };
   return {
     isthmus: VERSION,
     deno: Deno.version.deno,
