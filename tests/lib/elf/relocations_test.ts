@@ -135,7 +135,7 @@ Deno.test("a table of half a million entries costs no objects", () => {
   const time = performance.now() - started;
   assertEquals(table.length, 500_000);
   assertEquals(sum, 8 * (500_000 * 499_999) / 2);
-  assert(time < 1000, `took ${time} ms`);
+  assert(time < 5000, `took ${time} ms`);
 });
 
 Deno.test("a PLT table counted within DT_RELA is not applied twice", () => {

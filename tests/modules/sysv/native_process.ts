@@ -36,6 +36,9 @@ export function ldDebug(
   return new TextDecoder().decode(stderr);
 }
 
+/** x86_64's read of descriptor 0, poll, select, pselect6, ppoll. */
+const WAITING = /^(0 0x0|7|23|270|271) /;
+
 /** A process of this machine that waits for its standard input, linked by its own loader. */
 export class NativeProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -53,7 +56,7 @@ export class NativeProcess implements AsyncDisposable {
     this.#memory = Deno.openSync(`/proc/${child.pid}/mem`);
   }
 
-  /** Starts a command with eager binding and waits until it has printed a line or sleeps in a read. */
+  /** Starts a command with eager binding and waits until it sleeps for its standard input. */
   static async start(
     command: string,
     args: string[],
@@ -67,11 +70,15 @@ export class NativeProcess implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 2000; tries++) {
       await new Promise((done) => setTimeout(done, 10));
-      if (/^0 0x0 /.test(Deno.readTextFileSync(`/proc/${child.pid}/syscall`))) break;
+      if (WAITING.test(Deno.readTextFileSync(`/proc/${child.pid}/syscall`))) {
+        return new NativeProcess(child);
+      }
     }
-    return new NativeProcess(child);
+    child.kill("SIGKILL");
+    await child.status;
+    throw new Error(`${command} does not wait for input`);
   }
 
   read(at: number, size: number): Uint8Array {
