@@ -32,7 +32,7 @@ const environment = [
   "LANG=C.UTF-8",
 ];
 
-/** Inside the namespaces: mounts the world (root, architecture, inputs), then becomes the program. */
+/** Inside the namespaces, as process 1: mounts the world, then runs the program as another. */
 const insideScript = `
 set -e
 root=$1 architecture=$2 inputs=$3; shift 3
@@ -52,18 +52,19 @@ if [ $architecture = arm64 ]; then
   mask='\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff'
   echo ":aarch64:M::$magic:$mask:$(command -v qemu-aarch64):OCF" > /proc/sys/fs/binfmt_misc/register
 fi
-exec chroot --userspec=1000:1000 $root /usr/bin/env -i "$@"
+set +e; chroot --userspec=1000:1000 $root /usr/bin/env -i "$@"; exit
 `;
 
-/** Outside: makes the namespaces and gives the user namespace its ids, which only we may. */
+/** Outside: makes the namespaces; a helper gives the user namespace its ids, which only we may. */
 const outsideScript = `
-inside=$1; shift; exec 3<&0
-unshare --user --keep-caps sh -c '
+inside=$1; shift
+(
+  until [ "$(readlink /proc/$$/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.01; done
+  echo 0 0 65536 > /proc/$$/gid_map; echo 0 0 65536 > /proc/$$/uid_map
+) > /dev/null < /dev/null &
+exec unshare --user --keep-caps sh -c '
   until [ "$(cat /proc/self/uid_map)" ]; do sleep 0.01; done
-  exec unshare --mount --pid --fork --propagation private sh -c "$@"' sh "$inside" sh "$@" <&3 &
-until [ "$(readlink /proc/$!/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.01; done
-echo 0 0 65536 > /proc/$!/gid_map; echo 0 0 65536 > /proc/$!/uid_map
-wait $!
+  exec unshare --mount --pid --fork --propagation private sh -c "$@"' sh "$inside" sh "$@"
 `;
 
 /** What references of that architecture cannot do without here; undefined if all is there. */

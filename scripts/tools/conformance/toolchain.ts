@@ -5,7 +5,7 @@ const cc1 = "/usr/lib/gcc/{triplet}/12/cc1";
 
 function compile(name: string, flags: readonly string[], more: Partial<Program> = {}): Program {
   const include = ["-quiet", "-imultiarch", "{triplet}"];
-  const files = ["/mnt/workload.c", "-o", "/dev/stdout"];
+  const files = ["/mnt/workload.c", "-o", "-"];
   return { name: `cc1/${name}`, argv: [cc1, ...include, ...flags, ...files], ...more };
 }
 
@@ -17,7 +17,7 @@ export const toolchainPrograms: readonly Program[] = [
   compile("-Os -Wall -Wextra", ["-Os", "-Wall", "-Wextra", "-fstack-protector-strong", "-fPIC"]),
   {
     name: "cc1/error",
-    argv: [cc1, "-quiet", "-", "-o", "/dev/stdout"],
+    argv: [cc1, "-quiet", "-", "-o", "-"],
     stdin: "int f( { return }\n",
   },
   bash(

@@ -1,9 +1,9 @@
 /** Cases: Debian's small tools on generated and installed files. */
 import { bash, type Program } from "./program.ts";
 
-/** Makes the same 300 kB of prose-like text everywhere, as /tmp/text. */
+/** Makes the same 100 kB of prose-like text everywhere, as /tmp/text. */
 const makeText =
-  `cd /tmp; gawk 'BEGIN { x = 1; for (i = 0; i < 6000; i++) { line = ""; for (j = 0; j < 9; j++) { x = (x * 48271) % 2147483647; line = line sprintf("%c%c%s ", 97 + x % 26, 97 + int(x / 26) % 26, substr("ingestoration", 1 + x % 5, 3 + x % 6)) } print i, line } }' > text; `;
+  `cd /tmp; gawk 'BEGIN { x = 1; for (i = 0; i < 2000; i++) { line = ""; for (j = 0; j < 9; j++) { x = (x * 48271) % 2147483647; line = line sprintf("%c%c%s ", 97 + x % 26, 97 + int(x / 26) % 26, substr("ingestoration", 1 + x % 5, 3 + x % 6)) } print i, line } }' > text; `;
 
 const text = (name: string, script: string, more: Partial<Program> = {}) =>
   bash(name, makeText + script, more);
@@ -11,7 +11,7 @@ const text = (name: string, script: string, more: Partial<Program> = {}) =>
 const roundTrip = (tool: string) =>
   text(
     `${tool}/round trip`,
-    `for l in 1 6 9; do ${tool} -$l -c text > t$l; ${tool} -dc t$l | cmp - text && stat -c %s t$l; ${tool} -t t$l; echo $?; done; ${tool} -d < text; echo $?; ${tool} -9 < text | sha256sum`,
+    `for l in 1 6 9; do ${tool} -$l -c text > t$l; ${tool} -dc t$l | cmp - text && stat -c %s t$l; ${tool} -t t$l; echo $?; done; ${tool} -d < text; echo $?; cat text | ${tool} -9 | sha256sum`,
     { quick: tool === "gzip" },
   );
 
@@ -27,8 +27,15 @@ const ciphers = [
 ];
 
 export const toolPrograms: readonly Program[] = [
-  { name: "ls/long", argv: ["/bin/ls", "-l", "/usr/lib", "/etc"], quick: true },
-  { name: "ls/recursive", argv: ["/bin/ls", "-lRn", "/etc", "/usr/share/perl5"] },
+  {
+    name: "ls/long",
+    argv: ["/bin/ls", "-l", "--time-style=long-iso", "/usr/lib", "/etc"],
+    quick: true,
+  },
+  {
+    name: "ls/recursive",
+    argv: ["/bin/ls", "-lRn", "--time-style=long-iso", "/etc", "/usr/share/perl5"],
+  },
   {
     name: "cat/files",
     argv: ["/bin/cat", "/etc/passwd", "/usr/bin/true", "/etc/group"],
@@ -65,7 +72,7 @@ for (i = 0; i < 200000; i++) s += sin(i) * cos(i / 3) + atan2(i, 7); printf "%.1
   },
   text(
     "gawk/text",
-    `gawk '{ for (i = 2; i <= NF; i++) n[$i]++ } END { PROCINFO["sorted_in"] = "@val_num_desc"; for (w in n) { print w, n[w]; if (++k == 10) break }; print length(n) }' text | sort; gawk 'NR % 1000 == 0 { print toupper(substr($0, 1, 30)), match($0, /ing(est)?/), RSTART, RLENGTH, gensub(/([a-z])([a-z])/, "\\\\2\\\\1", "g", $2) }' text; gawk --re-interval '/^[0-9]{4} [a-f]/ { c++ } END { print c, strtonum("0x1f"), and(12, 10), xor(5, 3), lshift(1, 40) }' text; gawk 'BEGIN { "echo sub" | getline x; print x; print "b\\na" | "sort"; close("sort"); system("exit 3"); printf "%c%5s|%-5s|%05d\\n", 65, "ab", "cd", 42; n = split("a:b:c", p, ":"); print n, p[3]; exit 4 }'; echo $?; gawk -v FPAT='([^,]*)|("[^"]+")' '{ print $2 }' <<< '1,"a,b",3'; gawk -M 'BEGIN { print 2 ^ 200 }'`,
+    `gawk '{ for (i = 2; i <= NF; i++) n[$i]++ } END { PROCINFO["sorted_in"] = "@val_num_desc"; for (w in n) { print w, n[w]; if (++k == 10) break }; print length(n) }' text | sort; gawk 'NR % 300 == 0 { print toupper(substr($0, 1, 30)), match($0, /ing(est)?/), RSTART, RLENGTH, gensub(/([a-z])([a-z])/, "\\\\2\\\\1", "g", $2) }' text; gawk --re-interval '/^[0-9]{3} [a-f]/ { c++ } END { print c, strtonum("0x1f"), and(12, 10), xor(5, 3), lshift(1, 40) }' text; gawk 'BEGIN { "echo sub" | getline x; print x; print "b\\na" | "sort"; close("sort"); system("exit 3"); printf "%c%5s|%-5s|%05d\\n", 65, "ab", "cd", 42; n = split("a:b:c", p, ":"); print n, p[3]; exit 4 }'; echo $?; gawk -v FPAT='([^,]*)|("[^"]+")' '{ print $2 }' <<< '1,"a,b",3'; gawk -M 'BEGIN { print 2 ^ 200 }'`,
   ),
   roundTrip("gzip"),
   roundTrip("bzip2"),
@@ -88,7 +95,7 @@ for (i = 0; i < 200000; i++) s += sin(i) * cos(i / 3) + atan2(i, 7); printf "%.1
   ),
   text(
     "coreutils/text",
-    `wc text; head -c 50 text; tail -n 2 text; cut -d' ' -f2-3 text | sort | uniq -c | sort -rn | head -3; tr -cd a-z < text | fold -w 40 | head -2; nl text | tail -1; expand -t4 <<< $'a\\tb'; fmt -w 30 text | head -4; pr -t -2 -l 10 text | head -2; join <(seq 5) <(seq 3 8); paste -d, <(seq 3) <(seq 4 6); tac text | head -1; split -l 2000 text s_; wc -l s_*; csplit -s text 100 200; wc -c xx*; shuf -i 1-10 --random-source=/etc/passwd; tsort <<< $'a b\\nb c'; od -c text | head -2; base64 text | sha256sum; base32 <<< abc; numfmt --to=iec 123456789; expr 12 '*' 34; factor 1234567890123456789 99999999999999999999; seq -f %.3f 0 0.25 1; printf '%b' 'a\\tb\\n'; basename /a/b.c .c; dirname /a/b; unexpand -a <<< '        x'; ptx <<< 'one two'`,
+    `wc text; head -c 50 text; tail -n 2 text; cut -d' ' -f2-3 text | sort | uniq -c | sort -rn | head -3; tr -cd a-z < text | fold -w 40 | head -2; nl text | tail -1; expand -t4 <<< $'a\\tb'; fmt -w 30 text | head -4; pr -t -2 -l 10 text | head -2; join <(seq 5) <(seq 3 8); paste -d, <(seq 3) <(seq 4 6); tac text | head -1; split -l 700 text s_; wc -l s_*; csplit -s text 100 200; wc -c xx*; shuf -i 1-10 --random-source=/etc/passwd; tsort <<< $'a b\\nb c'; od -c text | head -2; base64 text | sha256sum; base32 <<< abc; numfmt --to=iec 123456789; expr 12 '*' 34; factor 1234567890123456789 99999999999999999999; seq -f %.3f 0 0.25 1; printf '%b' 'a\\tb\\n'; basename /a/b.c .c; dirname /a/b; unexpand -a <<< '        x'; ptx <<< 'one two'`,
   ),
   bash(
     "coreutils/files",
@@ -101,7 +108,7 @@ for (i = 0; i < 200000; i++) s += sin(i) * cos(i / 3) + atan2(i, 7); printf "%.1
   ),
   bash(
     "util-linux",
-    `getopt -o ab: -- -a -b 1 x; rev <<< abc; flock /tmp/l echo locked; setsid echo s; mcookie | wc -c; prlimit --nofile=64 bash -c 'ulimit -n'; chrt -m | head -1; namei / ; whereis -b ls; fallocate -l 4096 /tmp/fa; stat -c %s /tmp/fa; mountpoint -q /proc; echo $?; taskset 1 echo t; ipcmk -M 100 | wc -l; rename.ul a b /tmp/fa; ls /tmp; hardlink --version | wc -l; choom -p $$ | wc -l`,
+    `getopt -o ab: -- -a -b 1 x; rev <<< abc; flock /tmp/l echo locked; setsid echo s; mcookie | wc -c; prlimit --nofile=64 bash -c 'ulimit -n'; chrt -m | head -1; namei / ; whereis -b ls; fallocate -l 4096 /tmp/fa; stat -c %s /tmp/fa; mountpoint -q /proc; echo $?; taskset 1 echo t; rename.ul a b /tmp/fa; ls /tmp; hardlink --version | wc -l; choom -p $$ | wc -l`,
   ),
   ...digests.map((digest) => ({
     name: `openssl/dgst ${digest}`,
@@ -120,6 +127,6 @@ for (i = 0; i < 200000; i++) s += sin(i) * cos(i / 3) + atan2(i, 7); printf "%.1
   ),
   bash(
     "debian",
-    `dpkg --compare-versions 1.2-3 lt 1.10; echo $?; dpkg --print-architecture; which ls; corelist -v 5.36.0 strict 2>/dev/null | tail -1; json_pp <<< '{"b":1,"a":[1,2]}'; shasum -a 256 /etc/passwd; podchecker /usr/share/perl/5.36/strict.pm 2>&1; zgrep -c a <(gzip -c /etc/passwd); xzcat <(xz -c /etc/group) | head -1; ldd /bin/true | sed 's/ (0x.*//'; update-alternatives --query awk 2>/dev/null | head -1`,
+    `dpkg --compare-versions 1.2-3 lt 1.10; echo $?; dpkg --print-architecture; which ls; corelist -v 5.36.0 strict 2>/dev/null | tail -1; json_pp <<< '{"b":1,"a":[1,2]}'; shasum -a 256 /etc/passwd; podchecker /usr/share/perl/5.36/strict.pm 2>&1; zgrep -c a <(gzip -c /etc/passwd); xzcat <(xz -c /etc/group) | head -1; ldd /bin/true | sed '/vdso/d;s/ (0x.*//'; update-alternatives --query awk 2>/dev/null | head -1`,
   ),
 ];

@@ -92,7 +92,7 @@ static int queens(int n, unsigned cols, unsigned d1, unsigned d2) {
 }
 
 static jmp_buf back;
-static void deep(int n) { char pad[64]; memset(pad, n, sizeof pad); if (n == 0) longjmp(back, 42); deep(n - 1); if (pad[3] == 99) puts("?"); }
+static void deep(int n) { char pad[64]; memset(pad, n, sizeof pad); if (n == 0) longjmp(back, 42); if (n > 0) deep(n - 1); if (pad[3] == 99) puts("?"); }
 
 static int32_t a32[1024], b32[1024]; static uint8_t bytes[4096]; static float fl[1024]; static double db[1024];
 
