@@ -18,7 +18,7 @@ export type { Arch } from "./sim/arch.ts";
 export type { SyscallHook, SyscallHooks } from "./sim/kernel/dispatch.ts";
 export { BytesInput, CapturedOutput, type StandardStreams } from "./sim/kernel/fs/streams.ts";
 export { type CostModel, type Preset, preset, presets } from "./sim/models/preset.ts";
-export type { Roi, RoiPoint } from "./sim/roi.ts";
+export { type Roi, RoiError, type RoiPoint } from "./sim/roi.ts";
 
 // Studies.
 export { compare, type CompareOptions, type Comparison } from "./sim/study/compare.ts";

@@ -15,7 +15,7 @@ import { inodeAt } from "./kernel/fs/dentry.ts";
 import type { TimeSource } from "./kernel/fs/file_system.ts";
 import { FsContext } from "./kernel/fs/task.ts";
 import { readInode } from "./kernel/fs/mapped_pages.ts";
-import { HostFs, ownedByGuest } from "./kernel/fs/host_fs.ts";
+import { HostFs, type HostFsOptions, ownedByGuest } from "./kernel/fs/host_fs.ts";
 import { MemoryFs } from "./kernel/fs/memory_fs.ts";
 import { OverlayFs } from "./kernel/fs/overlay.ts";
 import { mountKernelFiles } from "./kernel/fs/procfs.ts";
@@ -245,7 +245,7 @@ export class Machine {
     const { root = "/" } = this.options;
     return typeof root === "object"
       ? MemoryFs.fromFiles(root, now)
-      : new HostFs(root, { owner: ownedByGuest(this.#user, false) });
+      : hostFolder(root, { owner: ownedByGuest(this.#user, false) });
   }
 
   /** The modular linker, loaded only if it is used; undefined leaves programs to their own. */
@@ -264,10 +264,13 @@ export class Machine {
   #mount(vfs: Vfs, user: { readonly uid: number; readonly gid: number }): void {
     const owner = ownedByGuest(user, true);
     for (const { host, guest, writable } of this.options.mounts ?? []) {
-      vfs.mount(new HostFs(host, { writable, owner }), guest, {
-        readOnly: !writable,
-        source: host,
-      });
+      const folder = hostFolder(host, { writable, owner });
+      try {
+        vfs.mount(folder, guest, { readOnly: !writable, source: host });
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        throw new MachineError(error.message, { cause: error });
+      }
     }
   }
 
@@ -286,6 +289,16 @@ export class Machine {
     throw new MachineError(
       name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
     );
+  }
+}
+
+/** A folder of the host as a file system; a `MachineError` if there is none. */
+function hostFolder(path: string, options: HostFsOptions): HostFs {
+  try {
+    return new HostFs(path, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound) && !(error instanceof TypeError)) throw error;
+    throw new MachineError(`${path} is no folder of the host`, { cause: error });
   }
 }
 

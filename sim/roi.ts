@@ -17,6 +17,11 @@ export interface Roi {
   readonly to: RoiPoint;
 }
 
+/** The run ended outside its region. */
+export class RoiError extends Error {
+  override readonly name = "RoiError";
+}
+
 /** Option of prctl(2) that marks a point: "ISTM". */
 export const MARKER_OPTION = 0x4953544d;
 
@@ -32,11 +37,11 @@ export class RoiCounter {
 
   constructor(readonly roi: Roi) {}
 
-  /** What was counted inside the region; throws a RangeError that names the end not reached. */
+  /** What was counted inside the region; throws a `RoiError` that names the end not reached. */
   get counters(): Record<string, number> {
     const missing = this.#begin === undefined ? "from" : "to";
     if (this.#begin === undefined || this.#end === undefined) {
-      throw new RangeError(`the region's end "${missing}" was not reached`);
+      throw new RoiError(`the run ended before the region's "${missing}"`);
     }
     return difference(this.#begin, this.#end);
   }

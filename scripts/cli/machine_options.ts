@@ -35,16 +35,22 @@ function mount(text: string): MountOption {
   if (host === undefined) {
     throw new UsageError(`--mount: ${JSON.stringify(text)} is not HOST:GUEST[:rw]`);
   }
+  if (!isFolder(host)) throw new UsageError(`--mount: ${host} is no folder`);
   return { host, guest, writable: mode === "rw" };
 }
 
-function folder(text: string): string {
+function isFolder(path: string): boolean {
   try {
-    if (Deno.statSync(text).isDirectory) return text;
+    return Deno.statSync(path).isDirectory;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
-  throw new UsageError(`--root: ${text} is no folder`);
+}
+
+function folder(text: string): string {
+  if (!isFolder(text)) throw new UsageError(`--root: ${text} is no folder`);
+  return text;
 }
 
 function model(name: string): string {

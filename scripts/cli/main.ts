@@ -14,7 +14,10 @@ const commands: Readonly<Record<string, URL>> = {
 };
 
 /** Errors whose message says all there is to say. */
-const PLAIN = ["MachineError", "KernelError", "LinkError", "ElfError", "StudyError"];
+const PLAIN = [
+  ...["MachineError", "KernelError", "MemoryError", "OutOfMemoryError", "RoiError", "StudyError"],
+  ...["LinkError", "LinkTargetError", "ElfError"],
+];
 
 async function load(name: string): Promise<CommandSpec> {
   const module: { default: CommandSpec } = await import(commands[name].href);
