@@ -10,14 +10,17 @@ import { ENTRY_TYPE } from "./wasm/module.ts";
 import * as R from "./wasm/records.ts";
 import { HEAD_SLOT } from "./wasm/runtime.ts";
 
-/** Most blocks and instructions in a region. */
-const MAX_BLOCKS = 96;
-const MAX_REGION_INSTRUCTIONS = 800;
+/** Most blocks in a region, and in one that was extended; on average of at most eight instructions. */
+const MAX_BLOCKS = 40;
+const MAX_EXTENDED = 96;
+const BLOCK_INSTRUCTIONS = 8;
+/** Exits through a link, in terms of a block's heat, after which a region is extended there. */
+const LINK_HEAT = 10;
 
 /** A block that ran a WARMth of what makes it hot is worth compiling with a hot neighbour. */
-const WARM = 4;
+const WARM = 3;
 /** Regions that may hold the same block. */
-const MAX_COPIES = 8;
+const MAX_COPIES = 2;
 
 /** Times that a region is made again. */
 const MAX_GENERATIONS = 4;
@@ -87,7 +90,7 @@ export class Regions {
    * made often enough. It stays installed until the next `compile`.
    */
   extend(region: Region, pc: number): boolean {
-    if (region.generation >= MAX_GENERATIONS || region.blocks.length >= MAX_BLOCKS) return false;
+    if (region.generation >= MAX_GENERATIONS || region.blocks.length >= MAX_EXTENDED) return false;
     const known = this.#extensions.get(region.entry);
     if (known === undefined) this.#extensions.set(region.entry, new Set([pc]));
     else known.add(pc);
@@ -137,7 +140,7 @@ export class Regions {
         stores: this.#u16[(block.head + R.STORE_COUNT) >> 1],
       }),
       targets: this.#blocks.targets.bind(this.#blocks),
-      linkHeat: this.heat,
+      linkHeat: this.heat * LINK_HEAT,
       offsetOf: this.#blocks.offsetOf.bind(this.#blocks),
       linkOf: (block: Block, next: boolean): number => {
         const exits = block.head + R.RECORD_SIZE * (block.count + 1);
@@ -176,12 +179,13 @@ export class Regions {
   ): Block[] {
     const seen = new Set(chosen.map((b) => b.pc));
     const calls: number[] = [];
+    const limit = extra.size > 0 ? MAX_EXTENDED : MAX_BLOCKS;
     let instructions = chosen.reduce((n, b) => n + b.count, 0);
     const take = (pc: number): void => {
-      if (seen.has(pc) || chosen.length >= MAX_BLOCKS) return;
+      if (seen.has(pc) || chosen.length >= limit) return;
       const block = peek(pc);
       if (block === undefined || !block.alive || !(extra.has(pc) || this.#warm(block))) return;
-      if (instructions + block.count > MAX_REGION_INSTRUCTIONS) return;
+      if (instructions + block.count > limit * BLOCK_INSTRUCTIONS) return;
       seen.add(pc);
       chosen.push(block);
       instructions += block.count;
