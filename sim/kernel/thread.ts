@@ -25,6 +25,9 @@ export class Thread implements Waiter {
   /** Thread name, at most 15 bytes (`PR_SET_NAME`). */
   name: string;
 
+  /** -20 to 19 (nice(2)); remembered only. */
+  nice = 0;
+
   /** Blocked signals. */
   mask: SigSet = new SigSet();
   /** The mask to return to when a call has replaced it for its own duration (sigsuspend, ppoll). */

@@ -266,8 +266,8 @@ function statText(kernel: Kernel, process: Process, thread: Thread | null): stri
     0,
     ticks(kernel.nanoseconds(childrenUsage.instructions)),
     0,
-    20, // priority
-    0, // nice
+    20 + (thread?.nice ?? 0), // priority
+    thread?.nice ?? 0, // nice
     process.threads.size,
     0, // itrealvalue
     ticks(process.startTime),

@@ -121,6 +121,7 @@ function clone(call: Call, request: CloneRequest): number {
 
 function inherit(parent: Thread, child: Thread, flags: number): void {
   child.name = parent.name;
+  child.nice = parent.nice;
   child.mask = parent.mask.copy();
   // A thread that shares the memory must not share the alternate stack, unless its parent waits.
   child.signalStack = (flags & CLONE_VM) !== 0 && (flags & CLONE_VFORK) === 0

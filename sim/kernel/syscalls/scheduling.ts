@@ -1,13 +1,14 @@
 /** Scheduling: yielding, affinity, policies. Every thread has the default policy. */
 import { SchedParam, Timespec } from "../abi/structs.ts";
-import { EFAULT, EINVAL, EPERM, ESRCH } from "../errno.ts";
+import { EACCES, EFAULT, EINVAL, EPERM, ESRCH } from "../errno.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import type { Thread } from "../thread.ts";
 import { readStruct, writeInt, writeStruct } from "../user_struct.ts";
 
 const SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2, SCHED_BATCH = 3, SCHED_IDLE = 5;
 const SCHED_RESET_ON_FORK = 0x40000000;
-const PRIO_PROCESS = 0;
+const PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2;
+const RLIMIT_NICE = 13;
 
 function threadOf(call: Call, tid: number): Thread | undefined {
   return tid === 0 ? call.thread : call.kernel.threads.get(tid);
@@ -48,6 +49,43 @@ function priorities(policy: number): readonly [number, number] | null {
   if (policy === SCHED_FIFO || policy === SCHED_RR) return [99, 1];
   if (policy === SCHED_OTHER || policy === SCHED_BATCH || policy === SCHED_IDLE) return [0, 0];
   return null;
+}
+
+/** The threads that getpriority(2) and setpriority(2) name. */
+function threadsNamed({ kernel, process, thread }: Call, which: number, who: number): Thread[] {
+  if (which === PRIO_PROCESS) {
+    const named = who === 0 ? thread : kernel.threads.get(who);
+    return named ? [named] : [];
+  }
+  const wanted = who !== 0 ? who : which === PRIO_PGRP ? process.pgid : process.credentials.uid;
+  return [...kernel.threads.values()].filter(({ process: { pgid, credentials } }) =>
+    (which === PRIO_PGRP ? pgid : credentials.uid) === wanted
+  );
+}
+
+/** 20 minus the lowest nice value, so that no answer looks like an error. */
+function getpriority(call: Call, which: number, who: number): number {
+  if (which < PRIO_PROCESS || which > PRIO_USER) return -EINVAL;
+  const named = threadsNamed(call, which, who);
+  return named.length === 0 ? -ESRCH : 20 - Math.min(...named.map((thread) => thread.nice));
+}
+
+function setpriority(call: Call, which: number, who: number, priority: number): number {
+  if (which < PRIO_PROCESS || which > PRIO_USER) return -EINVAL;
+  const nice = Math.max(-20, Math.min(19, priority));
+  const { euid, uid } = call.process.credentials;
+  let error = ESRCH;
+  for (const thread of threadsNamed(call, which, who)) {
+    const { credentials: owner, limits } = thread.process;
+    const lowest = 20 - limits[RLIMIT_NICE].soft;
+    if (euid !== 0 && euid !== owner.euid && euid !== owner.uid && uid !== owner.uid) error = EPERM;
+    else if (euid !== 0 && nice < thread.nice && nice < lowest) error = EACCES;
+    else {
+      thread.nice = nice;
+      if (error === ESRCH) error = 0;
+    }
+  }
+  return -error;
 }
 
 const ONE_POLICY = "noop: all threads are scheduled alike";
@@ -137,16 +175,15 @@ export const schedulingRows: readonly SyscallRow[] = [
     x86_64: 140,
     aarch64: 141,
     args: ["enum:priority", "int"],
-    // The kernel's answer is 20 minus the nice value.
-    run: (_call, which) => which < PRIO_PROCESS || which > 2 ? -EINVAL : 20,
+    run: getpriority,
   },
   {
     name: "setpriority",
     x86_64: 141,
     aarch64: 140,
     args: ["enum:priority", "int", "int"],
-    run: (_call, which) => which < PRIO_PROCESS || which > 2 ? -EINVAL : 0,
-    support: ONE_POLICY,
+    run: setpriority,
+    support: "partial: nice values are kept; all threads are scheduled alike",
   },
   {
     name: "getcpu",
