@@ -25,6 +25,7 @@ import { Kernel } from "./kernel/kernel.ts";
 import { Random } from "./kernel/random.ts";
 import type { StracePrinter } from "./kernel/strace/printer.ts";
 import { syscallRows } from "./kernel/syscalls/table.ts";
+import type { AddressLayout } from "./memory/address_layout.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import { type Preset, preset } from "./models/preset.ts";
 import type { ModularLoader } from "./modular_loader.ts";
@@ -54,6 +55,8 @@ export interface MachineOptions {
   readonly seed?: number;
   /** Seeds the places of stack, program, libraries and heap; null, the default, fixes them. */
   readonly layoutSeed?: number | null;
+  /** Guest addresses, page-aligned, that replace those that Linux would choose. */
+  readonly layout?: Partial<AddressLayout>;
   /** Stop after so many instructions. */
   readonly maxInstructions?: number;
   readonly streams?: StandardStreams;
@@ -190,6 +193,7 @@ export class Machine {
       clock,
       seed: options.seed,
       layoutSeed: options.layoutSeed,
+      layout: options.layout,
       hwcap,
       hwcap2,
       maxInstructions: options.maxInstructions,

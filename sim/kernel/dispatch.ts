@@ -9,8 +9,8 @@ import type { ArgType, Call, SyscallRow } from "./syscall.ts";
 
 /** What a script may do at a system call. */
 export interface SyscallHook {
-  /** Before the handler runs; not again when a blocked call is retried. */
-  enter?(call: Call, args: readonly number[]): void;
+  /** Before the handler runs, whose arguments it may change; not again when a blocked call is retried. */
+  enter?(call: Call, args: number[]): void;
   /** In place of the handler; `next()` runs it. Returns the result, or what `next` returned. */
   call?(call: Call, args: readonly number[], next: () => number): number;
   /** After the call has its result (a value, or -errno). */

@@ -14,7 +14,7 @@ import {
   PROT_READ,
 } from "../memory/abi.ts";
 import { AddressSpace } from "../memory/address_space.ts";
-import { addressLayout } from "../memory/address_layout.ts";
+import { type AddressLayout, addressLayout } from "../memory/address_layout.ts";
 import { Domain, type Memory } from "../memory/memory.ts";
 import { aarch64 } from "./abi/aarch64.ts";
 import type { Abi } from "./abi/abi.ts";
@@ -67,6 +67,8 @@ export interface KernelOptions {
   readonly seed?: number;
   /** Seeds the places of stack, program, libraries and heap; null (the default) fixes them. */
   readonly layoutSeed?: number | null;
+  /** Places that are given, whatever the seed says. */
+  readonly layout?: Partial<AddressLayout>;
   /** AT_HWCAP and AT_HWCAP2, as the CPU announces itself. */
   readonly hwcap?: number;
   readonly hwcap2?: number;
@@ -218,7 +220,8 @@ export class Kernel {
   newSpace(stackLimit?: number): AddressSpace {
     const seed = this.#options.layoutSeed ?? null;
     const layout = addressLayout(this.abi.arch, seed, stackLimit);
-    return new AddressSpace(this.memory, { layout, stackLimit });
+    const given = this.#options.layout;
+    return new AddressSpace(this.memory, { layout: { ...layout, ...given }, stackLimit });
   }
 
   /** Nobody uses `space` any more. */

@@ -60,10 +60,10 @@ export async function manifestOf(
 ): Promise<Manifest> {
   const { options } = machine;
   const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText } = options;
-  const { maxInstructions, roi } = options;
+  const { layout, maxInstructions, roi } = options;
   const rest = {
     ...{ cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText },
-    ...{ maxInstructions, roi },
+    ...{ layout, maxInstructions, roi },
   };
   return {
     isthmus: VERSION,
