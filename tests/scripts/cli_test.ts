@@ -15,7 +15,7 @@ interface Output {
 /** Runs the command line as a user does. */
 async function isthmus(...args: string[]): Promise<Output> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", main, ...args],
+    args: ["run", "-A", "--no-lock", main, ...args],
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();
