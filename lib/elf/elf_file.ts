@@ -128,6 +128,7 @@ export class ElfFile {
 
   /** A segment's bytes in the file (`filesz` of them). */
   segmentBytes(segment: Segment): Uint8Array {
+    if (segment.filesz === 0) return new Uint8Array(0);
     return this.file.slice(segment.offset, segment.filesz, "p_offset");
   }
 
@@ -144,7 +145,8 @@ export class ElfFile {
         if (s.memsz < s.filesz) {
           this.file.fail(at + 40, "p_memsz", `${s.memsz} is less than p_filesz ${s.filesz}`);
         }
-        this.file.check(s.offset, s.filesz, "p_offset");
+        // The offset of a segment without bytes may lie beyond the file, as link editors leave it.
+        if (s.filesz > 0) this.file.check(s.offset, s.filesz, "p_offset");
         if (!Number.isSafeInteger(s.vaddr + s.memsz)) {
           this.file.fail(at + 16, "p_vaddr", "the segment ends beyond 2^53");
         }

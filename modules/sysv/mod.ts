@@ -1,11 +1,11 @@
-import { type Module, strong } from "../../lib/linker/mod.ts";
+import { type LinkObject, type Module, strong } from "../../lib/linker/mod.ts";
 import { collectNeeded } from "./collect.ts";
 import { load } from "./load.ts";
 import { protect } from "./protect.ts";
 import { relocate } from "./relocate.ts";
 import { resolve } from "./resolve.ts";
 import { Runtime } from "./runtime.ts";
-import { prepare, start } from "./start.ts";
+import { prepare, start, startAlone } from "./start.ts";
 import { stateOf } from "./state.ts";
 import { writeTlsImage } from "./thread_block.ts";
 
@@ -28,6 +28,7 @@ export function sysv(): Module {
     name: "sysv",
     resolve,
     register: (object) => {
+      if (isSelfContained(object)) return { "load": strong(load), "start": strong(startAlone) };
       if (object.isProgram) {
         return {
           ...library,
@@ -43,4 +44,12 @@ export function sysv(): Module {
       return object.batch === 0 ? library : { ...library, "post-relocate": strong(writeTlsImage) };
     },
   };
+}
+
+/**
+ * A program that asks for no loader and no library relocates itself, protects itself and sets up its own
+ * TLS: it is loaded and entered, as the kernel does.
+ */
+function isSelfContained({ isProgram, elf }: LinkObject): boolean {
+  return isProgram && elf.interp === undefined && (elf.dynamic?.needed.length ?? 0) === 0;
 }

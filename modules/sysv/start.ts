@@ -38,6 +38,11 @@ export function start(link: LinkContext, program: LinkObject): void {
   });
 }
 
+/** Start of a program that needs no loader: at its own entry point. */
+export function startAlone(link: LinkContext, program: LinkObject): void {
+  link.begin({ auxv: programAuxv(link, program) });
+}
+
 /** What the auxiliary vector says about a program that has no interpreter in memory. */
 export function programAuxv(link: LinkContext, program: LinkObject): [number, number][] {
   const { header, segments } = program.elf;

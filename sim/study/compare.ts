@@ -131,6 +131,6 @@ function renderSpreads(
       noise ? "noise" : "",
     ];
   });
-  const title = [`${layouts} layouts`, "base", "delta", "least", "most", "median", ""];
+  const title = [`${layouts} layouts`, "base", "delta", "least", "most", "change", ""];
   return alignRows([title, ...rows]);
 }

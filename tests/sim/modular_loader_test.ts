@@ -20,6 +20,17 @@ import { BytesInput } from "../../sim/kernel/fs/streams.ts";
 import expected from "../guests/expected.json" with { type: "json" };
 import { buildMuslProgram, muslNeeds } from "../modules/sysv/musl_program.ts";
 
+const prebuilt = new URL("../guests/prebuilt", import.meta.url).pathname;
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function run(argv: readonly string[], options: MachineOptions) {
   const stdout = new CapturedOutput();
   const machine = await Machine.create({
@@ -51,6 +62,27 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
       }
     });
   }
+
+  Deno.test(`static programs of ${arch} link themselves`, async () => {
+    for (const program of ["hello", "hello_pie", "crc"]) {
+      const { args, exit, stdout } = expected.find((entry) => entry.program === program)!;
+      const { result, output } = await run([`/${arch}/${program}`, ...args], { root: prebuilt });
+      assertEquals([result.exit, output], [exit, stdout]);
+    }
+  });
+
+  const busybox = `.cache/roots/bookworm-${arch === "x86_64" ? "amd64" : "arm64"}`;
+  const root = new URL(`../../${busybox}`, import.meta.url).pathname;
+  const present = exists(`${root}/bin/busybox`);
+  Deno.test({
+    name: `Debian's static busybox links itself on ${arch}` +
+      (present ? "" : ` (skipped: needs ${busybox})`),
+    ignore: !present,
+    fn: async () => {
+      const { result, output } = await run(["/bin/busybox", "expr", "6", "*", "7"], { root });
+      assertEquals([result.exit, output], [0, "42\n"]);
+    },
+  });
 
   const needs = muslNeeds(arch);
   Deno.test({
