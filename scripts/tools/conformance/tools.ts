@@ -29,7 +29,7 @@ const ciphers = [
 export const toolPrograms: readonly Program[] = [
   {
     name: "ls/long",
-    argv: ["/bin/ls", "-l", "--time-style=long-iso", "/usr/lib", "/etc"],
+    argv: ["/bin/ls", "-l", "--time-style=long-iso", "/usr/share", "/etc"],
     quick: true,
   },
   {
