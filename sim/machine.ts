@@ -4,6 +4,7 @@
 import type { Module } from "../lib/linker/module.ts";
 import type { Plan } from "../lib/linker/plan.ts";
 import type { Arch } from "./arch.ts";
+import { commonHandlers } from "./cpu/common_handlers.ts";
 import { Engine } from "./cpu/engine.ts";
 import type { Isa } from "./cpu/ir/decoded.ts";
 import { countersOf, type Counting, estimate, executionOf } from "./counters.ts";
@@ -158,7 +159,7 @@ export class Machine {
     const env = this.environment;
     const path = this.#find(argv[0], base, now);
     const arch = options.arch ?? path.arch;
-    const { isa, hwcap, hwcap2 } = await processor(arch);
+    const { isa, hwcap, hwcap2 } = await processor(arch, options.cpu !== undefined);
     const memory = new Memory({
       arch,
       bytes: options.memory,
@@ -309,15 +310,17 @@ function hostFolder(path: string, options: HostFsOptions): HostFs {
 /** An architecture's instructions, and what AT_HWCAP says of them; only the one in use is loaded. */
 async function processor(
   arch: Arch,
+  models: boolean,
 ): Promise<{ readonly isa: Isa; readonly hwcap: number; readonly hwcap2?: number }> {
+  const common = await commonHandlers(arch, models);
   if (arch === "aarch64") {
     const { aarch64 } = await import("./cpu/aarch64/isa.ts");
     const { HWCAP, HWCAP2 } = await import("./cpu/aarch64/id_registers.ts");
-    return { isa: aarch64, hwcap: HWCAP, hwcap2: HWCAP2 };
+    return { isa: { ...aarch64, common }, hwcap: HWCAP, hwcap2: HWCAP2 };
   }
   const { x86_64 } = await import("./cpu/x86_64/isa.ts");
   const { cpuid } = await import("./cpu/x86_64/cpuid.ts");
-  return { isa: x86_64, hwcap: cpuid(1, 0)[3] >>> 0 };
+  return { isa: { ...x86_64, common }, hwcap: cpuid(1, 0)[3] >>> 0 };
 }
 
 interface Found {

@@ -2,7 +2,14 @@
  * The cold tier's handlers, made on demand in batches, and the functions that generated code calls.
  * One instance serves one engine: it owns the function table.
  */
-import { Flow, type Isa } from "./ir/decoded.ts";
+import {
+  BUILT_PAGES,
+  type CommonHandlers,
+  declarePages,
+  type HandlerProperties,
+  unpackInfo,
+} from "./common_handlers.ts";
+import type { Flow, Isa } from "./ir/decoded.ts";
 import type { Helper } from "./ir/types.ts";
 import { Handler, type Linker } from "./wasm/cold.ts";
 import { flagFunctions, IrFunction } from "./wasm/function.ts";
@@ -15,15 +22,9 @@ import { FIRST_SLOT, type RuntimeHost, runtimeModule } from "./wasm/runtime.ts";
 const TABLE_SIZE = 1 << 17;
 
 /** A handler as block building needs it. */
-export interface HandlerInfo {
+export interface HandlerInfo extends HandlerProperties {
   /** Slot in the function table. */
   readonly slot: number;
-  /** Loads and stores that happen on every execution, at most 255 each. */
-  readonly loads: number;
-  readonly stores: number;
-  /** Whether it reads the lazy flags; the kind it leaves: -1 untouched, -2 not the same on all paths. */
-  readonly readsFlags: boolean;
-  readonly kindSet: number;
 }
 
 /** Key of a handler: distinct for every (row, statics, flow), with no flag kind known. */
@@ -75,14 +76,28 @@ export class Handlers {
     this.functions.indirect_miss = host.indirect_miss.bind(host);
     this.functions.fetch_miss = host.fetch_miss.bind(host);
     Object.assign(this.functions, this.instantiate(runtimeModule(this.builder(), instrumentation)));
+    const { common } = isa;
+    if (common === undefined) {
+      const builder = this.builder();
+      const flags = flagModule(isa, builder, this.linker(builder));
+      Object.assign(this.functions, this.instantiate(flags));
+    } else this.#useCommon(common);
+  }
 
-    const builder = this.builder();
-    const functions = flagFunctions(isa.flags, this.linker(builder));
-    const type = builder.type(FLAG_PARAMS, ["i32"]);
-    for (const f of functions) {
-      builder.export(f.name, builder.function(type, f.lowering.locals, f.lowering.code));
+  #useCommon({ keys, info, flags, handlers }: CommonHandlers): void {
+    const { pages } = this.builder();
+    if (pages !== BUILT_PAGES) [flags, handlers].forEach((module) => declarePages(module, pages));
+    Object.assign(this.functions, this.instantiate(flags));
+    const first = this.takeSlots(keys.length);
+    for (let i = 0; i < keys.length; i++) {
+      this.#know(keys[i], { slot: first + i, ...unpackInfo(info[i]) });
     }
-    Object.assign(this.functions, this.instantiate(builder.build()));
+    this.instantiate(handlers);
+  }
+
+  #know(key: number, info: HandlerInfo): void {
+    this.#known.set(key, info);
+    this.#bySlot.set(info.slot, info);
   }
 
   /** A new module over this engine's memory. */
@@ -159,22 +174,45 @@ export class Handlers {
     const builder = this.builder();
     const linker = this.linker(builder);
     const first = this.takeSlots(keys.length);
-    const lowered = keys.map((key, i) => {
-      const statics = key % 0x8000_0000;
-      const rest = (key - statics) / 0x8000_0000;
-      const flow = rest % 16;
-      const kind = Math.floor(rest / 16) % KINDS - 1;
-      const row = Math.floor(rest / (16 * KINDS));
-      const handler = new Handler(this.#isa, linker, row, statics, flow, kind);
+    const made = keys.map((key) => handlerOf(this.#isa, linker, key));
+    made.forEach((handler, i) => {
       const { readsFlags, kindSet } = handler;
-      const info = { slot: first + i, ...handler.accesses, readsFlags, kindSet };
-      this.#known.set(key, info);
-      this.#bySlot.set(first + i, info);
-      return handler;
+      this.#know(keys[i], { slot: first + i, ...handler.accesses, readsFlags, kindSet });
     });
-    lowered.forEach((h, i) =>
-      builder.element(first + i, builder.function(ENTRY_TYPE, h.locals, h.code))
-    );
-    this.instantiate(builder.build());
+    this.instantiate(handlerModule(builder, made, first));
   }
+}
+
+/** The flag functions of an architecture, exported as `condition_N` and `flags`. */
+export function flagModule(
+  isa: Isa,
+  builder: ModuleBuilder,
+  linker: Linker,
+): Uint8Array<ArrayBuffer> {
+  const type = builder.type(FLAG_PARAMS, ["i32"]);
+  for (const f of flagFunctions(isa.flags, linker)) {
+    builder.export(f.name, builder.function(type, f.lowering.locals, f.lowering.code));
+  }
+  return builder.build();
+}
+
+/** Lower the handler for `key`. */
+export function handlerOf(isa: Isa, linker: Linker, key: number): Handler {
+  const statics = key % 0x8000_0000;
+  const rest = (key - statics) / 0x8000_0000;
+  const kind = Math.floor(rest / 16) % KINDS - 1;
+  const row = Math.floor(rest / (16 * KINDS));
+  return new Handler(isa, linker, row, statics, rest % 16, kind);
+}
+
+/** A module that puts handlers into the function table from slot `first` on. */
+export function handlerModule(
+  builder: ModuleBuilder,
+  handlers: readonly Handler[],
+  first: number,
+): Uint8Array<ArrayBuffer> {
+  handlers.forEach((h, i) =>
+    builder.element(first + i, builder.function(ENTRY_TYPE, h.locals, h.code))
+  );
+  return builder.build();
 }

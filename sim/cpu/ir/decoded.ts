@@ -61,6 +61,8 @@ export interface Isa {
   emit(row: number, statics: number, e: import("./emitter.ts").Emitter): void;
   /** The lazy flag kinds of this architecture. */
   readonly flags: import("./flags.ts").FlagModel;
+  /** Handlers made ahead, if there are any. */
+  readonly common?: import("../common_handlers.ts").CommonHandlers;
   /** Name or bytes of the instruction, for error messages. */
   describe(bytes: Uint8Array, offset: number, available: number, pc: number): string;
 }

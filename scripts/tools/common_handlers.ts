@@ -1,0 +1,206 @@
+/**
+ * Writes `sim/cpu/common/`: the cold tier's handlers of common instructions, made ahead. What is
+ * common is listed in `common_instructions/` (see `common_instructions.ts`).
+ */
+import { parseArgs } from "node:util";
+import type { Arch } from "../../sim/arch.ts";
+import {
+  BUILT_PAGES,
+  type CommonFile,
+  packInfo,
+  sourceHash,
+} from "../../sim/cpu/common_handlers.ts";
+import {
+  flagModule,
+  handlerKey,
+  handlerModule,
+  handlerOf,
+  withFlagKind,
+} from "../../sim/cpu/handlers.ts";
+import { Decoded, type Isa } from "../../sim/cpu/ir/decoded.ts";
+import type { Linker } from "../../sim/cpu/wasm/cold.ts";
+import type { Instrumentation } from "../../sim/cpu/wasm/events.ts";
+import { ModuleBuilder } from "../../sim/cpu/wasm/module.ts";
+import { FIRST_SLOT } from "../../sim/cpu/wasm/runtime.ts";
+import { importsOf } from "./check_imports.ts";
+
+const help =
+  `Writes sim/cpu/common/, the handlers of common instructions, from the sources as they are.
+
+usage: deno task handlers [options]
+
+  --check    write nothing; exit code 1 if what is there was made from other sources
+  --help     this text
+
+example: are they up to date?
+  deno task handlers --check
+`;
+
+export const architectures: readonly Arch[] = ["x86_64", "aarch64"];
+
+const cpu = new URL("../../sim/cpu/", import.meta.url);
+
+/** Where the list of an architecture's common instructions is. */
+export function listOf(arch: Arch): URL {
+  return new URL(`./common_instructions/${arch}.txt`, import.meta.url);
+}
+
+/** An architecture's instruction set. */
+export async function isaOf(arch: Arch): Promise<Isa> {
+  return arch === "x86_64"
+    ? (await import("../../sim/cpu/x86_64/isa.ts")).x86_64
+    : (await import("../../sim/cpu/aarch64/isa.ts")).aarch64;
+}
+
+/**
+ * Handler keys of listed instructions: the bytes in hexadecimal, then, for a handler made for a kind
+ * of the lazy flags, a colon and the kind's name.
+ */
+export function keysOf(isa: Isa, list: string): number[] {
+  const d = new Decoded();
+  const keys = new Set<number>();
+  for (const entry of list.split(/\s+/).filter((text) => text !== "")) {
+    const [hex, kindName] = entry.split(":");
+    const bytes = new Uint8Array(16);
+    bytes.set(Uint8Array.fromHex(hex));
+    isa.decode(bytes, 0, 15, 0x10000, d);
+    const key = handlerKey(d.row, d.statics, d.flow);
+    const kind = kindName === undefined ? -1 : isa.flags.kinds.indexOf(kindName);
+    if (kindName !== undefined && kind < 0) throw new RangeError(`${entry}: no such flag kind`);
+    keys.add(withFlagKind(key, kind));
+  }
+  return [...keys];
+}
+
+/** Models of some core: handlers depend on there being models, not on which. */
+const MODELS: Instrumentation = { historyBits: 14, pcShift: 0, returnStack: 16 };
+
+/** A module under construction, and a linker that takes note of helpers, which it cannot import. */
+function linkerOf(instrumentation: Instrumentation | null): Linker & { helpers: number } {
+  return {
+    builder: new ModuleBuilder(BUILT_PAGES),
+    instrumentation,
+    helpers: 0,
+    helper() {
+      return this.helpers++;
+    },
+  };
+}
+
+/** The handlers for `keys`, but those that call helpers: these are made on demand. */
+export function buildCommon(
+  isa: Isa,
+  keys: readonly number[],
+  instrumentation: Instrumentation | null,
+): Omit<CommonFile, "sources" | "hash"> {
+  const linker = linkerOf(instrumentation);
+  const used: number[] = [];
+  const handlers = keys.flatMap((key) => {
+    // Tried apart first: what it imports would stay in the module.
+    const trial = linkerOf(instrumentation);
+    handlerOf(isa, trial, key);
+    if (trial.helpers > 0) return [];
+    used.push(key);
+    return [handlerOf(isa, linker, key)];
+  });
+  const info = handlers.map((h) =>
+    packInfo({ ...h.accesses, readsFlags: h.readsFlags, kindSet: h.kindSet })
+  );
+  const flags = linkerOf(instrumentation);
+  return {
+    keys: base64(new Float64Array(used)),
+    info: base64(new Uint32Array(info)),
+    flags: flagModule(isa, flags.builder, flags).toBase64(),
+    handlers: handlerModule(linker.builder, handlers, FIRST_SLOT).toBase64(),
+  };
+}
+
+function base64(data: Float64Array | Uint32Array): string {
+  return new Uint8Array(data.buffer).toBase64();
+}
+
+/** Paths from `sim/cpu` of all files below it that the handlers of an architecture depend on. */
+async function sourcesOf(arch: Arch): Promise<string[]> {
+  const found = new Set<string>();
+  const visit = async (url: URL): Promise<void> => {
+    const path = url.href.slice(cpu.href.length);
+    if (!url.href.startsWith(cpu.href) || found.has(path)) return;
+    found.add(path);
+    for (const { specifier } of importsOf(await Deno.readTextFile(url))) {
+      if (specifier.startsWith(".")) await visit(new URL(specifier, url));
+    }
+  };
+  await visit(new URL("handlers.ts", cpu));
+  await visit(new URL(`${arch}/isa.ts`, cpu));
+  return [...found].sort();
+}
+
+/** The text of the file in `sim/cpu/common/` for an architecture. */
+export async function commonFile(arch: Arch, models: boolean): Promise<string> {
+  const isa = await isaOf(arch);
+  const keys = keysOf(isa, await Deno.readTextFile(listOf(arch)));
+  const sources = await sourcesOf(arch);
+  const hash = sourceHash(sources.map((path) => Deno.readFileSync(new URL(path, cpu))));
+  const file: CommonFile = { sources, hash, ...buildCommon(isa, keys, models ? MODELS : null) };
+  const fields = Object.entries(file).filter(([name]) => name !== "sources").map(([name, value]) =>
+    typeof value === "string" ? `  ${name}:\n    "${value}",\n` : `  ${name}: ${value},\n`
+  );
+  return `/** Handlers of common ${arch} instructions ${
+    models ? "with" : "without"
+  } models, made by ` +
+    `\`deno task handlers\`. Generated; do not edit. */
+import type { CommonFile } from "../common_handlers.ts";
+
+export const file: CommonFile = {
+  sources: [
+${sources.map((path) => `    "${path}",\n`).join("")}  ],
+${fields.join("")}};
+`;
+}
+
+/** Write the files, or with `check` compare; answers those that were made from other sources. */
+async function update(check: boolean): Promise<string[]> {
+  const stale: string[] = [];
+  for (const arch of architectures) {
+    for (const models of [true, false]) {
+      const name = `${arch}_${models ? "models" : "plain"}.ts`;
+      const url = new URL(`common/${name}`, cpu);
+      const text = await commonFile(arch, models);
+      if (await Deno.readTextFile(url).catch(() => "") === text) continue;
+      stale.push(name);
+      if (!check) await Deno.writeTextFile(url, text);
+    }
+  }
+  return stale;
+}
+
+async function main(args: string[]): Promise<number> {
+  let values;
+  try {
+    values = parseArgs({
+      args,
+      options: { check: { type: "boolean" }, help: { type: "boolean" } },
+    }).values;
+  } catch (error) {
+    console.error(`handlers: ${(error as Error).message} (--help explains)`);
+    return 2;
+  }
+  if (values.help) {
+    console.log(help.trimEnd());
+    return 0;
+  }
+  const stale = await update(values.check === true);
+  if (!values.check) {
+    console.log(
+      stale.length === 0 ? "handlers: up to date" : `handlers: wrote ${stale.join(", ")}`,
+    );
+    return 0;
+  }
+  if (stale.length > 0) {
+    console.error(`handlers: ${stale.join(", ")} out of date: deno task handlers`);
+    return 1;
+  }
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
