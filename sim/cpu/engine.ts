@@ -12,7 +12,8 @@ import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from ".
 import { type Region, Regions } from "./regions.ts";
 import { Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
-import { clearSoftEntry, Watch } from "./watch.ts";
+import { SoftTlb } from "./soft_tlb.ts";
+import { Watch } from "./watch.ts";
 import { STALE } from "./wasm/hot.ts";
 import * as R from "./wasm/records.ts";
 import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
@@ -32,13 +33,6 @@ const U32 = 4294967296;
 const SIGSEGV = 11;
 const SEGV_MAPERR = 1;
 const SI_KERNEL = 0x80;
-
-/** A soft TLB without a translation in it. */
-const EMPTY_TLB: Uint8Array = (() => {
-  const words = new Uint32Array(4 * L.TLB_ENTRIES);
-  for (let i = 0; i < L.TLB_ENTRIES; i++) clearSoftEntry(words, 16 * i);
-  return new Uint8Array(words.buffer);
-})();
 
 /** Per-address-space areas in state memory. */
 interface SpaceAreas {
@@ -103,6 +97,7 @@ export class Engine implements Cpu, CodeSource {
   };
 
   readonly #view: DataView;
+  readonly #soft: SoftTlb;
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
@@ -127,15 +122,20 @@ export class Engine implements Cpu, CodeSource {
     this.arch = options.isa.arch;
     this.#observe = options.observe;
     this.state = options.physical;
+    this.#soft = new SoftTlb(this.state);
     this.#u8 = new Uint8Array(this.state.buffer);
     this.#u32 = new Uint32Array(this.state.buffer);
     this.#i32 = new Int32Array(this.state.buffer);
     this.#view = new DataView(this.state.buffer);
     this.#physical = this.#u8;
     this.stateBytes = this.#u8.subarray(0, L.THREAD_SIZE);
-    this.watch = options.preset === undefined
-      ? null
-      : new Watch(options.preset, this.arch, this.state, () => this.#space?.id ?? -1);
+    this.watch = options.preset === undefined ? null : new Watch(
+      options.preset,
+      this.arch,
+      this.state,
+      this.#soft,
+      () => this.#space?.id ?? -1,
+    );
     this.handlers = new Handlers(options.isa, this.state, {
       load_miss: (size, record) => this.#loadMiss(size, record),
       store_miss: (size, record) => this.#storeMiss(size, record),
@@ -159,7 +159,6 @@ export class Engine implements Cpu, CodeSource {
       options.batch ?? 16,
     );
     this.#run = this.handlers.functions.run as (record: number) => number;
-    this.#flushTlb();
     this.clearMonitor();
   }
 
@@ -544,19 +543,11 @@ export class Engine implements Cpu, CodeSource {
     const { physical, writable, pageShift } = this.#space!.resolved;
     const stamp = this.watch === null ? 0 : this.#model(va, pageShift, number, record);
     if (this.#observe !== undefined) return physical;
-    this.#fill(L.READ_TLB, va, physical, stamp);
+    this.#soft.fill(L.READ_TLB, va, physical, stamp);
     if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
-      this.#fill(L.WRITE_TLB, va, physical, stamp);
+      this.#soft.fill(L.WRITE_TLB, va, physical, stamp);
     }
     return physical;
-  }
-
-  #fill(table: number, va: number, physical: number, stamp: number): void {
-    const page = Math.floor(va / 4096);
-    const entry = (table + L.softPlace(page)) >> 2;
-    this.#u32[entry] = (page << 20) | (physical >>> 12);
-    this.#u32[entry + 1] = Math.floor(page / 4096);
-    this.#u32[entry + 3] = stamp;
   }
 
   /** Show an access to the observer, once its page faults have been taken. */
@@ -596,7 +587,7 @@ export class Engine implements Cpu, CodeSource {
     const { hierarchy } = this.watch!;
     const shift = space.peekExecutable(va) < 0 ? 12 : space.resolved.pageShift;
     hierarchy.access(Side.Instruction, va, shift, space.id, this.#signed(L.NOW));
-    this.#fill(L.FETCH_TLB, va, 0, hierarchy.stampAddress);
+    this.#soft.fillFetch(va, hierarchy.stampAddress);
   }
   #loadMiss(sizeAndNumber: number, record: number): number {
     this.counts.loadMisses++;
@@ -637,12 +628,6 @@ export class Engine implements Cpu, CodeSource {
     return this.counts.invalidations === before ? 0 : 1;
   }
 
-  #flushTlb(): void {
-    this.#u8.set(EMPTY_TLB, L.READ_TLB);
-    this.#u8.set(EMPTY_TLB, L.WRITE_TLB);
-    if (this.watch !== null) this.#u8.set(EMPTY_TLB, L.FETCH_TLB);
-  }
-
   // ---- address spaces --------------------------------------------------------------------
 
   #enterSpace(space: CpuSpace): void {
@@ -655,7 +640,7 @@ export class Engine implements Cpu, CodeSource {
     this.#areas = areas;
     this.#u32[L.LINKS >> 2] = areas.links;
     this.#u32[L.DISPATCH >> 2] = areas.dispatch;
-    this.#flushTlb();
+    this.#soft.flush();
   }
 
   #newAreas(): SpaceAreas {
@@ -687,16 +672,10 @@ export class Engine implements Cpu, CodeSource {
   shootdown(space: CpuSpace, va: number, size: number, code: boolean): void {
     this.watch?.hierarchy.invalidate(space.id, va, va + size);
     if (space === this.#space) {
-      const pages = Math.ceil(size / 4096);
-      if (pages >= 64) this.#flushTlb();
+      if (size >= 256 * 4096) this.#soft.flush();
       else {
-        const first = Math.floor(va / 4096);
-        for (let i = 0; i < pages; i++) {
-          const entry = L.softPlace(first + i);
-          clearSoftEntry(this.#u32, L.READ_TLB + entry);
-          clearSoftEntry(this.#u32, L.WRITE_TLB + entry);
-          clearSoftEntry(this.#u32, L.FETCH_TLB + entry);
-        }
+        this.#soft.clearData(va, va + size);
+        this.#soft.clearFetch(va, va + size);
       }
     }
     if (code) {

@@ -109,24 +109,26 @@ export const BRANCH_TARGET = 0x538;
 export const RETURN_STACK = 0x600;
 
 /**
- * Soft TLBs: direct-mapped tables of `TLB_ENTRIES` entries of 16 bytes. The first u64 is the page
- * number << 20 | the frame number; the u32 at 12 is the address of the modelled entry's stamp. An
- * empty entry has a page number that does not belong in its place.
+ * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes: the translation (u64), and at 12 the address of the
+ * modelled entry's stamp (u32). Those of loads and stores have an entry for each page number modulo
+ * 2^20; that of fetches has few.
  */
-export const TLB_BITS = 12;
-export const TLB_ENTRIES: number = 1 << TLB_BITS;
-/** Byte offset in a soft TLB of the place of `page` (va / 4096); high bits are folded in, so that
- * programs, libraries and stacks do not meet. */
-export const softPlace = (page: number): number =>
-  ((page ^ Math.floor(page / TLB_ENTRIES)) & (TLB_ENTRIES - 1)) << 4;
-export const READ_TLB = 0x10000;
-export const WRITE_TLB = 0x20000;
-/** The soft TLB of instruction fetch, used when models watch fetches. */
+export const READ_TLB = 0x1000000;
+export const WRITE_TLB = 0x2000000;
 export const FETCH_TLB = 0x30000;
+export const FETCH_BITS = 12;
+export const FETCH_ENTRIES: number = 1 << FETCH_BITS;
+/** High half of a matching entry XOR the address. */
+export const SOFT_KEY = 0x5a3c96b5;
+/** Byte offset of the place of address `va` in the soft TLBs of data. */
+export const dataPlace = (va: number): number => ((va >>> 0) >>> 8) & 0xfffff0;
+/** Byte offset of the place of `page` (va / 4096) in the soft TLB of fetches; high bits are folded in. */
+export const fetchPlace = (page: number): number =>
+  ((page ^ Math.floor(page / FETCH_ENTRIES)) & (FETCH_ENTRIES - 1)) << 4;
 /** Two-bit counters of gshare, a byte each, up to 2^17; stamps of the modelled TLBs. */
 export const GSHARE = 0x40000;
 export const STAMPS = 0x60000;
 /** From here up, the engine allocates: link slots, dispatch hashes, records. */
-export const ARENA = 0x800000;
+export const ARENA = 0x3000000;
 /** How often regions left through each link (u32 at the link's offset). */
 export const LINK_HEAT = 0x400000;

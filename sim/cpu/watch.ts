@@ -6,6 +6,7 @@ import { Hierarchy, Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
 import { TargetBuffer } from "../models/target_buffer.ts";
 import * as L from "./layout.ts";
+import type { SoftTlb } from "./soft_tlb.ts";
 import type { Instrumentation } from "./wasm/events.ts";
 
 /** Exact counts of what models saw, for the program's own accesses. */
@@ -21,16 +22,6 @@ export interface ModelCounts {
   returnsMispredicted: number;
   /** Page walks whose access then faulted. */
   faultedWalks: number;
-}
-
-/**
- * Empty the soft entry at byte offset `entry` of `words`: its page number becomes one that belongs
- * elsewhere, also for an access over two pages, whose second page is looked for in its first's place.
- */
-export function clearSoftEntry(words: Uint32Array, entry: number): void {
-  const index = (entry >> 4) & (L.TLB_ENTRIES - 1);
-  words[entry >> 2] = (index ^ 2) << 20;
-  words[(entry >> 2) + 1] = 0;
 }
 
 /** Models of one modelled CPU. */
@@ -50,6 +41,7 @@ export class Watch {
     faultedWalks: 0,
   };
   readonly #u32: Uint32Array;
+  readonly #soft: SoftTlb;
   /** Instructions retired before the current quantum. */
   #retired = 0;
 
@@ -57,14 +49,16 @@ export class Watch {
     readonly preset: Preset,
     arch: "x86_64" | "aarch64",
     state: WebAssembly.Memory,
+    soft: SoftTlb,
     readonly currentSpace: () => number,
   ) {
     this.#u32 = new Uint32Array(state.buffer);
+    this.#soft = soft;
     const pcShift = arch === "aarch64" ? 2 : 0;
     const { historyBits, returnStack } = preset;
     if (historyBits > 17) throw new RangeError(`history of ${historyBits} bits; at most 17`);
     if (returnStack > 64) throw new RangeError(`return stack of ${returnStack}; at most 64`);
-    if (Hierarchy.bytes(preset.tlb) > L.ARENA - L.STAMPS) {
+    if (Hierarchy.bytes(preset.tlb) > L.LINK_HEAT - L.STAMPS) {
       throw new RangeError("the modelled TLBs have too many entries");
     }
     this.instrumentation = { historyBits, pcShift, returnStack };
@@ -82,22 +76,9 @@ export class Watch {
   /** A level-1 entry went: so do the soft entries that it issued. */
   #evicted(side: Side, address: number, bits: number, space: number): void {
     if (space !== this.currentSpace()) return;
-    const pages = Math.min(2 ** (bits - 12), L.TLB_ENTRIES);
-    const first = Math.floor(address / 4096);
     const end = address + 2 ** bits;
-    for (let i = 0; i < pages; i++) {
-      const at = L.softPlace(first + i);
-      if (side === Side.Instruction) this.#drop(L.FETCH_TLB + at, address, end);
-      else {
-        this.#drop(L.READ_TLB + at, address, end);
-        this.#drop(L.WRITE_TLB + at, address, end);
-      }
-    }
-  }
-  #drop(entry: number, from: number, to: number): void {
-    const at = entry >> 2;
-    const page = (this.#u32[at] >>> 20) + this.#u32[at + 1] * 4096;
-    if (page * 4096 >= from && page * 4096 < to) clearSoftEntry(this.#u32, entry);
+    if (side === Side.Instruction) this.#soft.clearFetch(address, end);
+    else this.#soft.clearData(address, end);
   }
 
   /** A quantum of `budget` instructions begins. */

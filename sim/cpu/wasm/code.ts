@@ -53,6 +53,7 @@ export const W = {
   i32_ne: 0x47,
   i32_lt_s: 0x48,
   i32_lt_u: 0x49,
+  i32_gt_u: 0x4b,
   i32_ge_u: 0x4f,
   i64_eqz: 0x50,
   i64_eq: 0x51,

@@ -382,7 +382,7 @@ export class Region extends GuestLowering {
   #fetch(page: number): void {
     const code = this.code;
     const address = BigInt(page) << 12n;
-    const entry = L.FETCH_TLB + L.softPlace(page);
+    const entry = L.FETCH_TLB + L.fetchPlace(page);
     code.stateLoad(W.i64_load, entry).i64(BigInt(page) << 20n).op(W.i64_ne).seldom().op(
       W.if,
       typeCode.void,

@@ -1,47 +1,22 @@
 /** The inline path of guest loads and stores: a soft TLB lookup, then the access itself. */
-import { READ_TLB, TLB_BITS, TLB_ENTRIES, WRITE_TLB } from "../layout.ts";
+import { READ_TLB, SOFT_KEY, WRITE_TLB } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
 import type { Node, Statement, Type } from "../ir/types.ts";
-import { type Code, typeCode, W } from "./code.ts";
+import { typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
 import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
 
-/** Push the byte offset in a soft TLB of the place of the address in a local: `layout.softPlace`. */
-export function softPlace(code: Code, address: number): void {
-  code.get(address).i64(8n).op(W.i64_shr_u)
-    .get(address).i64(BigInt(8 + TLB_BITS)).op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64)
-    .i32((TLB_ENTRIES - 1) << 4).op(W.i32_and);
-}
-
-/** Locals of one lookup: the address, the entry's offset in its table, the entry. */
+/** Locals of one lookup: the address, its place in the table, and address XOR entry. */
 interface Lookup {
   readonly address: number;
-  readonly offset: number;
-  readonly entry: number;
+  readonly place: number;
+  readonly translated: number;
 }
 
-/**
- * Push 0 if the soft TLB of loads or stores translates the `size` bytes at the address, else 1. An
- * access that straddles two pages never matches: its last byte gives the page, its first the place.
- * `ignoreTop` drops the top byte (aarch64 TBI).
- */
-function tlbMismatch(code: Code, l: Lookup, size: number, table: number, ignoreTop: boolean): void {
-  softPlace(code, l.address);
-  code.tee(l.offset).mem(W.i64_load, table).tee(l.entry).i64(20n).op(W.i64_shr_u);
-  code.get(l.address);
-  if (size > 1) code.i64(BigInt(size - 1)).op(W.i64_add);
-  if (ignoreTop) code.i64(8n).op(W.i64_shl).i64(20n).op(W.i64_shr_u);
-  else code.i64(12n).op(W.i64_shr_u);
-  code.op(W.i64_ne);
-}
-
-/** Push the physical address, given a matching entry. */
-function tlbPhysical(code: Code, l: Lookup): void {
-  code.get(l.entry).op(W.i32_wrap_i64).i32(12).op(W.i32_shl)
-    .get(l.address).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_or);
-}
+/** The address bits that aarch64 looks at: the top byte is ignored on access (TBI). */
+const TBI_MASK = 0x00ff_ffff_ffff_ffffn;
 
 /** A lowering that reaches guest memory: inline soft TLB, runtime functions beyond it. */
 export abstract class GuestLowering extends Lowering {
@@ -66,9 +41,31 @@ export abstract class GuestLowering extends Lowering {
     super.lower(body, variables);
   }
 
-  #lookup(): Lookup {
-    const [address, offset] = [this.temporary("i64"), this.temporary("i32")];
-    return { address, offset, entry: this.temporary("i64") };
+  /**
+   * Look up the soft TLB `table` for an access of `size` bytes at `address`. Leaves two blocks open, the
+   * inner one of which it branches out of when the translation is not there or two pages are touched.
+   */
+  #lookup(address: Node, size: number, table: number, result: number): Lookup {
+    const code = this.code;
+    const l = {
+      address: this.temporary("i64"),
+      place: this.temporary("i32"),
+      translated: this.temporary("i64"),
+    };
+    this.value(address);
+    if (this.isa.arch === "aarch64") code.i64(TBI_MASK).op(W.i64_and);
+    code.set(l.address);
+    code.op(W.block, result, W.block, typeCode.void);
+    code.get(l.address).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
+      .tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor).tee(l.translated)
+      .i64(32n).op(W.i64_shr_u, W.i32_wrap_i64).i32(SOFT_KEY).op(W.i32_ne).seldom().brIf(0);
+    if (size > 1) {
+      code.get(l.address).op(W.i32_wrap_i64).i32(size - 1).op(W.i32_and).seldom()
+        .op(W.if, typeCode.void)
+        .get(l.address).op(W.i32_wrap_i64).i32(4095).op(W.i32_and).i32(4096 - size).op(W.i32_gt_u)
+        .seldom().brIf(1).op(W.end);
+    }
+    return l;
   }
 
   /** The access that hit entry `entry` leaves the modelled TLB as a lookup would. */
@@ -98,20 +95,14 @@ export abstract class GuestLowering extends Lowering {
 
   protected override load(type: Type, address: Node, bits: number, signed: boolean): void {
     const code = this.code;
-    const lookup = this.#lookup();
-    const va = lookup.address;
-    this.value(address);
-    code.set(va);
     const number = this.#number();
-    tlbMismatch(code, lookup, bits / 8, READ_TLB, this.isa.arch === "aarch64");
-    code.seldom().op(W.if, typeCode.i32);
+    const l = this.#lookup(address, bits / 8, READ_TLB, typeCode.i32);
+    this.#touch(l.place, READ_TLB, number);
+    code.get(l.translated).op(W.i32_wrap_i64).br(1).op(W.end);
     this.publishNow();
-    code.get(va).i32((bits / 8) | (number << 8));
+    code.get(l.address).i32((bits / 8) | (number << 8));
     this.record();
-    code.call(this.runtime("load_slow")).op(W.else);
-    this.#touch(lookup.offset, READ_TLB, number);
-    tlbPhysical(code, lookup);
-    code.op(W.end);
+    code.call(this.runtime("load_slow")).op(W.end);
     this.#countIfConditional(ONE_LOAD);
     if (type === "v128") code.op(0xfd, 0x00).memarg(0);
     else code.mem(loadOpcode(type, bits, signed), 0);
@@ -119,29 +110,21 @@ export abstract class GuestLowering extends Lowering {
 
   protected override store(address: Node, value: Node, bits: number): void {
     const code = this.code;
-    const lookup = this.#lookup();
-    const va = lookup.address;
+    const number = this.#number();
     const v = this.temporary(value.type);
-    this.value(address);
-    code.set(va);
     this.value(value);
     code.set(v);
-    tlbMismatch(code, lookup, bits / 8, WRITE_TLB, this.isa.arch === "aarch64");
-    const number = this.#number();
-    code.seldom().op(W.if, typeCode.void);
-    this.publishNow();
-    code.get(va).get(v).i32((bits / 8) | (number << 8));
-    this.record();
-    code.call(this.runtime(`store_slow_${value.type}`));
-    this.depth++;
-    this.stored();
-    this.depth--;
-    code.op(W.else);
-    this.#touch(lookup.offset, WRITE_TLB, number);
-    tlbPhysical(code, lookup);
-    code.get(v);
+    const l = this.#lookup(address, bits / 8, WRITE_TLB, typeCode.void);
+    this.#touch(l.place, WRITE_TLB, number);
+    code.get(l.translated).op(W.i32_wrap_i64).get(v);
     if (value.type === "v128") code.op(0xfd, 0x0b).memarg(0);
     else code.mem(storeOpcode(value.type, bits), 0);
+    code.br(1).op(W.end);
+    this.publishNow();
+    code.get(l.address).get(v).i32((bits / 8) | (number << 8));
+    this.record();
+    code.call(this.runtime(`store_slow_${value.type}`));
+    this.stored();
     code.op(W.end);
     this.#countIfConditional(ONE_STORE);
   }

@@ -8,7 +8,6 @@ import * as L from "../layout.ts";
 import { Code, W } from "./code.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
-import { softPlace } from "./memory_access.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 
@@ -174,7 +173,8 @@ function next(c: Code): void {
 function fetch(slow: number): Code {
   const ENTRY = 1;
   const c = new Code();
-  softPlace(c, 0);
+  c.get(0).i64(8n).op(W.i64_shr_u).get(0).i64(BigInt(8 + L.FETCH_BITS))
+    .op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64).i32((L.FETCH_ENTRIES - 1) << 4).op(W.i32_and);
   c.tee(ENTRY).mem(W.i64_load, L.FETCH_TLB).get(0).i64(12n).op(W.i64_shr_u)
     .i64(20n).op(W.i64_shl, W.i64_eq).op(W.if, 0x40);
   c.get(ENTRY).mem(W.i32_load, L.FETCH_TLB + 12).stateLoad(W.i64_load, L.NOW)

@@ -1,0 +1,102 @@
+/**
+ * The soft TLBs: what generated code looks translations up in, inline. Direct-mapped by the low 20 bits
+ * of the page number, for loads and for stores; another one, by `layout.fetchPlace`, for fetches, which
+ * only models need.
+ *
+ * An entry for data is one u64: the page's address XOR its physical address, with `KEY` over the high
+ * half. XORed with an address of the page it yields the physical address below `KEY`; with any other
+ * address of that place, another high half. Zero is thus an empty entry, and tables need no filling at
+ * the start.
+ */
+import * as L from "./layout.ts";
+
+/** Entries filled since the last flush that are remembered one by one. */
+const LOG_SIZE = 1 << 16;
+const U32 = 4294967296;
+
+export class SoftTlb {
+  readonly #u32: Uint32Array;
+  /** Word indices of data entries that may be filled. */
+  readonly #log = new Uint32Array(LOG_SIZE);
+  #logged = 0;
+  /** Whether the soft TLB of fetches may hold anything; at first it holds zeros, which match page 0. */
+  #fetched = true;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#u32 = new Uint32Array(memory.buffer);
+    this.flush();
+  }
+
+  /** `va` translates to `physical`, for loads or stores; `stamp` is the modelled entry's, or 0. */
+  fill(table: typeof L.READ_TLB | typeof L.WRITE_TLB, va: number, physical: number, stamp: number) {
+    const entry = (table + L.dataPlace(va)) >> 2;
+    const u32 = this.#u32;
+    if (u32[entry] === 0 && u32[entry + 1] === 0) {
+      if (this.#logged === LOG_SIZE) this.#flushData();
+      this.#log[this.#logged++] = entry;
+    }
+    u32[entry] = ((va >>> 0) ^ physical) & ~4095;
+    u32[entry + 1] = Math.floor(va / U32) ^ L.SOFT_KEY;
+    u32[entry + 3] = stamp;
+  }
+
+  /** The page of `va` may be fetched from; its modelled entry's stamp is at `stamp`. */
+  fillFetch(va: number, stamp: number): void {
+    this.#fetched = true;
+    const page = Math.floor(va / 4096);
+    const entry = (L.FETCH_TLB + L.fetchPlace(page)) >> 2;
+    this.#u32[entry] = page << 20;
+    this.#u32[entry + 1] = Math.floor(page / 4096);
+    this.#u32[entry + 3] = stamp;
+  }
+
+  /** Forget the data translations of `[from, to)`. */
+  clearData(from: number, to: number): void {
+    const end = Math.min(to, from + U32);
+    for (let va = from; va < end; va += 4096) {
+      this.#drop(L.READ_TLB, va, from, to);
+      this.#drop(L.WRITE_TLB, va, from, to);
+    }
+  }
+  #drop(table: number, va: number, from: number, to: number): void {
+    const entry = (table + L.dataPlace(va)) >> 2;
+    const high = this.#u32[entry + 1];
+    if (high === 0 && this.#u32[entry] === 0) return;
+    // The place gives the low half of the page's address, the entry the high half.
+    const page = ((high ^ L.SOFT_KEY) >>> 0) * U32 + (va >>> 0);
+    if (page >= from - 4095 && page < to) this.#u32[entry] = this.#u32[entry + 1] = 0;
+  }
+
+  /** Forget the fetch translations of `[from, to)`. */
+  clearFetch(from: number, to: number): void {
+    const pages = Math.min(Math.ceil((to - from) / 4096), L.FETCH_ENTRIES);
+    const first = Math.floor(from / 4096);
+    for (let i = 0; i < pages; i++) {
+      const at = L.FETCH_TLB + L.fetchPlace(first + i);
+      const page = (this.#u32[at >> 2] >>> 20) + this.#u32[(at >> 2) + 1] * 4096;
+      if (page * 4096 >= from - 4095 && page * 4096 < to) this.#clearFetchEntry(at);
+    }
+  }
+  /** Give a fetch entry a page number that belongs elsewhere. */
+  #clearFetchEntry(at: number): void {
+    const index = ((at - L.FETCH_TLB) >> 4) ^ 1;
+    this.#u32[at >> 2] = index << 20;
+    this.#u32[(at >> 2) + 1] = 0;
+  }
+
+  /** Forget everything. */
+  flush(): void {
+    this.#flushData();
+    if (!this.#fetched) return;
+    this.#fetched = false;
+    for (let i = 0; i < L.FETCH_ENTRIES; i++) this.#clearFetchEntry(L.FETCH_TLB + 16 * i);
+  }
+  #flushData(): void {
+    const u32 = this.#u32;
+    for (let i = 0; i < this.#logged; i++) {
+      u32[this.#log[i]] = 0;
+      u32[this.#log[i] + 1] = 0;
+    }
+    this.#logged = 0;
+  }
+}
