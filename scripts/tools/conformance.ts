@@ -85,7 +85,7 @@ async function main(): Promise<number> {
   const verdicts: Verdict[] = [];
   for (const architecture of values.arch.split(",")) {
     const world = worldOf(architecture);
-    const needs = await hasRoot(world) ? await missing(architecture) : `${world.root} (rootfs.ts)`;
+    const needs = await hasRoot(world) ? await missing(world) : `${world.root} (rootfs.ts)`;
     if (needs !== undefined) {
       console.error(`${architecture}: needs ${needs}`);
       return 2;

@@ -67,12 +67,21 @@ exec unshare --user --keep-caps sh -c '
   exec unshare --mount --pid --fork --propagation private sh -c "$@"' sh "$inside" sh "$@"
 `;
 
-/** What references of that architecture cannot do without here; undefined if all is there. */
-export async function missing(architecture: string): Promise<string | undefined> {
+/** A child process that has a child: the least that a world must run. */
+const probe: Program = { name: "probe", argv: ["/bin/dash", "-c", "/bin/true && echo $((6 * 7))"] };
+
+/** What references in that world cannot do without here; undefined if all is there. */
+export async function missing(world: World): Promise<string | undefined> {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "an x86_64 Linux host";
   if (Deno.uid() !== 0) return "root";
-  for (const tool of ["unshare", "chroot", ...(architecture === "arm64" ? ["qemu-aarch64"] : [])]) {
+  const foreign = world.architecture === "arm64";
+  for (const tool of ["unshare", "chroot", ...(foreign ? ["qemu-aarch64"] : [])]) {
     if (!await available(tool)) return tool;
+  }
+  // Containers may forbid namespaces; kernels before 6.7 have one binfmt_misc for everybody.
+  const { code, stdout } = await run(probe, world);
+  if (code !== 0 || new TextDecoder().decode(stdout) !== "42\n") {
+    return "user namespaces, an overlay in them" + (foreign ? " and their own binfmt_misc" : "");
   }
 }
 
