@@ -254,7 +254,7 @@ export class Handler extends GuestLowering {
 }
 
 /** log2 of entries in an address space's dispatch hash; an entry is pc u64, head u32, padding. */
-export const DISPATCH_BITS = 12;
+export const DISPATCH_BITS = 14;
 
 /** Push the address of the dispatch entry of the pc in local `pc`. */
 export function dispatchEntry(code: import("./code.ts").Code, pc: number): void {
