@@ -269,8 +269,13 @@ export class Machine {
   #mount(vfs: Vfs, user: { readonly uid: number; readonly gid: number }): void {
     const owner = ownedByGuest(user, true);
     for (const { host, guest, writable } of this.options.mounts ?? []) {
-      const folder = hostFolder(host, { writable, owner });
       try {
+        if (isHostFile(host)) {
+          if (writable) throw new TypeError(`only a folder can be mounted writable, not ${host}`);
+          vfs.place(guest, Deno.readFileSync(host), 0o755);
+          continue;
+        }
+        const folder = hostFolder(host, { writable, owner });
         vfs.mount(folder, guest, { readOnly: !writable, source: host });
       } catch (error) {
         if (!(error instanceof TypeError)) throw error;
@@ -294,6 +299,15 @@ export class Machine {
     throw new MachineError(
       name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
     );
+  }
+}
+
+/** Whether a host path names a regular file: such a mount is a copy, made at the start. */
+function isHostFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false; // hostFolder says what is wrong with it
   }
 }
 

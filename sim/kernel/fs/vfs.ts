@@ -28,7 +28,7 @@ import {
 } from "./file_system.ts";
 import type { MapSource } from "../../memory/vma.ts";
 import { failed, type Inode } from "./inode.ts";
-import { FilePages, readInode } from "./mapped_pages.ts";
+import { FilePages, readInode, writeInode } from "./mapped_pages.ts";
 import { MemoryFs } from "./memory_fs.ts";
 import { Network } from "./network.ts";
 import { mayExecute } from "./open.ts";
@@ -149,6 +149,26 @@ export class Vfs {
       options.readOnly ?? false,
       options.source ?? fileSystem.type,
     );
+  }
+
+  /**
+   * Put a regular file with `bytes` at `path`, in place of the one that is there. Throws a TypeError
+   * naming the path if it cannot be.
+   */
+  place(path: string, bytes: Uint8Array, mode: number): void {
+    const slash = path.lastIndexOf("/");
+    const parent = this.#directory(path.slice(0, slash));
+    const name = path.slice(slash + 1);
+    const task = this.task(new FsContext(this.root, parent), SYSTEM);
+    const found = this.resolve(task, parent, name, true);
+    const inode = failed(found)
+      ? inodeAt(parent).create(name, { mode: S_IFREG | mode, uid: 0, gid: 0 })
+      : inodeAt(found);
+    if (failed(inode) || !inode.isRegular) throw new TypeError(`cannot put a file at ${path}`);
+    if (failed(found)) parent.dentry.child(name, inode).inode = inode;
+    const cut = inode.truncate(0);
+    const count = cut < 0 ? cut : writeInode(inode, 0, bytes);
+    if (count !== bytes.length) throw new TypeError(`cannot put a file at ${path}`);
   }
 
   /** The directory at `path`, made with its parents where missing. */
