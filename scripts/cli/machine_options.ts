@@ -35,8 +35,18 @@ function mount(text: string): MountOption {
   if (host === undefined) {
     throw new UsageError(`--mount: ${JSON.stringify(text)} is not HOST:GUEST[:rw]`);
   }
-  if (!isFolder(host)) throw new UsageError(`--mount: ${host} is no folder`);
+  if (!exists(host)) throw new UsageError(`--mount: there is no ${host}`);
   return { host, guest, writable: mode === "rw" };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 function isFolder(path: string): boolean {
