@@ -81,40 +81,63 @@ function slot(kind: Reg, i: number, rex: number): number {
   }
 }
 
+/** Places in `#rows` without a row, and not worked out yet; from `FIRST_GROUP` down, groups. */
 const NONE = -1;
+const UNKNOWN = -2;
+const FIRST_GROUP = -3;
 
 /** A decoder over a list of rows; row 0 is what undefined encodings decode to. */
 export class Decoder {
-  readonly #plans: readonly Plan[];
-  /** Row by `map << 10 | prefix << 8 | opcode`; NONE, or ~group where the ModRM byte decides. */
-  readonly #rows = new Int16Array(4 * 4 * 256).fill(NONE);
-  /** Row by `group << 8 | modrm`. */
-  readonly #groups: Int16Array;
+  readonly #all: readonly Encoding[];
+  readonly #plans: Plan[] = [];
+  /** Rows by `map << 8 | opcode`. */
+  readonly #byOpcode: number[][] = [];
+  /**
+   * Row by `map << 10 | prefix << 8 | opcode`, worked out when it is first needed: NONE, or
+   * `FIRST_GROUP - group` where the ModRM byte decides.
+   */
+  readonly #rows = new Int16Array(4 * 4 * 256).fill(UNKNOWN);
+  /** Row by group, then ModRM byte. */
+  readonly #groups: Int16Array[] = [];
 
   constructor(rows: readonly Encoding[]) {
-    this.#plans = rows.map((r) => new Plan(r));
-    const groups: Int16Array[] = [];
-    // Rows that name their prefix first: rows for any prefix take what those leave.
-    const taken = new Set<number>();
-    for (const specific of [true, false]) {
-      rows.forEach((row, index) => {
-        if (index === 0 || (row.prefix >= 0) !== specific) return;
-        for (let p = 0; p < 4; p++) {
-          if (specific && row.prefix !== p) continue;
-          for (let i = 0; i < row.count; i++) {
-            const at = (row.map << 10) | (p << 8) | (row.opcode + i);
-            if (specific) taken.add(at);
-            else if (taken.has(at)) continue;
-            this.#insert(groups, row, index, at);
-          }
-        }
-      });
+    this.#all = rows;
+    for (let index = 1; index < rows.length; index++) {
+      const { map, opcode, count } = rows[index];
+      const first = (map << 8) | opcode;
+      for (let at = first; at < first + count; at++) (this.#byOpcode[at] ??= []).push(index);
     }
-    this.#groups = new Int16Array(groups.length * 256);
-    groups.forEach((g, i) => this.#groups.set(g, i * 256));
   }
 
-  #insert(groups: Int16Array[], row: Encoding, index: number, at: number): void {
+  /** Work out every opcode: a `TypeError` names a row whose encoding another one has. */
+  complete(): void {
+    for (let at = 0; at < this.#rows.length; at++) this.#row(at);
+  }
+
+  /** The row at a place of `#rows`, NONE or a group. */
+  #row(at: number): number {
+    const known = this.#rows[at];
+    return known === UNKNOWN ? this.#workOut(at) : known;
+  }
+
+  #workOut(at: number): number {
+    const prefix = (at >> 8) & 3;
+    const rows = this.#byOpcode[((at >> 10) << 8) | (at & 255)] ?? [];
+    // Rows for any prefix take what those that name theirs leave.
+    const specific = rows.filter((index) => this.#all[index].prefix === prefix);
+    this.#rows[at] = NONE;
+    for (
+      const index of specific.length > 0
+        ? specific
+        : rows.filter((index) => this.#all[index].prefix < 0)
+    ) {
+      this.#insert(index, at);
+    }
+    return this.#rows[at];
+  }
+
+  #insert(index: number, at: number): void {
+    const row = this.#all[index];
     const whole = row.digit < 0 && row.exact < 0 && row.memory && row.register;
     if (whole || !row.modrm) {
       if (this.#rows[at] !== NONE) throw new TypeError(`${row.name}: encoding is taken`);
@@ -122,11 +145,11 @@ export class Decoder {
       return;
     }
     if (this.#rows[at] === NONE) {
-      groups.push(new Int16Array(256).fill(NONE));
-      this.#rows[at] = -1 - groups.length;
+      this.#rows[at] = FIRST_GROUP - this.#groups.length;
+      this.#groups.push(new Int16Array(256).fill(NONE));
     }
     if (this.#rows[at] >= 0) throw new TypeError(`${row.name}: encoding is taken`);
-    const group = groups[-2 - this.#rows[at]];
+    const group = this.#groups[FIRST_GROUP - this.#rows[at]];
     for (let modrm = 0; modrm < 256; modrm++) {
       if (row.exact >= 0 && (modrm < row.exact || modrm >= row.exact + row.exactCount)) continue;
       if (row.digit >= 0 && ((modrm >> 3) & 7) !== row.digit) continue;
@@ -215,15 +238,15 @@ export class Decoder {
     }
     const opcode = byte;
     const prefix = repeat !== 0 ? repeat : opsize ? 1 : 0;
-    let index = this.#rows[(map << 10) | (prefix << 8) | opcode];
+    let index = this.#row((map << 10) | (prefix << 8) | opcode);
     if (index === NONE) return this.#undefined(at - offset, out);
     let modrm = 0;
     if (index < NONE) {
       if (at >= limit) return this.#short(available, at - offset, out);
-      index = this.#groups[((-2 - index) << 8) | bytes[at]];
+      index = this.#groups[FIRST_GROUP - index][bytes[at]];
       if (index === NONE) return this.#undefined(at + 1 - offset, out);
     }
-    const plan = this.#plans[index];
+    const plan = this.#plans[index] ??= new Plan(this.#all[index]);
 
     let size = 0;
     switch (plan.size) {
@@ -415,7 +438,7 @@ export class Decoder {
 
   /** XCHG r8, rAX in its single-byte form. */
   #exchange(rex: number, opsize: boolean, length: number, out: Decoded): boolean {
-    out.row = this.#rows[0x91];
+    out.row = this.#row(0x91);
     out.statics = (rex & 8) !== 0 ? 3 : opsize ? 1 : 2;
     out.length = length;
     out.flow = Flow.Next;

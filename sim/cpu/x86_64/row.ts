@@ -228,25 +228,12 @@ function immediateOf(codes: readonly string[]): Imm {
 const maps = ["", "0f", "0f38", "0f3a"];
 const prefixes = ["np", "66", "f3", "f2"];
 
-/**
- * Build a row. `name` is the mnemonic and the operand codes, `add Ev,Gv`. Besides the SDM's codes:
- * `Ub` is an immediate byte that is zero-extended, `Kb` an immediate byte that specialises the
- * semantics, `Cb` a shift count, `C1` the implied count of one.
- */
-export function row(
-  encoding: string,
-  name: string,
-  emit: Semantic,
-  options: Options = {},
-): Encoding {
-  const [bytes, ...modifiers] = encoding.split(" ");
-  const parts = bytes.split(".");
-  const [hex, plus] = parts.pop()!.split("+");
-  const opcode = parseInt(hex, 16);
-  const count = plus === "r" ? 8 : plus === "cc" ? 16 : 1;
-  const map = Math.max(0, maps.indexOf(parts.at(-1) ?? ""));
-  const prefix = prefixes.indexOf(parts[0] ?? "");
+/** What follows from the text of a row beyond its opcode. */
+type Shape = Omit<Encoding, "name" | "emit" | "options" | "map" | "prefix" | "opcode" | "count">;
+
+function shapeOf(encoding: string, name: string, options: Options): Shape {
   let digit = -1, exact = -1, exactCount = 0, memory = true, register = true;
+  const modifiers = encoding.split(" ").slice(1);
   for (const m of modifiers) {
     if (m[0] === "/") digit = Number(m[1]);
     else if (m === "m") register = false;
@@ -272,22 +259,77 @@ export function row(
   if (codes.some((c) => "RUN".includes(c[0]) && c !== "Ub")) memory = false;
   const modrm = digit >= 0 || exact >= 0 || modifiers.length > 0 ||
     operands.some((o, i) => (o.place === Place.Reg || o.place === Place.Rm) && codes[i][0] !== "O");
-  return {
-    name,
-    emit,
-    operands,
-    options,
-    immediate: immediateOf(codes),
-    size,
-    map,
-    prefix,
-    opcode,
-    count,
-    modrm,
-    digit,
-    memory,
-    register,
-    exact,
-    exactCount,
-  };
+  const immediate = immediateOf(codes);
+  return { operands, immediate, size, modrm, digit, memory, register, exact, exactCount };
+}
+
+/** A row as written; all but the opcode is worked out when the row is first met. */
+class Row implements Encoding {
+  readonly map: number;
+  readonly prefix: number;
+  readonly opcode: number;
+  readonly count: number;
+  readonly #encoding: string;
+  #known: Shape | null = null;
+
+  constructor(
+    encoding: string,
+    readonly name: string,
+    readonly emit: Semantic,
+    readonly options: Options,
+  ) {
+    this.#encoding = encoding;
+    const end = encoding.indexOf(" ");
+    const parts = (end < 0 ? encoding : encoding.slice(0, end)).split(".");
+    const last = parts.pop()!;
+    this.opcode = parseInt(last, 16);
+    this.count = last.endsWith("+r") ? 8 : last.endsWith("+cc") ? 16 : 1;
+    this.map = parts.length === 0 ? 0 : Math.max(0, maps.indexOf(parts[parts.length - 1]));
+    this.prefix = parts.length === 0 ? -1 : prefixes.indexOf(parts[0]);
+  }
+
+  get #shape(): Shape {
+    return this.#known ??= shapeOf(this.#encoding, this.name, this.options);
+  }
+  get operands(): readonly Operand[] {
+    return this.#shape.operands;
+  }
+  get immediate(): Imm {
+    return this.#shape.immediate;
+  }
+  get size(): Size {
+    return this.#shape.size;
+  }
+  get modrm(): boolean {
+    return this.#shape.modrm;
+  }
+  get digit(): number {
+    return this.#shape.digit;
+  }
+  get memory(): boolean {
+    return this.#shape.memory;
+  }
+  get register(): boolean {
+    return this.#shape.register;
+  }
+  get exact(): number {
+    return this.#shape.exact;
+  }
+  get exactCount(): number {
+    return this.#shape.exactCount;
+  }
+}
+
+/**
+ * Build a row. `name` is the mnemonic and the operand codes, `add Ev,Gv`. Besides the SDM's codes:
+ * `Ub` is an immediate byte that is zero-extended, `Kb` an immediate byte that specialises the
+ * semantics, `Cb` a shift count, `C1` the implied count of one.
+ */
+export function row(
+  encoding: string,
+  name: string,
+  emit: Semantic,
+  options: Options = {},
+): Encoding {
+  return new Row(encoding, name, emit, options);
 }

@@ -1,6 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Decoded, Flow } from "../../../../sim/cpu/ir/decoded.ts";
+import { Decoder } from "../../../../sim/cpu/x86_64/decode.ts";
 import { rows, x86_64 } from "../../../../sim/cpu/x86_64/isa.ts";
+import { row } from "../../../../sim/cpu/x86_64/row.ts";
 
 /** Files of this machine with many different instructions. */
 const FILES = [
@@ -178,4 +180,13 @@ Deno.test("x86_64 decoder: operands", () => {
   // A REX prefix before another prefix does not count.
   assertEquals([...decode("48 66 01 d8")!.regs.slice(0, 2)], [0x118, 0x100]);
   assertEquals(decode("48 66 01 d8")!.statics & 3, 1);
+});
+
+Deno.test("no two rows claim one encoding", () => {
+  new Decoder(rows).complete();
+  assertThrows(
+    () => new Decoder([...rows, row("0f.af /3", "twice Ev", () => {})]).complete(),
+    TypeError,
+    "taken",
+  );
 });
