@@ -85,6 +85,18 @@ export class Blocks {
     this.#next = ARENA;
   }
 
+  /** Forget everything: room was short. No generated code may be running. */
+  reset(): void {
+    this.all.length = 0;
+    this.#byFrame.clear();
+    this.#lines.clear();
+    this.#killed.clear();
+    this.#targets.clear();
+    this.codeFrames.fill(0);
+    this.#next = ARENA;
+    this.#links = 1;
+  }
+
   /** Link slots given out so far; slot 0 is unused. */
   get links(): number {
     return this.#links;

@@ -23,6 +23,8 @@ const LINK_AREA = 1 << 22;
 const DISPATCH_AREA = 16 << DISPATCH_BITS;
 /** Where the per-space areas begin; records lie below. */
 const SPACES: number = 2 ** 29;
+/** Records end here: the largest block still fits below the spaces' areas. */
+const ARENA_LIMIT = SPACES - 65536;
 /** Records copied here run the tail of a quantum. */
 const SCRATCH = 0x2000;
 /** Where a read that straddles two frames is put together. */
@@ -94,6 +96,7 @@ export class Engine implements Cpu, CodeSource {
     loadMisses: 0,
     storeMisses: 0,
     invalidations: 0,
+    resets: 0,
   };
 
   readonly #view: DataView;
@@ -269,7 +272,9 @@ export class Engine implements Cpu, CodeSource {
       if (pc >= this.#hostStart && pc < this.#hostEnd) {
         return { kind: "host", id: (pc - this.#hostStart) / 16 };
       }
+      const { resets } = this.counts;
       const block = this.#find(pc);
+      if (resets !== this.counts.resets) link = 0;
       if (link !== 0) {
         if (this.#linksStale) this.#unlinkAll();
         this.#u32[(this.#areas.links + link) >> 2] = block.head;
@@ -370,9 +375,12 @@ export class Engine implements Cpu, CodeSource {
       block = block.variant;
     }
     if (block === undefined) {
+      if (this.blocks.links * 4 + 8 > LINK_AREA || this.blocks.arenaEnd > ARENA_LIMIT) {
+        this.#startOver();
+        return this.#find(pc);
+      }
       this.counts.translated++;
       block = this.blocks.translate(pc, physical, this);
-      if (this.blocks.links * 4 > LINK_AREA) throw new RangeError("link slots exhausted");
     }
     this.#u32[at] = pc >>> 0;
     this.#u32[at + 1] = Math.floor(pc / U32);
@@ -394,6 +402,15 @@ export class Engine implements Cpu, CodeSource {
     if (result < 0 && this.arch === "x86_64") f.addressLow = f.addressHigh = 0;
     this.#u32[L.EXIT_RECORD >> 2] = 0;
     throw f;
+  }
+
+  /** The room for translations is used up: forget them all. */
+  #startOver(): void {
+    this.counts.resets++;
+    this.#unlinkAll();
+    this.blocks.reset();
+    this.regions.reset();
+    this.#u8.fill(0, L.LINK_HEAT, L.LINK_HEAT + LINK_AREA);
   }
 
   #canonical(va: number): boolean {
@@ -645,11 +662,22 @@ export class Engine implements Cpu, CodeSource {
 
   #newAreas(): SpaceAreas {
     const links = this.#nextArea;
+    if (links + LINK_AREA + DISPATCH_AREA > L.RESERVED) return this.#takeAreas();
     this.#nextArea += LINK_AREA + DISPATCH_AREA;
-    if (this.#nextArea > L.RESERVED) throw new RangeError("too many address spaces");
     const areas = { links, dispatch: links + LINK_AREA, pages: new Map<number, number>() };
     this.#blockZero(areas);
     return areas;
+  }
+
+  /** The areas of the space that was entered first and is not in use; it links anew when it returns. */
+  #takeAreas(): SpaceAreas {
+    for (const [space, areas] of this.#spaces) {
+      if (space === this.#space) continue;
+      this.#spaces.delete(space);
+      this.#clearAreas(areas);
+      return areas;
+    }
+    throw new RangeError("no room for a second address space");
   }
 
   #clearAreas(areas: SpaceAreas): void {

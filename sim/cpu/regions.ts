@@ -97,6 +97,15 @@ export class Regions {
     return this.#queue.length + this.#extensions.size >= this.batch;
   }
 
+  /** Forget all regions: their blocks are gone. Slots of the function table are not used again. */
+  reset(): void {
+    this.#queue.length = 0;
+    this.#extensions.clear();
+    this.#spared.clear();
+    this.#byEntry.clear();
+    this.#byMember.clear();
+  }
+
   get pending(): number {
     return this.#queue.length + this.#extensions.size;
   }

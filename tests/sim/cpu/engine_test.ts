@@ -124,3 +124,20 @@ for (const heat of [undefined, 10]) {
     assertEquals([cpu.reg(4), cpu.reg(5)], [0n, 14n]);
   });
 }
+
+Deno.test("more address spaces than have room at once", () => {
+  const { cpu } = machine([
+    [Toy.addi, 1, 1, 1],
+    [Toy.jump, 0, 0, 1],
+    [Toy.syscall, 0, 0, 0],
+  ]);
+  const spaces = Array.from({ length: 300 }, () => new FlatSpace());
+  for (let round = 1; round <= 2; round++) {
+    for (const space of spaces) {
+      cpu.pc = 0x1000;
+      assertEquals(cpu.run(space, 100).kind, "syscall");
+    }
+    assertEquals(cpu.reg(1), 300n * BigInt(round));
+  }
+  assertEquals(cpu.counts.translated, 2);
+});
