@@ -64,7 +64,7 @@ export interface MachineOptions {
   readonly strace?: StracePrinter;
   /** Messages of the machine itself; default standard error. */
   readonly report?: (message: string) => void;
-  /** Bytes of physical memory; default 4 GiB. */
+  /** Bytes of physical memory; default 3 GiB, which is also the most. */
   readonly memory?: number;
   readonly thp?: ThpPolicy;
   readonly hugePages2M?: number;
