@@ -15,6 +15,7 @@ export function hostErrno(error: unknown): number {
     if (number !== undefined) return -number;
   }
   if (error instanceof Deno.errors.NotFound) return -errno.ENOENT;
+  if (error instanceof Deno.errors.BrokenPipe) return -errno.EPIPE;
   if (error instanceof Deno.errors.AlreadyExists) return -errno.EEXIST;
   if (error instanceof Deno.errors.PermissionDenied) return -errno.EACCES;
   if (error instanceof Deno.errors.NotCapable) return -errno.EACCES;

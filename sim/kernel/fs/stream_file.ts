@@ -1,9 +1,10 @@
 /** Standard streams as open files: a pipe to the world, or a terminal. */
-import { EBADF, EIO, ENOTTY, EPIPE } from "../errno.ts";
+import { EBADF, ENOTTY } from "../errno.ts";
 import { S_IFCHR, S_IFIFO } from "./constants.ts";
 import type { Location } from "./dentry.ts";
 import type { FileSystem } from "./file_system.ts";
 import { EPOCH } from "./file_system.ts";
+import { hostErrno } from "./host_errno.ts";
 import { type AttributeChange, Inode, type Opener } from "./inode.ts";
 import { OpenFile, type UserMemory } from "./open_file.ts";
 import type { StandardStreams } from "./streams.ts";
@@ -48,7 +49,7 @@ export class StreamFile extends OpenFile {
     try {
       return streams.stdin.read(into);
     } catch (error) {
-      return streamErrno(error);
+      return hostErrno(error);
     }
   }
 
@@ -60,7 +61,7 @@ export class StreamFile extends OpenFile {
       streams[stream === "stderr" ? "stderr" : "stdout"].write(from);
       return from.length;
     } catch (error) {
-      return streamErrno(error);
+      return hostErrno(error);
     }
   }
 
@@ -71,11 +72,4 @@ export class StreamFile extends OpenFile {
   override ioctl(request: number, argument: number, memory: UserMemory): number {
     return this.source.terminal?.ioctl(request, argument, memory) ?? -ENOTTY;
   }
-}
-
-/** The world's end of the stream failed. */
-function streamErrno(error: unknown): number {
-  if (error instanceof Deno.errors.BrokenPipe) return -EPIPE;
-  if (error instanceof Error && error.name in Deno.errors) return -EIO;
-  throw error;
 }

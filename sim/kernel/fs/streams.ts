@@ -23,7 +23,7 @@ export interface StandardStreams {
   readonly terminal?: { readonly columns: number; readonly rows: number };
 }
 
-/** The streams of this process; a closed standard output swallows what follows. */
+/** The streams of this process; what the host refuses, the guest's call fails with. */
 export function hostStreams(): StandardStreams {
   const output = (stream: { writeSync(bytes: Uint8Array): number }): OutputStream => ({
     write(bytes) {
