@@ -7,17 +7,24 @@ import type { Arch } from "../../sim/arch.ts";
 import {
   BUILT_PAGES,
   type CommonFile,
+  helperName,
   packInfo,
   sourceHash,
 } from "../../sim/cpu/common_handlers.ts";
 import {
-  flagModule,
+  calledByHelper,
+  exportFlags,
+  exportHelper,
   handlerKey,
   handlerModule,
   handlerOf,
+  helpersOf,
+  lowerHelper,
+  resultsOf,
   withFlagKind,
 } from "../../sim/cpu/handlers.ts";
 import { Decoded, type Isa } from "../../sim/cpu/ir/decoded.ts";
+import type { Helper } from "../../sim/cpu/ir/types.ts";
 import type { Linker } from "../../sim/cpu/wasm/cold.ts";
 import type { Instrumentation } from "../../sim/cpu/wasm/events.ts";
 import { ModuleBuilder } from "../../sim/cpu/wasm/module.ts";
@@ -75,42 +82,68 @@ export function keysOf(isa: Isa, list: string): number[] {
 /** Models of some core: handlers depend on there being models, not on which. */
 const MODELS: Instrumentation = { historyBits: 14, pcShift: 0, returnStack: 16 };
 
-/** A module under construction, and a linker that takes note of helpers, which it cannot import. */
-function linkerOf(instrumentation: Instrumentation | null): Linker & { helpers: number } {
+/** A linker of a new module that imports helpers by their names. */
+function linkerOf(instrumentation: Instrumentation | null): Linker {
+  const builder = new ModuleBuilder(BUILT_PAGES);
   return {
-    builder: new ModuleBuilder(BUILT_PAGES),
+    builder,
     instrumentation,
-    helpers: 0,
-    helper() {
-      return this.helpers++;
-    },
+    helper: (h) => builder.import(helperName(h.name), h.params, resultsOf(h)),
   };
 }
 
-/** The handlers for `keys`, but those that call helpers: these are made on demand. */
+/** Helpers by name. */
+class HelperNames {
+  readonly #known = new Map<string, Helper>();
+  /** Helpers that run on the host, with the key of a handler that calls them. */
+  readonly host: Record<string, number> = {};
+  /** Helpers in IR. */
+  readonly inner: Helper[] = [];
+
+  /** Take in what the handler for `key` calls; false if it cannot be linked by name. */
+  add(isa: Isa, key: number): boolean {
+    const called = helpersOf(isa, key);
+    const other = called.some((h) => (this.#known.get(h.name) ?? h) !== h);
+    // Helpers are one module: they cannot import each other.
+    const nested = called.some((h) =>
+      h.build !== undefined && calledByHelper(h).some((i) => i.build)
+    );
+    if (other || nested || new Set(called.map((h) => h.name)).size < called.length) return false;
+    for (const helper of called) {
+      if (this.#known.has(helper.name)) continue;
+      this.#known.set(helper.name, helper);
+      if (helper.build === undefined) this.host[helper.name] = key;
+      else this.inner.push(helper);
+    }
+    return true;
+  }
+}
+
+/** The handlers for `keys`, but those whose helpers cannot be linked: these are made on demand. */
 export function buildCommon(
   isa: Isa,
   keys: readonly number[],
   instrumentation: Instrumentation | null,
 ): Omit<CommonFile, "sources" | "hash"> {
+  const names = new HelperNames();
+  const used = keys.filter((key) => names.add(isa, key));
   const linker = linkerOf(instrumentation);
-  const used: number[] = [];
-  const handlers = keys.flatMap((key) => {
-    // Tried apart first: what it imports would stay in the module.
-    const trial = linkerOf(instrumentation);
-    handlerOf(isa, trial, key);
-    if (trial.helpers > 0) return [];
-    used.push(key);
-    return [handlerOf(isa, linker, key)];
-  });
-  const info = handlers.map((h) =>
-    packInfo({ ...h.accesses, readsFlags: h.readsFlags, kindSet: h.kindSet })
+  const handlers = used.map((key) => handlerOf(isa, linker, key));
+  const functions = linkerOf(instrumentation);
+  // All lowered before any is added: imports come first.
+  const lowered = names.inner.map((helper) => lowerHelper(functions, helper));
+  exportFlags(functions.builder, isa, functions);
+  names.inner.forEach((helper, i) =>
+    exportHelper(functions.builder, helperName(helper.name), helper, lowered[i])
   );
-  const flags = linkerOf(instrumentation);
+  const info = handlers.map(({ accesses, readsFlags, kindSet }) =>
+    packInfo({ ...accesses, readsFlags, kindSet })
+  );
   return {
     keys: base64(new Float64Array(used)),
     info: base64(new Uint32Array(info)),
-    flags: flagModule(isa, flags.builder, flags).toBase64(),
+    hostHelpers: names.host,
+    functions: functions.builder.build().toBase64(),
     handlers: handlerModule(linker.builder, handlers, FIRST_SLOT).toBase64(),
   };
 }
@@ -142,9 +175,8 @@ export async function commonFile(arch: Arch, models: boolean): Promise<string> {
   const sources = await sourcesOf(arch);
   const hash = sourceHash(sources.map((path) => Deno.readFileSync(new URL(path, cpu))));
   const file: CommonFile = { sources, hash, ...buildCommon(isa, keys, models ? MODELS : null) };
-  const fields = Object.entries(file).filter(([name]) => name !== "sources").map(([name, value]) =>
-    typeof value === "string" ? `  ${name}:\n    "${value}",\n` : `  ${name}: ${value},\n`
-  );
+  const { keys: packedKeys, info, functions, handlers, hostHelpers } = file;
+  const texts = Object.entries({ keys: packedKeys, info, functions, handlers });
   return `/** Handlers of common ${arch} instructions ${
     models ? "with" : "without"
   } models, made by ` +
@@ -154,7 +186,10 @@ import type { CommonFile } from "../common_handlers.ts";
 export const file: CommonFile = {
   sources: [
 ${sources.map((path) => `    "${path}",\n`).join("")}  ],
-${fields.join("")}};
+  hash: ${hash},
+  hostHelpers: {
+${Object.entries(hostHelpers).map(([name, key]) => `    "${name}": ${key},\n`).join("")}  },
+${texts.map(([name, text]) => `  ${name}:\n    "${text}",\n`).join("")}};
 `;
 }
 

@@ -16,8 +16,13 @@ export interface CommonFile {
   /** Keys of the handlers in slot order (f64, little-endian), and `packInfo` of each (u32). */
   readonly keys: string;
   readonly info: string;
-  /** WebAssembly modules: the flag functions; the handlers, which fill slots from `FIRST_SLOT` on. */
-  readonly flags: string;
+  /** Helpers that run on the host: their names, each with the key of a handler that calls it. */
+  readonly hostHelpers: Readonly<Record<string, number>>;
+  /**
+   * WebAssembly modules: the flag functions and the helpers, exported; the handlers, which fill slots
+   * from `FIRST_SLOT` on. Helpers go by `helperName`.
+   */
+  readonly functions: string;
   readonly handlers: string;
 }
 
@@ -25,8 +30,14 @@ export interface CommonFile {
 export interface CommonHandlers {
   readonly keys: Float64Array;
   readonly info: Uint32Array;
-  readonly flags: Uint8Array<ArrayBuffer>;
+  readonly hostHelpers: Readonly<Record<string, number>>;
+  readonly functions: Uint8Array<ArrayBuffer>;
   readonly handlers: Uint8Array<ArrayBuffer>;
+}
+
+/** Name under which the modules import and export a helper. */
+export function helperName(helper: string): string {
+  return `common_${helper}`;
 }
 
 /** Properties of a handler as block building needs them. */
@@ -85,17 +96,27 @@ export function declarePages(module: Uint8Array, pages: number): void {
 const IMPORT: readonly number[] = [1, 0x65, 1, 0x6d, 2, 1];
 
 /** Whether the handlers were made from the sources that run: those on the web do not change. */
-function isCurrent(file: CommonFile): boolean {
-  const here = new URL(import.meta.url);
-  if (here.protocol !== "file:") return true;
-  const folder = new URL(".", here);
+export function isCurrent({ sources, hash }: Pick<CommonFile, "sources" | "hash">): boolean {
+  const folder = new URL(".", import.meta.url);
+  if (folder.protocol !== "file:") return true;
   if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") return true;
   try {
-    return sourceHash(file.sources.map((s) => Deno.readFileSync(new URL(s, folder)))) === file.hash;
+    return sourceHash(sources.map((path) => Deno.readFileSync(new URL(path, folder)))) === hash;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+/** The contents of a file. */
+export function unpackCommon(file: Omit<CommonFile, "sources" | "hash">): CommonHandlers {
+  return {
+    keys: new Float64Array(Uint8Array.fromBase64(file.keys).buffer),
+    info: new Uint32Array(Uint8Array.fromBase64(file.info).buffer),
+    hostHelpers: file.hostHelpers,
+    functions: Uint8Array.fromBase64(file.functions),
+    handlers: Uint8Array.fromBase64(file.handlers),
+  };
 }
 
 /** The common handlers of an architecture; undefined if they are out of date. */
@@ -106,15 +127,5 @@ export async function commonHandlers(
   // A computed specifier: only the file in use is loaded.
   const url = new URL(`./common/${arch}_${models ? "models" : "plain"}.ts`, import.meta.url);
   const { file }: { file: CommonFile } = await import(url.href);
-  if (!isCurrent(file)) return undefined;
-  return {
-    keys: new Float64Array(bytesOf(file.keys).buffer),
-    info: new Uint32Array(bytesOf(file.info).buffer),
-    flags: bytesOf(file.flags),
-    handlers: bytesOf(file.handlers),
-  };
-}
-
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.fromBase64(base64);
+  return isCurrent(file) ? unpackCommon(file) : undefined;
 }

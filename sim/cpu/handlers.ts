@@ -7,10 +7,12 @@ import {
   type CommonHandlers,
   declarePages,
   type HandlerProperties,
+  helperName,
   unpackInfo,
 } from "./common_handlers.ts";
 import type { Flow, Isa } from "./ir/decoded.ts";
-import type { Helper } from "./ir/types.ts";
+import { Emitter } from "./ir/emitter.ts";
+import type { Helper, Statement, Type } from "./ir/types.ts";
 import { Handler, type Linker } from "./wasm/cold.ts";
 import { flagFunctions, IrFunction } from "./wasm/function.ts";
 import type { Instrumentation } from "./wasm/events.ts";
@@ -18,8 +20,8 @@ import { FLAG_PARAMS } from "./wasm/imports.ts";
 import { ENTRY_TYPE, ModuleBuilder } from "./wasm/module.ts";
 import { FIRST_SLOT, type RuntimeHost, runtimeModule } from "./wasm/runtime.ts";
 
-/** Slots of the function table; a slot is used once. */
-const TABLE_SIZE = 1 << 17;
+/** Slots of the function table at first; a slot is used once. */
+const TABLE_SIZE = 1 << 13;
 
 /** A handler as block building needs it. */
 export interface HandlerInfo extends HandlerProperties {
@@ -35,6 +37,14 @@ export function handlerKey(row: number, statics: number, flow: Flow): number {
 /** Key of the variant of `key` for use where the lazy flags are known to be of `kind`. */
 export function withFlagKind(key: number, kind: number): number {
   return key + (kind + 1) * 16 * 0x8000_0000;
+}
+
+/** What `handlerKey` and `withFlagKind` put together; `kind` is -1 if not known. */
+function partsOf(key: number): { row: number; statics: number; flow: Flow; kind: number } {
+  const statics = key % 0x8000_0000;
+  const rest = (key - statics) / 0x8000_0000;
+  const kind = Math.floor(rest / 16) % KINDS - 1;
+  return { row: Math.floor(rest / (16 * KINDS)), statics, flow: rest % 16, kind };
 }
 
 /** Flag kinds that a key distinguishes, and one for "not known". */
@@ -79,20 +89,36 @@ export class Handlers {
     const { common } = isa;
     if (common === undefined) {
       const builder = this.builder();
-      const flags = flagModule(isa, builder, this.linker(builder));
-      Object.assign(this.functions, this.instantiate(flags));
+      exportFlags(builder, isa, this.linker(builder));
+      Object.assign(this.functions, this.instantiate(builder.build()));
     } else this.#useCommon(common);
   }
 
-  #useCommon({ keys, info, flags, handlers }: CommonHandlers): void {
+  #useCommon({ keys, info, hostHelpers, functions, handlers }: CommonHandlers): void {
     const { pages } = this.builder();
-    if (pages !== BUILT_PAGES) [flags, handlers].forEach((module) => declarePages(module, pages));
-    Object.assign(this.functions, this.instantiate(flags));
+    if (pages !== BUILT_PAGES) [functions, handlers].forEach((m) => declarePages(m, pages));
+    for (const [name, key] of Object.entries(hostHelpers)) {
+      this.functions[helperName(name)] = this.#lateHelper(name, key);
+    }
+    Object.assign(this.functions, this.instantiate(functions));
     const first = this.takeSlots(keys.length);
     for (let i = 0; i < keys.length; i++) {
       this.#know(keys[i], { slot: first + i, ...unpackInfo(info[i]) });
     }
     this.instantiate(handlers);
+  }
+
+  /** The host's helper `name`, which the handler for `key` calls: looked for at its first call. */
+  #lateHelper(name: string, key: number): AnyFunction {
+    let run: AnyFunction | undefined;
+    return (...args) => {
+      if (run === undefined) {
+        const found = helpersOf(this.#isa, key).find((h) => h.name === name && h.run !== undefined);
+        if (found === undefined) throw new TypeError(`no helper ${name}`);
+        run = this.functions[this.#helper(found)];
+      }
+      return run(...args);
+    };
   }
 
   #know(key: number, info: HandlerInfo): void {
@@ -134,7 +160,7 @@ export class Handlers {
         builder.import(
           this.#helper(helper),
           helper.params,
-          helper.result === null ? [] : [helper.result],
+          resultsOf(helper),
         ),
     };
   }
@@ -151,9 +177,8 @@ export class Handlers {
       this.functions[name] = (...args) => run(state, ...args);
     } else {
       const builder = this.builder();
-      const f = new IrFunction(this.linker(builder), helper.params, helper.build!);
-      const type = builder.type(helper.params, helper.result === null ? [] : [helper.result]);
-      builder.export(name, builder.function(type, f.locals, f.code));
+      const f = lowerHelper(this.linker(builder), helper);
+      exportHelper(builder, name, helper, f);
       this.functions[name] = this.instantiate(builder.build())[name];
     }
     return name;
@@ -183,26 +208,69 @@ export class Handlers {
   }
 }
 
-/** The flag functions of an architecture, exported as `condition_N` and `flags`. */
-export function flagModule(
-  isa: Isa,
-  builder: ModuleBuilder,
-  linker: Linker,
-): Uint8Array<ArrayBuffer> {
+/** What a helper returns, as a function type has it. */
+export function resultsOf(helper: Helper): Type[] {
+  return helper.result === null ? [] : [helper.result];
+}
+
+/** Lower a helper that is written in IR. */
+export function lowerHelper(linker: Linker, helper: Helper): IrFunction {
+  return new IrFunction(linker, helper.params, helper.build!);
+}
+
+/** Export a lowered helper. */
+export function exportHelper(b: ModuleBuilder, name: string, helper: Helper, f: IrFunction): void {
+  b.export(name, b.function(b.type(helper.params, resultsOf(helper)), f.locals, f.code));
+}
+
+/** Export the flag functions of an architecture, `condition_N` and `flags`. */
+export function exportFlags(builder: ModuleBuilder, isa: Isa, linker: Linker): void {
   const type = builder.type(FLAG_PARAMS, ["i32"]);
   for (const f of flagFunctions(isa.flags, linker)) {
     builder.export(f.name, builder.function(type, f.lowering.locals, f.lowering.code));
   }
-  return builder.build();
 }
 
 /** Lower the handler for `key`. */
 export function handlerOf(isa: Isa, linker: Linker, key: number): Handler {
-  const statics = key % 0x8000_0000;
-  const rest = (key - statics) / 0x8000_0000;
-  const kind = Math.floor(rest / 16) % KINDS - 1;
-  const row = Math.floor(rest / (16 * KINDS));
-  return new Handler(isa, linker, row, statics, rest % 16, kind);
+  const { row, statics, flow, kind } = partsOf(key);
+  return new Handler(isa, linker, row, statics, flow, kind);
+}
+
+/** Helpers that the handler for `key` calls, and those that these call. */
+export function helpersOf(isa: Isa, key: number): Helper[] {
+  const e = new Emitter(null);
+  const { row, statics } = partsOf(key);
+  isa.emit(row, statics, e);
+  const found = new Set<Helper>();
+  const add = (helper: Helper): void => {
+    if (found.has(helper)) return;
+    found.add(helper);
+    calledByHelper(helper).forEach(add);
+  };
+  callsIn(e.body).forEach(add);
+  return [...found];
+}
+
+/** Helpers that a helper calls itself. */
+export function calledByHelper(helper: Helper): Helper[] {
+  if (helper.build === undefined) return [];
+  const e = new Emitter(null);
+  helper.build(e, ...helper.params.map((type, i) => e.param(i, type)));
+  return callsIn(e.body);
+}
+
+/** Helpers that statements call. */
+function callsIn(body: readonly Statement[]): Helper[] {
+  return body.flatMap((s) =>
+    s.kind === "call"
+      ? [s.helper]
+      : s.kind === "if"
+      ? [...callsIn(s.then), ...callsIn(s.else)]
+      : s.kind === "loop"
+      ? callsIn(s.body)
+      : []
+  );
 }
 
 /** A module that puts handlers into the function table from slot `first` on. */
