@@ -8,7 +8,8 @@ import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { Handlers } from "./handlers.ts";
 import { Flow, type Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
-import { DISPATCH_BITS, dispatchOffset, FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
+import { FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
+import { DISPATCH_AREA, DispatchHash } from "./wasm/dispatch.ts";
 import { type Region, Regions } from "./regions.ts";
 import { Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
@@ -20,7 +21,6 @@ import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
 
 /** Bytes of link slots reserved for each address space. */
 const LINK_AREA = 1 << 22;
-const DISPATCH_AREA = 16 << DISPATCH_BITS;
 /** Where the per-space areas begin; records lie below. */
 const SPACES: number = 2 ** 29;
 /** Records end here: the largest block still fits below the spaces' areas. */
@@ -101,6 +101,7 @@ export class Engine implements Cpu, CodeSource {
 
   readonly #view: DataView;
   readonly #soft: SoftTlb;
+  readonly #dispatch: DispatchHash;
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
@@ -126,6 +127,7 @@ export class Engine implements Cpu, CodeSource {
     this.#observe = options.observe;
     this.state = options.physical;
     this.#soft = new SoftTlb(this.state);
+    this.#dispatch = new DispatchHash(this.state);
     this.#u8 = new Uint8Array(this.state.buffer);
     this.#u32 = new Uint32Array(this.state.buffer);
     this.#i32 = new Int32Array(this.state.buffer);
@@ -355,13 +357,8 @@ export class Engine implements Cpu, CodeSource {
 
   /** The block at `pc` in the current space, through the dispatch hash. */
   #find(pc: number): Block {
-    const entry = this.#areas.dispatch + dispatchOffset(pc);
-    const at = entry >> 2;
-    if (
-      this.#u32[at] === pc >>> 0 && this.#u32[at + 1] === Math.floor(pc / U32) &&
-      this.#u32[at + 2] !== 0
-    ) {
-      const head = this.#u32[at + 2];
+    const head = this.#dispatch.find(this.#areas.dispatch, pc);
+    if (head !== 0) {
       const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
       if (block.alive) return block;
     }
@@ -382,9 +379,7 @@ export class Engine implements Cpu, CodeSource {
       this.counts.translated++;
       block = this.blocks.translate(pc, physical, this);
     }
-    this.#u32[at] = pc >>> 0;
-    this.#u32[at + 1] = Math.floor(pc / U32);
-    this.#u32[at + 2] = block.head;
+    this.#dispatch.insert(this.#areas.dispatch, pc, block.head);
     return block;
   }
 
@@ -665,7 +660,7 @@ export class Engine implements Cpu, CodeSource {
     if (links + LINK_AREA + DISPATCH_AREA > L.RESERVED) return this.#takeAreas();
     this.#nextArea += LINK_AREA + DISPATCH_AREA;
     const areas = { links, dispatch: links + LINK_AREA, pages: new Map<number, number>() };
-    this.#blockZero(areas);
+    this.#dispatch.clear(areas.dispatch);
     return areas;
   }
 
@@ -682,14 +677,8 @@ export class Engine implements Cpu, CodeSource {
 
   #clearAreas(areas: SpaceAreas): void {
     this.#u8.fill(0, areas.links, areas.links + this.blocks.links * 4);
-    this.#u8.fill(0, areas.dispatch, areas.dispatch + DISPATCH_AREA);
-    this.#blockZero(areas);
+    this.#dispatch.clear(areas.dispatch);
     areas.pages.clear();
-  }
-
-  /** An empty dispatch entry must not match a jump to address 0: its slot gets another address. */
-  #blockZero(areas: SpaceAreas): void {
-    this.#u32[areas.dispatch >> 2] = 1;
   }
 
   #unlinkAll(): void {

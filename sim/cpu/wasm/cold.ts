@@ -7,6 +7,7 @@ import { Flow, type Isa } from "../ir/decoded.ts";
 import type { ExitReason, Helper, Node, Reg } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
+import { dispatch } from "./dispatch.ts";
 import { accessesOf, type Instrumentation, kindSetBy, readsFlags } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
@@ -236,11 +237,7 @@ export class Handler extends GuestLowering {
     }
     // What it last went to is the hot tier's guess.
     code.get(RECORD).get(pc).mem(W.i64_store, R.RECORD_SIZE + R.TARGET_PC);
-    dispatchEntry(code, pc);
-    code.tee(entry).mem(W.i64_load, 0).get(pc).op(W.i64_eq, W.if, typeCode.void)
-      .get(entry).mem(W.i32_load, 8).tee(entry)
-      .get(entry).mem(W.i32_load, R.HANDLER)
-      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+    dispatch(code, pc, entry);
     code.i32(0).get(pc).mem(W.i64_store, L.PC);
     this.#return(R.Exit.Lookup);
   }
@@ -251,22 +248,6 @@ export class Handler extends GuestLowering {
     faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));
     this.#return(R.Exit.Fault);
   }
-}
-
-/** log2 of entries in an address space's dispatch hash; an entry is pc u64, head u32, padding. */
-export const DISPATCH_BITS = 14;
-
-/** Push the address of the dispatch entry of the pc in local `pc`. */
-export function dispatchEntry(code: import("./code.ts").Code, pc: number): void {
-  code.get(pc).op(W.i32_wrap_i64).get(pc).i64(12n).op(W.i64_shr_u, W.i32_wrap_i64).op(W.i32_xor)
-    .i32(4).op(W.i32_shl).i32(((1 << DISPATCH_BITS) - 1) << 4).op(W.i32_and)
-    .stateLoad(W.i32_load, L.DISPATCH).op(W.i32_add);
-}
-/** The same on the host, for a pc as a number: byte offset of the entry in the hash. */
-export function dispatchOffset(pc: number): number {
-  const low = pc | 0;
-  const high = Math.floor(pc / 4096) | 0;
-  return ((low ^ high) << 4) & (((1 << DISPATCH_BITS) - 1) << 4);
 }
 
 /** Bits of `FAULT_ACCESS` for a fault raised by semantics. */

@@ -10,7 +10,8 @@ import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types
 import { NodeKind } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
-import { dispatchEntry, exitCode, faultInfo, type Linker } from "./cold.ts";
+import { exitCode, faultInfo, type Linker } from "./cold.ts";
+import { dispatch } from "./dispatch.ts";
 import { type FlowGraph, flowGraph } from "./flow_graph.ts";
 import { kindSetBy } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
@@ -273,12 +274,7 @@ export class Region extends GuestLowering {
     code.op(W.end); // dispatch
     this.#spill();
     this.#heatLink();
-    const entry = this.#exitRecord;
-    dispatchEntry(code, this.#pc);
-    code.tee(entry).mem(W.i64_load, 0).get(this.#pc).op(W.i64_eq, W.if, typeCode.void)
-      .get(entry).mem(W.i32_load, 8).tee(entry)
-      .get(entry).mem(W.i32_load, R.HANDLER)
-      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+    dispatch(code, this.#pc, this.#exitRecord);
     this.#storePc();
     code.i32(R.Exit.Lookup).op(W.return);
 
