@@ -4,7 +4,15 @@
  */
 import { parseArgs } from "node:util";
 import { missing } from "./conformance/reference.ts";
-import { check, hasRoot, nameOf, programs, type Verdict, worldOf } from "./conformance/suite.ts";
+import {
+  canRun,
+  check,
+  hasRoot,
+  nameOf,
+  programs,
+  type Verdict,
+  worldOf,
+} from "./conformance/suite.ts";
 import type { Way } from "./conformance/simulate.ts";
 
 const help =
@@ -14,6 +22,8 @@ usage: deno task conformance [options] [NAME…]
 
   NAME              only cases whose name contains it (default: all but the long ones)
   --arch LIST       of: amd64, arm64 (default: both)
+  --roots DIR       where the roots are (default .cache/roots); cases whose program a root lacks are
+                    passed over (conformance/more.ts names packages with more programs)
   --heat LIST       executions that make a block hot; 0 leaves the default, cold never compiles
                     (default: 0,cold,50); all must retire equally many instructions
   --cpu PRESET      model a core
@@ -56,6 +66,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       arch: { type: "string", default: "amd64,arm64" },
+      roots: { type: "string" },
       heat: { type: "string", default: "0,cold,50" },
       cpu: { type: "string" },
       quick: { type: "boolean" },
@@ -84,13 +95,17 @@ async function main(): Promise<number> {
   }
   const verdicts: Verdict[] = [];
   for (const architecture of values.arch.split(",")) {
-    const world = worldOf(architecture);
+    const world = worldOf(architecture, values.roots && await Deno.realPath(values.roots));
     const needs = await hasRoot(world) ? await missing(world) : `${world.root} (rootfs.ts)`;
     if (needs !== undefined) {
       console.error(`${architecture}: needs ${needs}`);
       return 2;
     }
     for (const program of chosen) {
+      if (!await canRun(program, world)) {
+        console.error(`${program.name} on ${architecture}: skipped: needs ${program.needs}`);
+        continue;
+      }
       for (const verdict of await check(program, world, ways, Number(values.limit))) {
         verdicts.push(verdict);
         if (values.json) console.log(JSON.stringify(verdict));

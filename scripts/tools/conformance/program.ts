@@ -9,6 +9,8 @@ export interface Program {
   readonly stdin?: string;
   /** In the bounded subset that the test suite runs. */
   readonly quick?: boolean;
+  /** A file of the root without which the case is passed over. */
+  readonly needs?: string;
   /** Long-running: left out unless asked for by name or with `--long`. */
   readonly long?: boolean;
 }

@@ -1,5 +1,6 @@
 /** Running cases: one case in one way, compared with its reference. */
 import { languagePrograms } from "./languages.ts";
+import { morePrograms } from "./more.ts";
 import type { Program } from "./program.ts";
 import { reference, type World } from "./reference.ts";
 import { shellPrograms } from "./shell.ts";
@@ -13,6 +14,7 @@ export const programs: readonly Program[] = [
   ...toolPrograms,
   ...languagePrograms,
   ...toolchainPrograms,
+  ...morePrograms,
 ];
 
 const project = new URL("../../..", import.meta.url).pathname;
@@ -20,11 +22,11 @@ const project = new URL("../../..", import.meta.url).pathname;
 /** Where references are remembered. */
 export const cache = `${project}.cache/conformance`;
 
-/** The world of an architecture's root in this checkout. */
-export function worldOf(architecture: string): World {
+/** The world of an architecture's root, by default that in this checkout. */
+export function worldOf(architecture: string, roots: string = `${project}.cache/roots`): World {
   return {
     architecture,
-    root: `${project}.cache/roots/bookworm-${architecture}`,
+    root: `${roots}/bookworm-${architecture}`,
     inputs: `${project}tests/conformance/inputs`,
   };
 }
@@ -32,6 +34,11 @@ export function worldOf(architecture: string): World {
 /** Whether the root of a world was made. */
 export async function hasRoot(world: World): Promise<boolean> {
   return await Deno.stat(`${world.root}.json`).then(() => true, () => false);
+}
+
+/** Whether a world has what a case needs. */
+export async function canRun({ needs }: Program, { root }: World): Promise<boolean> {
+  return needs === undefined || await Deno.lstat(root + needs).then(() => true, () => false);
 }
 
 /** A case in one way. */
