@@ -68,7 +68,7 @@ exec unshare --user --keep-caps sh -c '
 `;
 
 /** A child process that has a child: the least that a world must run. */
-const probe: Program = { name: "probe", argv: ["/bin/dash", "-c", "/bin/true && echo $((6 * 7))"] };
+const probe: Program = { name: "probe", argv: ["/bin/bash", "-c", "/bin/true && echo $((6 * 7))"] };
 
 /** What references in that world cannot do without here; undefined if all is there. */
 export async function missing(world: World): Promise<string | undefined> {
