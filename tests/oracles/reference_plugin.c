@@ -1,12 +1,15 @@
 /* A QEMU TCG plugin (API of QEMU 7.2) that is the `reference` model, written apart from the
    simulator: 64-entry 4-way L1 TLBs for instructions and data, one 1536-entry 12-way L2, true LRU,
    4 KiB entries; gshare with 2^14 two-bit counters. Counters mean what docs/counters.md says.
+   A TLB forgets pages whose mapping changes: by a system call, or by the page fault of the first
+   write to a page of private memory, which qemu's own process takes unseen (see `first_write`).
    Arguments: out=FILE for the counters as JSON (default: standard error);
    trace=FILE for every event as well (the format is that of textbook_trace.ts). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "qemu-plugin.h"
 
@@ -28,7 +31,7 @@ static int aarch64, pending;
 static FILE *trace;
 static char out_path[4096];
 
-enum { FETCH, LOAD, STORE, BRANCH_NOT_TAKEN, BRANCH_TAKEN };
+enum { FETCH, LOAD, STORE, BRANCH_NOT_TAKEN, BRANCH_TAKEN, INVALIDATE = 10 };
 
 static void record(int kind, uint64_t address, uint64_t other, uint32_t size) {
   if (!trace) return;
@@ -61,6 +64,44 @@ static bool look_up(Tlb *tlb, uint64_t page) {
   tlb->page[victim] = page;
   tlb->stamp[victim] = ++tlb->now;
   return false;
+}
+
+static void forget(uint64_t first, uint64_t end) {
+  Tlb *tlbs[] = {&itlb, &dtlb, &stlb};
+  record(INVALIDATE, first << 12, (end - first) << 12, 0);
+  for (int i = 0; i < 3; i++) {
+    Tlb *tlb = tlbs[i];
+    tlb->recent = ~0ul;
+    for (int way = 0; way < tlb->sets * tlb->ways; way++) {
+      if (tlb->page[way] >= first && tlb->page[way] < end) tlb->stamp[way] = 0;
+    }
+  }
+}
+
+/* A bit for each page: whether the program wrote it since it was mapped. Committed lazily. */
+static uint8_t *written;
+static uint64_t recent_store = ~0ul;
+enum { PAGE_NUMBER_BITS = 36 };
+
+static bool was_written(uint64_t page) { return written[page >> 3] >> (page & 7) & 1; }
+
+static void set_written(uint64_t page, bool value) {
+  if (was_written(page) == value) return;
+  written[page >> 3] ^= (uint8_t)(1 << (page & 7));
+  recent_store = ~0ul;
+}
+
+/* Private memory that was only read is mapped read-only: its first write faults, the kernel puts a
+   copy in its place, and the old translation must go. */
+static void first_write(uint64_t address, uint64_t size) {
+  uint64_t page = address >> 12, last = (address + size - 1) >> 12;
+  if (page == recent_store && page == last) return;
+  for (; page <= last; page++) {
+    if (page >> PAGE_NUMBER_BITS || was_written(page)) continue;
+    set_written(page, true);
+    forget(page, page + 1);
+  }
+  recent_store = last;
 }
 
 static void access_memory(Tlb *l1, uint64_t address, uint64_t size) {
@@ -109,12 +150,65 @@ static void on_instruction(unsigned int cpu, void *data) {
 static void on_memory(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data) {
   bool store = qemu_plugin_mem_is_store(info);
   uint32_t size = 1u << qemu_plugin_mem_size_shift(info);
-  if (store) stores++;
-  else loads++;
+  if (store) {
+    stores++;
+    first_write(address, size);
+  } else {
+    loads++;
+  }
   record(store ? STORE : LOAD, address, 0, size);
   access_memory(&dtlb, address, size);
   (void)cpu;
   (void)data;
+}
+
+/* The mapping of the bytes changed; `fresh` if they are new pages, which nobody has written. */
+static void changed(uint64_t address, uint64_t length, bool fresh) {
+  uint64_t first = address >> 12, end = (address + length + 4095) >> 12;
+  if (first >= end || end >> PAGE_NUMBER_BITS) return;
+  forget(first, end);
+  for (uint64_t page = first; fresh && page < end; page++) set_written(page, false);
+}
+
+static void moved(uint64_t from, uint64_t to, uint64_t length) {
+  for (uint64_t offset = 0; offset < length; offset += 4096) {
+    set_written((to + offset) >> 12, was_written((from + offset) >> 12));
+  }
+  changed(from, length, true);
+}
+
+static uint64_t arguments[4]; /* of the system call under way; the programs have one thread */
+
+static void on_system_call(qemu_plugin_id_t id, unsigned int cpu, int64_t number, uint64_t a,
+                           uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t g,
+                           uint64_t h) {
+  const uint64_t all[4] = {a, b, c, d};
+  memcpy(arguments, all, sizeof arguments);
+  (void)id, (void)cpu, (void)number, (void)e, (void)f, (void)g, (void)h;
+}
+
+static void on_result(qemu_plugin_id_t id, unsigned int cpu, int64_t number, int64_t result) {
+  enum { MMAP, MUNMAP, MPROTECT, MREMAP, MADVISE, BRK };
+  static const int64_t numbers[2][6] = {{9, 11, 10, 25, 28, 12}, {222, 215, 226, 216, 233, 214}};
+  static uint64_t heap_end;
+  const uint64_t *a = arguments, address = (uint64_t)result;
+  int call = 0;
+  while (call < 6 && numbers[aarch64][call] != number) call++;
+  (void)id, (void)cpu;
+  if (result < 0 && result > -4096) return;
+  switch (call) {
+  case MMAP: return changed(address, a[1], true);
+  case MUNMAP: return changed(a[0], a[1], true);
+  case MPROTECT: return changed(a[0], a[1], false);
+  case MREMAP:
+    if (address != a[0]) moved(a[0], address, a[1] < a[2] ? a[1] : a[2]);
+    else if (a[2] < a[1]) changed(a[0] + a[2], a[1] - a[2], true);
+    return;
+  case MADVISE: if (a[2] == 4 /* MADV_DONTNEED */) changed(a[0], a[1], true); return;
+  case BRK:
+    if (address < heap_end) changed((address + 4095) & ~4095ul, heap_end - address, true);
+    heap_end = address;
+  }
 }
 
 static bool is_conditional(const uint8_t *bytes, size_t size) {
@@ -175,12 +269,17 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
   prepare(&itlb);
   prepare(&dtlb);
   prepare(&stlb);
+  written = mmap(NULL, 1ul << (PAGE_NUMBER_BITS - 3), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (written == MAP_FAILED) return perror("reference plugin"), -1;
   for (int i = 0; i < argc; i++) {
     if (strncmp(argv[i], "out=", 4) == 0) snprintf(out_path, sizeof out_path, "%s", argv[i] + 4);
     else if (strncmp(argv[i], "trace=", 6) == 0 && (trace = fopen(argv[i] + 6, "w"))) continue;
     else return fprintf(stderr, "reference plugin: bad argument %s\n", argv[i]), -1;
   }
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+  qemu_plugin_register_vcpu_syscall_cb(id, on_system_call);
+  qemu_plugin_register_vcpu_syscall_ret_cb(id, on_result);
   qemu_plugin_register_atexit_cb(id, on_end, NULL);
   return 0;
 }

@@ -60,12 +60,14 @@ export interface ReferenceRun {
   readonly sysroot?: string;
   /** Program (a guest path) and arguments. */
   readonly argv: readonly string[];
-  /** The guest's whole environment. */
+  /** The guest's environment; PATH is this process's unless given. No value has a comma. */
   readonly env?: Record<string, string>;
   /** A QEMU CPU name, to make the guest see the same features as elsewhere. */
   readonly cpu?: string;
   /** File to write all events to, in the format of `textbook_trace.ts`. */
   readonly trace?: string;
+  /** File for qemu's log of the page layout and of all system calls. */
+  readonly log?: string;
 }
 
 export interface ReferenceResult {
@@ -83,11 +85,24 @@ export async function runReference(run: ReferenceRun): Promise<ReferenceResult> 
     const options = [`file=${plugin}`, `out=${out}`];
     if (run.trace !== undefined) options.push(`trace=${run.trace}`);
     const cpu = run.cpu === undefined ? [] : ["-cpu", run.cpu];
+    const log = run.log === undefined ? [] : ["-strace", "-d", "page", "-D", run.log];
+    // qemu turns the order of its environment round.
+    const env = Object.entries(run.env ?? {}).reverse()
+      .flatMap(([name, value]) => ["-E", `${name}=${value}`]);
     const program = run.root + run.argv[0];
-    const qemu = [`qemu-${run.arch}`, "-L", run.sysroot ?? run.root, ...cpu, "-0", run.argv[0]];
+    const qemu = [
+      `qemu-${run.arch}`,
+      "-L",
+      run.sysroot ?? run.root,
+      ...cpu,
+      ...log,
+      ...env,
+      "-0",
+      run.argv[0],
+    ];
     const done = await capture(
       [...qemu, "-plugin", options.join(","), program, ...run.argv.slice(1)],
-      { env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", ...run.env }, clearEnv: true },
+      { env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin" }, clearEnv: true },
     );
     const counters = await Deno.readTextFile(out);
     if (counters === "") throw new CommandError(`qemu-${run.arch}: ${done.stderr.trim()}`);
