@@ -9,7 +9,7 @@ export class UsageError extends Error {
 }
 
 /** What a parsed command line holds: positional arguments and option values by key. */
-export interface Parsed<Values> {
+export interface Parsed<Values = Readonly<Record<string, unknown>>> {
   readonly positional: readonly string[];
   readonly values: Values;
 }

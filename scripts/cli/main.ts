@@ -1,6 +1,6 @@
 /** The command line: `deno task isthmus COMMAND …`, the same as `deno run -A mod.ts COMMAND …`. */
 import { type CommandSpec, UsageError } from "./command.ts";
-import { runProgram } from "./program.ts";
+import { plainArguments } from "./plain_arguments.ts";
 
 /** The commands, each in a file of its own that is loaded when it is used, and not before. */
 const commands: Readonly<Record<string, URL>> = {
@@ -24,13 +24,21 @@ async function load(name: string): Promise<CommandSpec> {
   return module.default;
 }
 
+/** Loads the package that knows all about command lines; a constant specifier would load it always. */
+function program(): Promise<typeof import("./program.ts")> {
+  return import(new URL("./program.ts", import.meta.url).href);
+}
+
 /** Parse `args`, do what they say, and answer the exit code: 2 for wrong usage. */
 export async function main(args: readonly string[]): Promise<number> {
   const [first] = args;
   try {
     const known = first !== undefined && Object.hasOwn(commands, first);
-    const names = known ? [first] : Object.keys(commands);
-    return await runProgram(await Promise.all(names.map(load)), args);
+    const specs = await Promise.all((known ? [first] : Object.keys(commands)).map(load));
+    const plain = known ? plainArguments(specs[0], args.slice(1)) : null;
+    if (plain !== null) return await specs[0].run(plain);
+    const { runProgram } = await program();
+    return await runProgram(specs, args);
   } catch (error) {
     if (error instanceof UsageError) {
       console.error(`isthmus: ${error.message}`);

@@ -1,4 +1,7 @@
-/** The commands as a program of commander; no other file knows that package. */
+/**
+ * The commands as a program of commander; no other file knows that package. What is plain is run
+ * without it: see `plain_arguments.ts`.
+ */
 import { Command, CommanderError, Option } from "../deps.ts";
 import { type CommandSpec, type OptionSpec, UsageError } from "./command.ts";
 
