@@ -23,7 +23,6 @@ const cplusplus = `
 #include <map>
 #include <memory>
 #include <numeric>
-#include <regex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -44,7 +43,7 @@ int main() {
   std::vector<int> v(1000); std::iota(v.begin(), v.end(), 0); std::vector<std::thread> ts; std::vector<long> sums(4);
   for (int t = 0; t < 4; t++) ts.emplace_back([&, t] { sums[t] = std::accumulate(v.begin() + t * 250, v.begin() + (t + 1) * 250, 0L); });
   for (auto &t : ts) t.join();
-  std::cout << std::accumulate(sums.begin(), sums.end(), 0L) << std::regex_replace(std::string(" a1b22"), std::regex("[0-9]+"), "#") << std::endl;
+  std::cout << std::accumulate(sums.begin(), sums.end(), 0L) << " end" << std::endl;
   throw 42;
 }
 `;
@@ -120,7 +119,7 @@ int main(void) { printf("%d %g\\n", fib(20), 1 / 3.0); return 5; }' > a.c; tcc -
   needing(
     "php8.2",
     "php/script",
-    `php8.2 -n -r '$a = array_map(fn($x) => $x ** 2, range(1, 5)); echo json_encode(["a" => $a, "b" => 1.5, "c" => null]), "\\n"; printf("%.10f %05d %x %e %s\\n", M_PI, 42, 255, 12345.678, 0.1 + 0.2); echo preg_replace("/(\\d+)/", "<$1>", "a1b22"), md5("x"), sha1("y"), crc32("z"), "\\n"; function g() { foreach ([1, 2] as $x) yield $x; } foreach (g() as $v) echo $v; try { intdiv(1, 0); } catch (DivisionByZeroError $e) { echo $e->getMessage(); } usort($a, fn($x, $y) => $y <=> $x); print_r($a); echo serialize(["x" => 1.1]), str_pad("x", 5, "-"), ucfirst("abc"), "\\n"; $s = 0; for ($i = 0; $i < 300000; $i++) $s += sin($i) * $i % 7; echo $s; exit(4);'`,
+    `php8.2 -n -r '$a = array_map(fn($x) => $x ** 2, range(1, 5)); echo json_encode(["a" => $a, "b" => 1.5, "c" => null]), "\\n"; printf("%.10f %05d %x %e %s\\n", M_PI, 42, 255, 12345.678, 0.1 + 0.2); echo preg_replace("/(\\d+)/", "<$1>", "a1b22"), md5("x"), sha1("y"), crc32("z"), "\\n"; function g() { foreach ([1, 2] as $x) yield $x; } foreach (g() as $v) echo $v; try { intdiv(1, 0); } catch (DivisionByZeroError $e) { echo $e->getMessage(); } usort($a, fn($x, $y) => $y <=> $x); print_r($a); echo serialize(["x" => 1.1]), str_pad("x", 5, "-"), ucfirst("abc"), "\\n"; $s = 0; for ($i = 0; $i < 30000; $i++) $s += fmod(sin($i) * $i, 7); echo $s; exit(4);'`,
   ),
   needing(
     "node",

@@ -32,6 +32,9 @@ const environment = [
   "LANG=C.UTF-8",
 ];
 
+/** Keeps glibc to the x86-64-v2 that the simulated CPU announces: sin() with FMA rounds otherwise. */
+const level = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX2_Usable,-FMA_Usable";
+
 /** Inside the namespaces, as process 1: mounts the world, then runs the program as another. */
 const insideScript = `
 set -e
@@ -97,6 +100,7 @@ async function run(program: Program, world: World): Promise<Outcome> {
     args: [
       ...["-c", outsideScript, "sh", insideScript, root, architecture, inputs],
       ...environment,
+      ...(architecture === "amd64" ? [level] : []),
       ...commandLine(program, architecture),
     ],
     stdin: "piped",
@@ -134,7 +138,7 @@ async function key(program: Program, world: World): Promise<string> {
     }
   }
   const command = commandLine(program, world.architecture);
-  const scripts = [insideScript, outsideScript, environment];
+  const scripts = [insideScript, outsideScript, environment, level];
   return await digest(JSON.stringify([scripts, contents, sources.sort(), command, program.stdin]));
 }
 
