@@ -4,6 +4,7 @@
  */
 import { Hierarchy, Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
+import { PAGE_SIZE } from "../models/tlb.ts";
 import { TargetBuffer } from "../models/target_buffer.ts";
 import * as L from "./layout.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
@@ -76,7 +77,7 @@ export class Watch {
   /** A level-1 entry went: so do the soft entries that it issued. */
   #evicted(side: Side, address: number, bits: number, space: number): void {
     if (space !== this.currentSpace()) return;
-    const end = address + 2 ** bits;
+    const end = address + PAGE_SIZE[bits];
     if (side === Side.Instruction) this.#soft.clearFetch(address, end);
     else this.#soft.clearData(address, end);
   }

@@ -6,7 +6,7 @@
  * A page larger than a level can hold is entered in pieces of the largest size that it holds, as
  * cores do that fracture large pages.
  */
-import { stampBytes, Tlb, type TlbShape } from "./tlb.ts";
+import { PAGE_SIZE, stampBytes, Tlb, type TlbShape } from "./tlb.ts";
 
 /** Structures of the three parts. */
 export interface HierarchyShape {
@@ -23,20 +23,26 @@ export const enum Side {
   Data = 1,
 }
 
+/** Where pages of one size go in a level, and with what size they are entered. */
+interface Place {
+  readonly tlb: Tlb;
+  readonly bits: number;
+}
+
 /** Structures of one level by page size. */
 class Level {
   /** The structure for each log2 page size, after fracturing, and the size it is entered with. */
-  readonly #by = new Map<number, { tlb: Tlb; bits: number }>();
+  readonly #by: (Place | undefined)[] = [];
   constructor(readonly structures: readonly Tlb[]) {
     const sizes = structures.flatMap((t) => t.shape.pageBits.map((bits) => ({ tlb: t, bits })));
     sizes.sort((a, b) => b.bits - a.bits);
     for (const bits of [12, 14, 16, 21, 25, 29, 30]) {
       const found = sizes.find((s) => s.bits <= bits);
-      if (found !== undefined) this.#by.set(bits, found);
+      this.#by[bits] = found;
     }
   }
-  structure(bits: number): { tlb: Tlb; bits: number } {
-    const found = this.#by.get(bits);
+  structure(bits: number): Place {
+    const found = this.#by[bits];
     if (found === undefined) throw new RangeError(`no TLB holds pages of 2^${bits} bytes`);
     return found;
   }
@@ -83,7 +89,7 @@ export class Hierarchy {
    */
   access(side: Side, va: number, pageBits: number, space: number, ordinal: number): void {
     const { tlb, bits } = this.#sides[side].structure(pageBits);
-    const page = Math.floor(va / 2 ** bits);
+    const page = Math.floor(va / PAGE_SIZE[bits]);
     let entry = tlb.find(page, bits, space);
     if (entry < 0) {
       if (side === Side.Instruction) this.counts.itlbMisses++;
@@ -101,7 +107,7 @@ export class Hierarchy {
 
   #secondLevel(va: number, pageBits: number, space: number, ordinal: number): void {
     const { tlb, bits } = this.#second.structure(pageBits);
-    const page = Math.floor(va / 2 ** bits);
+    const page = Math.floor(va / PAGE_SIZE[bits]);
     this.counts.stlbAccesses++;
     let entry = tlb.find(page, bits, space);
     if (entry < 0) {

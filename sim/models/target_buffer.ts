@@ -12,6 +12,8 @@ const NONE = -1;
 export class TargetBuffer {
   readonly #ways: number;
   readonly #sets: number;
+  /** `sets - 1` if that is a mask, else -1: remainders of doubles are slow. */
+  readonly #mask: number;
   readonly #shift: number;
   readonly #branch: Float64Array;
   readonly #target: Float64Array;
@@ -28,6 +30,7 @@ export class TargetBuffer {
     }
     this.#ways = ways;
     this.#sets = entries / ways;
+    this.#mask = (this.#sets & (this.#sets - 1)) === 0 ? this.#sets - 1 : -1;
     this.#shift = 2 ** pcShift;
     this.#branch = new Float64Array(entries).fill(NONE);
     this.#target = new Float64Array(entries);
@@ -37,7 +40,8 @@ export class TargetBuffer {
   /** The indirect branch at `pc` goes to `target`. */
   access(pc: number, target: number): void {
     this.accesses++;
-    const first = (Math.floor(pc / this.#shift) % this.#sets) * this.#ways;
+    const at = Math.floor(pc / this.#shift);
+    const first = (this.#mask >= 0 ? at & this.#mask : at % this.#sets) * this.#ways;
     let victim = first;
     for (let i = first; i < first + this.#ways; i++) {
       if (this.#branch[i] === pc) {

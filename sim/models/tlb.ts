@@ -20,6 +20,9 @@ export function stampBytes(shape: TlbShape): number {
 
 const NONE = -1;
 
+/** Bytes of a page by log2 of its size: a table, because powers and remainders of doubles are slow. */
+export const PAGE_SIZE: readonly number[] = Array.from({ length: 31 }, (_, bits) => 2 ** bits);
+
 /** A structure's tags and stamps. Entry `i` is way `i % ways` of set `i / ways`. */
 export class Tlb {
   readonly ways: number;
@@ -30,6 +33,8 @@ export class Tlb {
   readonly #bits: Uint8Array;
   readonly #stamps: Uint32Array;
   readonly #base: number;
+  /** `sets - 1` if that is a mask, else -1. */
+  readonly #mask: number;
 
   /** @param stamps address in `state` of `stampBytes` bytes for the stamps */
   constructor(readonly shape: TlbShape, state: WebAssembly.Memory, readonly stamps: number) {
@@ -39,6 +44,7 @@ export class Tlb {
     }
     this.ways = ways;
     this.sets = entries / ways;
+    this.#mask = (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
     this.#page = new Float64Array(entries).fill(NONE);
     this.#space = new Int32Array(entries);
     this.#bits = new Uint8Array(entries);
@@ -46,9 +52,14 @@ export class Tlb {
     this.#base = stamps >> 2;
   }
 
+  /** The first entry of the set of `page`. */
+  #first(page: number): number {
+    return (this.#mask >= 0 ? page & this.#mask : page % this.sets) * this.ways;
+  }
+
   /** Entry that holds `page` (in units of 2^`bits` bytes) of `space`, or -1. */
   find(page: number, bits: number, space: number): number {
-    const first = (page % this.sets) * this.ways;
+    const first = this.#first(page);
     const pages = this.#page;
     for (let i = first; i < first + this.ways; i++) {
       if (pages[i] === page && this.#bits[i] === bits && this.#space[i] === space) return i;
@@ -58,7 +69,7 @@ export class Tlb {
 
   /** The entry where a missing `page` goes: the first empty one of its set, or the least recent. */
   victim(page: number): number {
-    const first = (page % this.sets) * this.ways;
+    const first = this.#first(page);
     let best = first;
     let low = Infinity;
     for (let i = first; i < first + this.ways; i++) {
@@ -95,7 +106,7 @@ export class Tlb {
     return this.#page[i] !== NONE;
   }
   addressOf(i: number): number {
-    return this.#page[i] * 2 ** this.#bits[i];
+    return this.#page[i] * PAGE_SIZE[this.#bits[i]];
   }
   bitsOf(i: number): number {
     return this.#bits[i];
@@ -108,7 +119,7 @@ export class Tlb {
   invalidate(space: number, from: number, to: number, evicted: (i: number) => void): void {
     for (let i = 0; i < this.#page.length; i++) {
       if (this.#page[i] === NONE || this.#space[i] !== space) continue;
-      const size = 2 ** this.#bits[i];
+      const size = PAGE_SIZE[this.#bits[i]];
       const at = this.#page[i] * size;
       if (at >= to || at + size <= from) continue;
       evicted(i);
