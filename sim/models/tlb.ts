@@ -19,6 +19,8 @@ export function stampBytes(shape: TlbShape): number {
 }
 
 const NONE = -1;
+/** Ranges up to so many pages are invalidated page by page, larger ones by a look at all entries. */
+const FEW_PAGES = 16;
 
 /** Bytes of a page by log2 of its size: a table, because powers and remainders of doubles are slow. */
 export const PAGE_SIZE: readonly number[] = Array.from({ length: 31 }, (_, bits) => 2 ** bits);
@@ -117,13 +119,25 @@ export class Tlb {
 
   /** Forget what lies in `[from, to)` of `space`. */
   invalidate(space: number, from: number, to: number, evicted: (i: number) => void): void {
-    for (let i = 0; i < this.#page.length; i++) {
-      if (this.#page[i] === NONE || this.#space[i] !== space) continue;
-      const size = PAGE_SIZE[this.#bits[i]];
-      const at = this.#page[i] * size;
-      if (at >= to || at + size <= from) continue;
-      evicted(i);
-      this.#page[i] = NONE;
+    if (to - from > FEW_PAGES * PAGE_SIZE[12]) {
+      for (let i = 0; i < this.#page.length; i++) {
+        if (this.#page[i] === NONE || this.#space[i] !== space) continue;
+        const size = PAGE_SIZE[this.#bits[i]];
+        const at = this.#page[i] * size;
+        if (at < to && at + size > from) this.#forget(i, evicted);
+      }
+      return;
     }
+    for (const bits of this.shape.pageBits) {
+      const last = Math.floor((to - 1) / PAGE_SIZE[bits]);
+      for (let page = Math.floor(from / PAGE_SIZE[bits]); page <= last; page++) {
+        const entry = this.find(page, bits, space);
+        if (entry >= 0) this.#forget(entry, evicted);
+      }
+    }
+  }
+  #forget(i: number, evicted: (i: number) => void): void {
+    evicted(i);
+    this.#page[i] = NONE;
   }
 }
