@@ -126,7 +126,7 @@ export function buildCommon(
   instrumentation: Instrumentation | null,
 ): Omit<CommonFile, "sources" | "hash"> {
   const names = new HelperNames();
-  const used = keys.filter((key) => names.add(isa, key));
+  const used = keys.filter((key) => names.add(isa, key)).sort((a, b) => a - b);
   const linker = linkerOf(instrumentation);
   const handlers = used.map((key) => handlerOf(isa, linker, key));
   const functions = linkerOf(instrumentation);

@@ -13,7 +13,7 @@ export interface CommonFile {
   /** Source files that the handlers depend on, relative to this one, and `sourceHash` of them. */
   readonly sources: readonly string[];
   readonly hash: number;
-  /** Keys of the handlers in slot order (f64, little-endian), and `packInfo` of each (u32). */
+  /** Keys of the handlers, ascending, in slot order (f64), and `packInfo` of each (u32). */
   readonly keys: string;
   readonly info: string;
   /** Helpers that run on the host: their names, each with the key of a handler that calls it. */

@@ -65,6 +65,10 @@ export class Handlers {
   readonly #state: DataView;
   readonly #known = new Map<number, HandlerInfo>();
   readonly #bySlot = new Map<number, HandlerInfo>();
+  /** Keys of the common handlers, ascending, their properties, and the slot of the first. */
+  #commonKeys: Float64Array = new Float64Array();
+  #commonInfo: Uint32Array = new Uint32Array();
+  #commonSlot = 0;
   readonly #helpers = new Map<Helper, string>();
   #nextSlot = FIRST_SLOT;
   /** Modules compiled so far and their bytes, for reports. */
@@ -101,11 +105,25 @@ export class Handlers {
       this.functions[helperName(name)] = this.#lateHelper(name, key);
     }
     Object.assign(this.functions, this.instantiate(functions));
-    const first = this.takeSlots(keys.length);
-    for (let i = 0; i < keys.length; i++) {
-      this.#know(keys[i], { slot: first + i, ...unpackInfo(info[i]) });
-    }
+    this.#commonKeys = keys;
+    this.#commonInfo = info;
+    this.#commonSlot = this.takeSlots(keys.length);
     this.instantiate(handlers);
+  }
+
+  /** The common handler for `key`, if there is one: most are never asked for. */
+  #findCommon(key: number): HandlerInfo | undefined {
+    const keys = this.#commonKeys;
+    let low = 0;
+    for (let high = keys.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if (keys[middle] < key) low = middle + 1;
+      else high = middle;
+    }
+    if (keys[low] !== key) return undefined;
+    const info = { slot: this.#commonSlot + low, ...unpackInfo(this.#commonInfo[low]) };
+    this.#know(key, info);
+    return info;
   }
 
   /** The host's helper `name`, which the handler for `key` calls: looked for at its first call. */
@@ -191,7 +209,7 @@ export class Handlers {
 
   /** The handler for `key`, if it exists already. */
   find(key: number): HandlerInfo | undefined {
-    return this.#known.get(key);
+    return this.#known.get(key) ?? this.#findCommon(key);
   }
 
   /** Make the handlers of `keys` in one module. */

@@ -4,6 +4,9 @@ import type { AArch64Row } from "./row.ts";
 /** Bits 31–21 choose a bucket. */
 const TOP = 21;
 const TOP_MASK = -1 << TOP;
+/** Bits 28–25, `op0` of the top-level encoding table (C4.1), choose a group of buckets. */
+const GROUP = 25;
+const GROUP_MASK = 15 << GROUP;
 /** A bucket with more rows than this is split by bits 15–10. */
 const LIMIT = 6;
 const MIDDLE = 10;
@@ -18,9 +21,12 @@ export class Decoder {
   readonly #buckets: (Candidates | undefined)[];
   /** Per bucket that is split: its 64 parts by bits 15–10. */
   readonly #parts: ((Candidates | undefined)[] | undefined)[];
+  /** Per group: its rows. */
+  readonly #groups: (Candidates | undefined)[];
   readonly #all: Candidates;
 
   constructor(readonly rows: readonly AArch64Row[]) {
+    this.#groups = new Array(16).fill(undefined);
     this.#buckets = new Array(1 << (32 - TOP)).fill(undefined);
     this.#parts = new Array(1 << (32 - TOP)).fill(undefined);
     this.#all = Uint16Array.from(rows, (_, i) => i);
@@ -38,7 +44,9 @@ export class Decoder {
   }
 
   #bucket(word: number): Candidates {
-    return this.#buckets[word >>> TOP] = this.#filter(this.#all, word, TOP_MASK);
+    const at = (word & GROUP_MASK) >>> GROUP;
+    const group = this.#groups[at] ??= this.#filter(this.#all, word, GROUP_MASK);
+    return this.#buckets[word >>> TOP] = this.#filter(group, word, TOP_MASK);
   }
 
   #part(word: number, candidates: Candidates): Candidates {

@@ -137,10 +137,10 @@ export class Decoder {
   }
 
   #insert(index: number, at: number): void {
-    const row = this.#all[index];
-    const whole = row.digit < 0 && row.exact < 0 && row.memory && row.register;
-    if (whole || !row.modrm) {
-      if (this.#rows[at] !== NONE) throw new TypeError(`${row.name}: encoding is taken`);
+    const { name, modrm, digit, exact, exactCount, memory, register } = this.#all[index];
+    const whole = digit < 0 && exact < 0 && memory && register;
+    if (whole || !modrm) {
+      if (this.#rows[at] !== NONE) throw new TypeError(`${name}: encoding is taken`);
       this.#rows[at] = index;
       return;
     }
@@ -148,14 +148,16 @@ export class Decoder {
       this.#rows[at] = FIRST_GROUP - this.#groups.length;
       this.#groups.push(new Int16Array(256).fill(NONE));
     }
-    if (this.#rows[at] >= 0) throw new TypeError(`${row.name}: encoding is taken`);
+    if (this.#rows[at] >= 0) throw new TypeError(`${name}: encoding is taken`);
     const group = this.#groups[FIRST_GROUP - this.#rows[at]];
-    for (let modrm = 0; modrm < 256; modrm++) {
-      if (row.exact >= 0 && (modrm < row.exact || modrm >= row.exact + row.exactCount)) continue;
-      if (row.digit >= 0 && ((modrm >> 3) & 7) !== row.digit) continue;
-      if (!(modrm >= 0xc0 ? row.register : row.memory)) continue;
-      if (group[modrm] !== NONE) throw new TypeError(`${row.name}: encoding is taken`);
-      group[modrm] = index;
+    const [from, to] = exact >= 0
+      ? [exact, exact + exactCount]
+      : [memory ? 0 : 0xc0, register ? 256 : 0xc0];
+    for (let byte = from; byte < to; byte++) {
+      if (digit >= 0 && ((byte >> 3) & 7) !== digit) continue;
+      if (!(byte >= 0xc0 ? register : memory)) continue;
+      if (group[byte] !== NONE) throw new TypeError(`${name}: encoding is taken`);
+      group[byte] = index;
     }
   }
 
