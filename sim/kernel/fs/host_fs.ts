@@ -301,10 +301,11 @@ export class HostInode extends Inode {
     const path = this.#changePath(name);
     if (failed(path)) return path;
     const permissions = mode & 0o7777;
+    let file: Deno.FsFile | null = null;
     const made = onHost(() => {
       switch (mode & S_IFMT) {
         case S_IFREG:
-          Deno.openSync(path, { write: true, createNew: true, mode: permissions }).close();
+          file = Deno.openSync(path, { read: true, write: true, createNew: true });
           break;
         case S_IFDIR:
           Deno.mkdirSync(path, { mode: permissions });
@@ -315,7 +316,11 @@ export class HostInode extends Inode {
       if (!WINDOWS) Deno.chmodSync(path, permissions); // undo the host's umask
       return 0;
     });
-    return made < 0 ? made : this.lookup(name);
+    const child = made < 0 ? made : this.lookup(name);
+    // Whoever makes a file may use it, whatever its mode allows from then on: the handle is kept.
+    if (file !== null && child instanceof HostInode) this.fileSystem.handles.put(child, file);
+    else (file as Deno.FsFile | null)?.close();
+    return child;
   }
 
   override symlink(name: string, target: string): Inode | number {
