@@ -9,6 +9,7 @@ import {
   type CommonFile,
   helperName,
   packInfo,
+  runtimeName,
   sourceHash,
 } from "../../sim/cpu/common_handlers.ts";
 import {
@@ -28,7 +29,8 @@ import type { Helper } from "../../sim/cpu/ir/types.ts";
 import type { Linker } from "../../sim/cpu/wasm/cold.ts";
 import type { Instrumentation } from "../../sim/cpu/wasm/events.ts";
 import { ModuleBuilder } from "../../sim/cpu/wasm/module.ts";
-import { FIRST_SLOT } from "../../sim/cpu/wasm/runtime.ts";
+import { FIRST_SLOT, runtimeModule } from "../../sim/cpu/wasm/runtime.ts";
+import { presets } from "../../sim/models/preset.ts";
 import { importsOf } from "./check_imports.ts";
 
 const help =
@@ -79,8 +81,11 @@ export function keysOf(isa: Isa, list: string): number[] {
   return [...keys];
 }
 
-/** Models of some core: handlers depend on there being models, not on which. */
-const MODELS: Instrumentation = { historyBits: 14, pcShift: 0, returnStack: 16 };
+/** What the models of all presets ask of generated code for an architecture. */
+export function instrumentations(arch: Arch): Instrumentation[] {
+  const pcShift = arch === "aarch64" ? 2 : 0;
+  return presets.map(({ historyBits, returnStack }) => ({ historyBits, pcShift, returnStack }));
+}
 
 /** A linker of a new module that imports helpers by their names. */
 function linkerOf(instrumentation: Instrumentation | null): Linker {
@@ -119,12 +124,16 @@ class HelperNames {
   }
 }
 
-/** The handlers for `keys`, but those whose helpers cannot be linked: these are made on demand. */
+/**
+ * The handlers for `keys`, but those whose helpers cannot be linked: these are made on demand. They
+ * depend on there being models or not, not on which: the runtime modules are for all `variants`.
+ */
 export function buildCommon(
   isa: Isa,
   keys: readonly number[],
-  instrumentation: Instrumentation | null,
+  variants: readonly (Instrumentation | null)[],
 ): Omit<CommonFile, "sources" | "hash"> {
+  const [instrumentation] = variants;
   const names = new HelperNames();
   const used = keys.filter((key) => names.add(isa, key)).sort((a, b) => a - b);
   const linker = linkerOf(instrumentation);
@@ -145,6 +154,9 @@ export function buildCommon(
     hostHelpers: names.host,
     functions: functions.builder.build().toBase64(),
     handlers: handlerModule(linker.builder, handlers, FIRST_SLOT).toBase64(),
+    runtimes: Object.fromEntries(
+      variants.map((v) => [runtimeName(v), runtimeModule(linkerOf(v).builder, v).toBase64()]),
+    ),
   };
 }
 
@@ -174,9 +186,14 @@ export async function commonFile(arch: Arch, models: boolean): Promise<string> {
   const keys = keysOf(isa, await Deno.readTextFile(listOf(arch)));
   const sources = await sourcesOf(arch);
   const hash = sourceHash(sources.map((path) => Deno.readFileSync(new URL(path, cpu))));
-  const file: CommonFile = { sources, hash, ...buildCommon(isa, keys, models ? MODELS : null) };
-  const { keys: packedKeys, info, functions, handlers, hostHelpers } = file;
+  const file: CommonFile = {
+    sources,
+    hash,
+    ...buildCommon(isa, keys, models ? instrumentations(arch) : [null]),
+  };
+  const { keys: packedKeys, info, functions, handlers, hostHelpers, runtimes } = file;
   const texts = Object.entries({ keys: packedKeys, info, functions, handlers });
+  const packedRuntimes = Object.entries(runtimes);
   return `/** Handlers of common ${arch} instructions ${
     models ? "with" : "without"
   } models, made by ` +
@@ -189,7 +206,9 @@ ${sources.map((path) => `    "${path}",\n`).join("")}  ],
   hash: ${hash},
   hostHelpers: {
 ${Object.entries(hostHelpers).map(([name, key]) => `    "${name}": ${key},\n`).join("")}  },
-${texts.map(([name, text]) => `  ${name}:\n    "${text}",\n`).join("")}};
+${texts.map(([name, text]) => `  ${name}:\n    "${text}",\n`).join("")}  runtimes: {
+${packedRuntimes.map(([name, text]) => `    "${name}":\n      "${text}",\n`).join("")}  },
+};
 `;
 }
 

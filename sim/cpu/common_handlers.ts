@@ -7,6 +7,7 @@
  * never used: everything still works, only slower to start.
  */
 import type { Arch } from "../arch.ts";
+import type { Instrumentation } from "./wasm/events.ts";
 
 /** What a file in `common/` holds; binary data is base64. */
 export interface CommonFile {
@@ -24,6 +25,8 @@ export interface CommonFile {
    */
   readonly functions: string;
   readonly handlers: string;
+  /** Runtime modules by `runtimeName`, for the models of all presets. */
+  readonly runtimes: Readonly<Record<string, string>>;
 }
 
 /** Ready to be instantiated. */
@@ -33,11 +36,19 @@ export interface CommonHandlers {
   readonly hostHelpers: Readonly<Record<string, number>>;
   readonly functions: Uint8Array<ArrayBuffer>;
   readonly handlers: Uint8Array<ArrayBuffer>;
+  /** The runtime module for some instrumentation, if it was made. */
+  runtime(instrumentation: Instrumentation | null): Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** Name under which the modules import and export a helper. */
 export function helperName(helper: string): string {
   return `common_${helper}`;
+}
+
+/** Name of the runtime module for some instrumentation. */
+export function runtimeName(models: Instrumentation | null): string {
+  if (models === null) return "plain";
+  return `${models.historyBits}_${models.pcShift}_${models.returnStack}`;
 }
 
 /** Properties of a handler as block building needs them. */
@@ -116,6 +127,10 @@ export function unpackCommon(file: Omit<CommonFile, "sources" | "hash">): Common
     hostHelpers: file.hostHelpers,
     functions: Uint8Array.fromBase64(file.functions),
     handlers: Uint8Array.fromBase64(file.handlers),
+    runtime(instrumentation) {
+      const text = file.runtimes[runtimeName(instrumentation)];
+      return text === undefined ? undefined : Uint8Array.fromBase64(text);
+    },
   };
 }
 

@@ -89,26 +89,41 @@ export class Handlers {
     this.functions.store_miss = host.store_miss.bind(host);
     this.functions.indirect_miss = host.indirect_miss.bind(host);
     this.functions.fetch_miss = host.fetch_miss.bind(host);
-    Object.assign(this.functions, this.instantiate(runtimeModule(this.builder(), instrumentation)));
     const { common } = isa;
+    const runtime = common?.runtime(instrumentation);
+    this.#provide(
+      runtime === undefined
+        ? runtimeModule(this.builder(), instrumentation)
+        : this.#fitting(runtime),
+    );
     if (common === undefined) {
       const builder = this.builder();
       exportFlags(builder, isa, this.linker(builder));
-      Object.assign(this.functions, this.instantiate(builder.build()));
+      this.#provide(builder.build());
     } else this.#useCommon(common);
   }
 
   #useCommon({ keys, info, hostHelpers, functions, handlers }: CommonHandlers): void {
-    const { pages } = this.builder();
-    if (pages !== BUILT_PAGES) [functions, handlers].forEach((m) => declarePages(m, pages));
     for (const [name, key] of Object.entries(hostHelpers)) {
       this.functions[helperName(name)] = this.#lateHelper(name, key);
     }
-    Object.assign(this.functions, this.instantiate(functions));
+    this.#provide(this.#fitting(functions));
     this.#commonKeys = keys;
     this.#commonInfo = info;
     this.#commonSlot = this.takeSlots(keys.length);
-    this.instantiate(handlers);
+    this.instantiate(this.#fitting(handlers));
+  }
+
+  /** A module made ahead, for a memory of this size. */
+  #fitting(module: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const { pages } = this.builder();
+    if (pages !== BUILT_PAGES) declarePages(module, pages);
+    return module;
+  }
+
+  /** Let other modules import what `module` exports. */
+  #provide(module: Uint8Array<ArrayBuffer>): void {
+    Object.assign(this.functions, this.instantiate(module));
   }
 
   /** The common handler for `key`, if there is one: most are never asked for. */

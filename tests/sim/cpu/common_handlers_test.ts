@@ -1,12 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
-import { buildCommon, isaOf, keysOf, listOf } from "../../../scripts/tools/common_handlers.ts";
+import {
+  buildCommon,
+  instrumentations,
+  isaOf,
+  keysOf,
+  listOf,
+} from "../../../scripts/tools/common_handlers.ts";
 import type { Arch } from "../../../sim/arch.ts";
 import { isCurrent, packInfo, unpackCommon, unpackInfo } from "../../../sim/cpu/common_handlers.ts";
 import type { CpuSpace } from "../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../sim/cpu/engine.ts";
 import type { Isa } from "../../../sim/cpu/ir/decoded.ts";
 import { RESERVED } from "../../../sim/cpu/layout.ts";
-import { preset } from "../../../sim/models/preset.ts";
+import { preset, presets } from "../../../sim/models/preset.ts";
 
 /** Physical memory's first pages at their numbers. */
 const space: CpuSpace = {
@@ -48,10 +54,10 @@ for (const arch of ["x86_64", "aarch64"] as const) {
 
   for (const models of [true, false]) {
     const name = `${arch} ${models ? "with" : "without"} models`;
-    const instrumentation = models ? { historyBits: 14, pcShift: 0, returnStack: 16 } : null;
+    const variants = models ? instrumentations(arch) : [null];
 
     Deno.test(`${name}: common handlers do what handlers made on demand do`, () => {
-      const common = unpackCommon(buildCommon(isa, keys, instrumentation));
+      const common = unpackCommon(buildCommon(isa, keys, variants));
       const ahead = run({ ...isa, common }, models);
       const demand = run(isa, models);
       assertEquals(ahead.counts, demand.counts);
@@ -62,9 +68,21 @@ for (const arch of ["x86_64", "aarch64"] as const) {
   }
 
   Deno.test(`${arch}: common handlers are the same for all models`, () => {
-    const some = buildCommon(isa, keys, { historyBits: 14, pcShift: 0, returnStack: 16 });
-    assertEquals(buildCommon(isa, keys, { historyBits: 10, pcShift: 2, returnStack: 4 }), some);
-    assert(buildCommon(isa, keys, null).handlers !== some.handlers);
+    const of = (historyBits: number) =>
+      buildCommon(isa, keys, [{ historyBits, pcShift: 0, returnStack: 4 }]).handlers;
+    assertEquals(of(10), of(14));
+    assert(buildCommon(isa, keys, [null]).handlers !== of(14));
+  });
+
+  Deno.test(`${arch}: the runtime of every preset is made ahead`, async () => {
+    const memory = new WebAssembly.Memory({ initial: 16400, maximum: 16400 });
+    const { file } = arch === "x86_64"
+      ? await import("../../../sim/cpu/common/x86_64_models.ts")
+      : await import("../../../sim/cpu/common/aarch64_models.ts");
+    for (const preset of presets) {
+      const { watch } = new Engine({ isa, physical: memory, preset });
+      assert(unpackCommon(file).runtime(watch!.instrumentation) !== undefined, preset.name);
+    }
   });
 }
 
