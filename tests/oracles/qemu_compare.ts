@@ -6,7 +6,7 @@
  */
 import type { Arch } from "../../mod.ts";
 import { missingForPlugin, runReference } from "./reference_plugin.ts";
-import { padding, qemuWorld, runIn } from "./qemu_world.ts";
+import { qemuWorld, runIn } from "./qemu_world.ts";
 
 const sources = new URL("../guests", import.meta.url).pathname;
 const roots = new URL("../../.cache/roots", import.meta.url).pathname;
@@ -18,7 +18,7 @@ const architectures = {
 };
 
 /** No locale, time zone or writing of compiled modules: files that the root lacks qemu takes from the host. */
-const environment = {
+const env = {
   PATH: "/usr/bin:/bin",
   HOME: "/",
   LANG: "C",
@@ -45,7 +45,15 @@ export const qemuCases: readonly QemuCase[] = (["x86_64", "aarch64"] as const).f
       ...[`/usr/lib/gcc/${architectures[arch].triplet}/12/cc1`, "-quiet", "-O1"],
       // The compiler's garbage collector goes by the size of the machine's memory unless told otherwise.
       ...["--param", "ggc-min-expand=30", "--param", "ggc-min-heapsize=4096"],
-      ...["-ffreestanding", "-I", `${sources}/libc`, `${sources}/programs/crc.c`, "-o", "-"],
+      ...[
+        "-ffreestanding",
+        "-nostdinc",
+        "-I",
+        `${sources}/libc`,
+        `${sources}/programs/crc.c`,
+        "-o",
+        "-",
+      ],
     ],
   },
 ]);
@@ -71,10 +79,10 @@ export interface Side {
 /** A case under qemu-user and in the machine. */
 export async function compareCase({ arch, argv }: QemuCase): Promise<{ qemu: Side; ours: Side }> {
   const root = rootOf(arch);
-  const env = { ...environment, ...padding(root) };
   const log = await Deno.makeTempFile();
   try {
-    const qemu = await runReference({ arch, root, argv, env, cpu: architectures[arch].core, log });
+    const cpu = architectures[arch].core;
+    const qemu = await runReference({ arch, root, argv, env, cpu, log, cwd: "/" });
     const world = qemuWorld(await Deno.readTextFile(log), root, argv[0]);
     const { result, stdout } = await runIn(world, argv, {
       ...{ root, env, uid: 0, linker: "guest", cpu: "reference" },

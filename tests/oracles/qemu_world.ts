@@ -10,15 +10,6 @@ const ENOSYS = 38;
 const MAP_FIXED = 0x10;
 const MAP_FIXED_NOREPLACE = 0x100000;
 const MREMAP_MAYMOVE_FIXED = 3;
-/**
- * What qemu's environment ends with. In the machine it has another length, to move the stack pointer
- * to where it is under qemu; this length makes the strings equal modulo 16, too, although the name
- * of the program begins with `root` under qemu. Linux leaves 8 bytes above the name, qemu none.
- */
-export function padding(root: string): { readonly PADDING: string } {
-  return { PADDING: "x".repeat(1024 + (8 + 16 * root.length - root.length) % 16) };
-}
-
 /** Addresses that a run under qemu-user had. */
 export interface QemuWorld {
   /** Stack pointer at the start, and the end of the stack's area. */
@@ -103,21 +94,17 @@ export async function runIn(
   argv: readonly string[],
   options: MachineOptions,
 ): Promise<{ readonly result: Result; readonly stdout: Uint8Array }> {
-  const run = async (length: number, more: MachineOptions) => {
-    const output = new CapturedOutput();
-    const machine = await machineIn(world, {
-      ...options,
-      ...more,
-      env: { ...options.env, PADDING: "x".repeat(length) },
-      streams: { stdin: new BytesInput(), stdout: output, stderr: new CapturedOutput() },
-    });
+  const run = async (stackTop: number, more: MachineOptions) => {
+    const stdout = new CapturedOutput();
+    const streams = { stdin: new BytesInput(), stdout, stderr: new CapturedOutput() };
+    const machine = await machineIn({ ...world, stackTop }, { ...options, ...more, streams });
     const result = await machine.run(argv);
-    return { machine, result, stdout: output.bytes };
+    return { machine, result, stdout: stdout.bytes };
   };
-  // The first instruction tells where the stack pointer is without padding.
-  const { machine } = await run(0, { maxInstructions: 1, report: () => {} });
+  // Strings as under qemu modulo 16, where the program's name is longer by the root, but Linux's 8
+  // bytes above it are missing; then the stack pointer, which the first instruction tells.
+  const top = world.stackTop - (8 + 15 * (options.root as string).length) % 16;
+  const { machine } = await run(top, { maxInstructions: 1, report: () => {} });
   const [{ space }] = machine.kernel.processes.values();
-  const room = space.value.stackStart - world.stackPointer;
-  if (room < 0) throw new RangeError(`qemu's initial stack is ${-room} bytes smaller`);
-  return await run(room, {});
+  return await run(top + world.stackPointer - space.value.stackStart, {});
 }

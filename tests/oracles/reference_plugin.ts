@@ -62,6 +62,8 @@ export interface ReferenceRun {
   readonly argv: readonly string[];
   /** The guest's environment; PATH is this process's unless given. No value has a comma. */
   readonly env?: Record<string, string>;
+  /** Working directory; default this process's. */
+  readonly cwd?: string;
   /** A QEMU CPU name, to make the guest see the same features as elsewhere. */
   readonly cpu?: string;
   /** File to write all events to, in the format of `textbook_trace.ts`. */
@@ -102,7 +104,7 @@ export async function runReference(run: ReferenceRun): Promise<ReferenceResult> 
     ];
     const done = await capture(
       [...qemu, "-plugin", options.join(","), program, ...run.argv.slice(1)],
-      { env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin" }, clearEnv: true },
+      { env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin" }, clearEnv: true, cwd: run.cwd },
     );
     const counters = await Deno.readTextFile(out);
     if (counters === "") throw new CommandError(`qemu-${run.arch}: ${done.stderr.trim()}`);
