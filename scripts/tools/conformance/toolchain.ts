@@ -12,7 +12,14 @@ function compile(name: string, flags: readonly string[], more: Partial<Program> 
 export const toolchainPrograms: readonly Program[] = [
   compile("-E", ["-E"], { quick: true }),
   compile("-O0", ["-O0"]),
-  compile("-O2", ["-O2"], { quick: true }),
+  compile("-O2", ["-O2"]),
+  {
+    name: "cc1/-O2 of a function",
+    argv: [cc1, "-quiet", "-O2", "-", "-o", "-"],
+    stdin:
+      "double dot(const double *a, const double *b, int n) { double s = 0; for (int i = 0; i < n; i++) s += a[i] * b[i]; return s; }\n",
+    quick: true,
+  },
   compile("-O3 -g", ["-O3", "-g", "-funroll-loops"], { long: true }),
   compile("-Os -Wall -Wextra", ["-Os", "-Wall", "-Wextra", "-fstack-protector-strong", "-fPIC"]),
   {
