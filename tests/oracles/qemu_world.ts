@@ -101,9 +101,9 @@ export async function runIn(
     const result = await machine.run(argv);
     return { machine, result, stdout: stdout.bytes };
   };
-  // Strings as under qemu modulo 16, where the program's name is longer by the root, but Linux's 8
-  // bytes above it are missing; then the stack pointer, which the first instruction tells.
-  const top = world.stackTop - (8 + 15 * (options.root as string).length) % 16;
+  // Strings lie as under qemu modulo 16, where the program's name is longer by the root; then the
+  // stack pointer is made equal: the first instruction tells where it is.
+  const top = world.stackTop - (options.root as string).length % 16;
   const { machine } = await run(top, { maxInstructions: 1, report: () => {} });
   const [{ space }] = machine.kernel.processes.values();
   return await run(top + world.stackPointer - space.value.stackStart, {});
