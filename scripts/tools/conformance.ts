@@ -25,7 +25,7 @@ usage: deno task conformance [options] [NAME…]
   --roots DIR       where the roots are (default .cache/roots); cases whose program a root lacks are
                     passed over (conformance/more.ts names packages with more programs)
   --heat LIST       executions that make a block hot; 0 leaves the default, cold never compiles
-                    (default: 0,cold,50); all must retire equally many instructions
+                    (default: 0,cold,50); all must count the same
   --cpu PRESET      model a core
   --quick           the test suite's subset
   --long            the long ones too

@@ -78,7 +78,20 @@ function compare(ours: Simulated, code: number, stdout: Uint8Array): string | un
   return wrong.length === 0 ? undefined : wrong.join("\n");
 }
 
-/** Run a case in each of `ways`; outcomes must equal the reference, counts each other. */
+/** The counters that are not as in the first way. */
+function differing(
+  counters: Simulated["counters"],
+  first: Simulated["counters"],
+  way: string,
+): string | undefined {
+  const names = new Set([...Object.keys(first), ...Object.keys(counters)]);
+  const wrong = [...names].filter((name) => counters[name] !== first[name]);
+  if (wrong.length === 0) return undefined;
+  const said = wrong.map((name) => `${name} ${counters[name]}, not ${first[name]}`);
+  return `counted otherwise than ${way}: ${said.join("; ")}`;
+}
+
+/** Run a case in each of `ways`; outcomes must equal the reference, counters each other. */
 export async function check(
   program: Program,
   world: World,
@@ -87,20 +100,20 @@ export async function check(
 ): Promise<Verdict[]> {
   const { code, stdout } = await reference(program, world, cache);
   const verdicts: Verdict[] = [];
+  let first: Simulated["counters"] | undefined;
   for (const way of ways) {
     const ours = await simulate(program, world, way, limit);
-    const instructions = ours.counters.instructions ?? 0;
-    const expected = verdicts[0]?.instructions ?? instructions;
-    const counted = instructions === expected
-      ? undefined
-      : `${instructions} instructions, not ${expected} as ${verdicts[0].way}`;
-    const wrong = [compare(ours, code, stdout), counted].filter((text) => text !== undefined);
+    first ??= ours.counters;
+    const wrong = [
+      compare(ours, code, stdout),
+      differing(ours.counters, first, nameOf(ways[0])),
+    ].filter((text) => text !== undefined);
     verdicts.push({
       name: program.name,
       architecture: world.architecture,
       way: nameOf(way),
       wrong: wrong.length === 0 ? undefined : wrong.join("\n"),
-      instructions,
+      instructions: ours.counters.instructions ?? 0,
       hotShare: Number(ours.execution["hot.share"] ?? 0),
       blocks: Number(ours.execution.blocks ?? 0),
       seconds: ours.seconds,
