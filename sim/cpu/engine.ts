@@ -349,6 +349,7 @@ export class Engine implements Cpu, CodeSource {
     this.#put(L.FAULT_ADDRESS, block.pc);
     this.#fetchMiss();
     if (block.frame2 >= 0) {
+      this.watch!.counts.fetchStraddles++;
       this.#put(L.NOW, this.#signed(L.NOW) + 1);
       this.#put(L.FAULT_ADDRESS, (Math.floor(block.pc / 4096) + 1) * 4096);
       this.#fetchMiss();
@@ -473,6 +474,8 @@ export class Engine implements Cpu, CodeSource {
     const done = after ? index + 1 : index;
     this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
     if (this.watch !== null) {
+      // A straddling instruction is a block of its own.
+      if (block.frame2 >= 0 && done === 0) this.watch.counts.fetchStraddles--;
       for (let i = done; i < count; i++) {
         const { loads, stores } = this.blocks.accessesOf(block, i);
         this.watch.refund(loads, stores);

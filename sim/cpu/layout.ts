@@ -105,6 +105,8 @@ export const RETURN_DEPTH = 0x52c;
 export const RETURN_TOP = 0x530;
 /** Target of an indirect branch on its way to the host (u64). */
 export const BRANCH_TARGET = 0x538;
+/** Instructions that were fetched from two pages (u32). */
+export const FETCH_STRADDLES = 0x540;
 /** Return stack: up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 

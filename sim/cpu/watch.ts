@@ -99,6 +99,7 @@ export class Watch {
     counts.conditional += this.#take(L.BRANCHES + 4);
     counts.returnsMispredicted += this.#take(L.RETURNS);
     counts.returns += this.#take(L.RETURNS + 4);
+    counts.fetchStraddles += this.#take(L.FETCH_STRADDLES);
   }
   #take(at: number): number {
     const value = this.#u32[at >> 2];

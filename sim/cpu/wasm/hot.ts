@@ -359,6 +359,8 @@ export class Region extends GuestLowering {
     if (this.#entersPage(x)) this.#fetch(pageOf(block.pc));
     if (block.frame2 >= 0) {
       code.get(this.#now).i64(1n).op(W.i64_add).set(this.#now);
+      code.i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
+        .mem(W.i32_store, L.FETCH_STRADDLES);
       this.#fetch(pageOf(block.pc) + 1);
     }
   }

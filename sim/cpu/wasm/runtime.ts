@@ -119,6 +119,8 @@ export function runtimeModule(
       .op(W.i64_add).mem(W.i64_store, L.ACCESSES);
     head.get(0).mem(W.i64_load, R.HEAD_PC).call(fetchPage);
     head.get(0).mem(W.i32_load16_u, R.STRADDLES).op(W.if, 0x40)
+      .i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
+      .mem(W.i32_store, L.FETCH_STRADDLES)
       .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, L.NOW)
       .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
       .op(W.end);
