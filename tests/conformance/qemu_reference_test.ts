@@ -8,6 +8,7 @@ import { compareCase, missingFor, qemuCases } from "../oracles/qemu_compare.ts";
 /** Largest relative difference of each counter. */
 const tolerances: Readonly<Record<string, number>> = {
   "instructions": 0.005,
+  "itlb.accesses": 0.005,
   "itlb.misses": 0.03,
   "dtlb.misses": 0.03,
   "stlb.misses": 0.03,
