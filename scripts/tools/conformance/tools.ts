@@ -125,6 +125,6 @@ for (i = 0; i < 30000; i++) s += sin(i) * cos(i / 3) + atan2(i, 7); printf "%.12
   ),
   bash(
     "debian",
-    `dpkg --compare-versions 1.2-3 lt 1.10; echo $?; dpkg --print-architecture; which ls; corelist -v 5.36.0 strict 2>/dev/null | tail -1; json_pp <<< '{"b":1,"a":[1,2]}'; shasum -a 256 /etc/passwd; podchecker /usr/share/perl/5.36/strict.pm 2>&1; zgrep -c a <(gzip -c /etc/passwd); xzcat <(xz -c /etc/group) | head -1; LD_TRACE_LOADED_OBJECTS=1 /bin/true | sed '/vdso/d;s/ (0x.*//'; update-alternatives --query awk 2>/dev/null | head -1`,
+    `dpkg --compare-versions 1.2-3 lt 1.10; echo $?; dpkg --print-architecture; which ls; corelist -v 5.36.0 strict 2>/dev/null | tail -1; json_pp <<< '{"b":1,"a":[1,2]}'; shasum -a 256 /etc/passwd; podchecker /usr/share/perl/5.36/strict.pm 2>&1; zgrep -c a <(gzip -c /etc/passwd); xzcat <(xz -c /etc/group) | head -1; update-alternatives --query awk 2>/dev/null | head -1`,
   ),
 ];
