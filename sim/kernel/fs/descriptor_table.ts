@@ -16,6 +16,12 @@ export class DescriptorTable {
   #lowest = 0;
   /** Soft RLIMIT_NOFILE: numbers are below it. */
   limit: number = DEFAULT_LIMIT;
+  /**
+   * Slots, as Linux sizes its table: 64, then the powers of two that the numbers in use have needed;
+   * fork sizes the copy anew. Programs see it: select(2) ignores numbers from here on, `FDSize` of
+   * /proc/PID/status says it.
+   */
+  capacity: number = 64;
 
   constructor(readonly vfs: Vfs) {}
 
@@ -59,6 +65,7 @@ export class DescriptorTable {
 
   #put(fd: number, file: OpenFile, closeOnExec: boolean): void {
     while (this.#files.length < fd) this.#files.push(null);
+    while (this.capacity <= fd) this.capacity *= 2;
     this.#files[fd] = file.retain();
     this.setCloseOnExec(fd, closeOnExec);
   }

@@ -348,7 +348,7 @@ function statusText(process: Process, thread: Thread | null): string {
     ["TracerPid", 0],
     ["Uid", [uid, euid, suid, fsuid].join("\t")],
     ["Gid", [gid, egid, sgid, fsgid].join("\t")],
-    ["FDSize", 64],
+    ["FDSize", (process.descriptors.value as DescriptorTable).capacity],
     ["Groups", groups.join(" ") + " "],
   ];
   if (alive) {

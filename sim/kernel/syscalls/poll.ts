@@ -123,7 +123,8 @@ function selectFiles(
   timeout: Timeout,
 ): number {
   if (count < 0) return -EINVAL;
-  const bytes = Math.ceil(Math.min(count, call.process.limits[7].soft) / 64) * 8;
+  const slots = Math.min(count, tableOf(call).capacity);
+  const bytes = Math.ceil(slots / 64) * 8;
   const sets: Uint8Array[] = [];
   for (const address of addresses) {
     const set = new Uint8Array(bytes);
@@ -134,7 +135,7 @@ function selectFiles(
   const results = sets.map(() => new Uint8Array(bytes));
   const queues = new Set<WaitQueue>();
   let ready = 0;
-  for (let fd = 0; fd < Math.min(count, bytes * 8); fd++) {
+  for (let fd = 0; fd < slots; fd++) {
     const index = fd >> 3, bit = 1 << (fd & 7);
     const wanted = sets.map((set) => (set[index] & bit) !== 0);
     if (!wanted.includes(true)) continue;

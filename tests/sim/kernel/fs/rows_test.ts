@@ -34,13 +34,13 @@ function build(arch: Arch, name: string, folder: string): string {
   return out;
 }
 
-/** Output on the host's kernel, in an empty folder and without a terminal. */
+/** Output on the host's kernel, in an empty folder, without a terminal or inherited descriptors. */
 async function native(path: string, name: string, folder: string): Promise<string> {
   const cwd = `${folder}/work`;
   await Deno.mkdir(cwd);
   await Deno.rename(path, `${folder}/${name}`);
-  const { code, stdout, stderr } = await new Deno.Command("setsid", {
-    args: ["-w", `${folder}/${name}`],
+  const { code, stdout, stderr } = await new Deno.Command(build("x86_64", "launch", folder), {
+    args: [`${folder}/${name}`],
     cwd,
     stdin: "null",
   }).output();
