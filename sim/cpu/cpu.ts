@@ -84,6 +84,8 @@ export interface Cpu {
   /** Live bytes of the state block, for ucontext and vectors (offsets of `layout.ts`). */
   readonly stateBytes: Uint8Array;
 
+  /** An access of the program in `space` is about to take a page fault, before anything changes. */
+  pageFault(space: CpuSpace, va: number, access: Access): void;
   /** Mapping or permission of `[va, va+size)` in `space` changed: drop soft TLB entries and, if it may hold code, links. */
   shootdown(space: CpuSpace, va: number, size: number, code: boolean): void;
   /** Bytes of a physical frame changed by the host (kernel copy, page cache, linker): drop translations of it. */

@@ -689,6 +689,14 @@ export class Engine implements Cpu, CodeSource {
     this.#linksStale = false;
   }
 
+  pageFault(space: CpuSpace, va: number, access: Access): void {
+    this.watch?.pageFault(
+      access === Access.Execute ? Side.Instruction : Side.Data,
+      va,
+      space.id,
+    );
+  }
+
   shootdown(space: CpuSpace, va: number, size: number, code: boolean): void {
     this.watch?.hierarchy.invalidate(space.id, va, va + size);
     if (space === this.#space) {

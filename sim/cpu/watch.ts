@@ -21,7 +21,7 @@ export interface ModelCounts {
   conditionalMispredicted: number;
   returns: number;
   returnsMispredicted: number;
-  /** Page walks whose access then faulted. */
+  /** Page walks that ended in a page fault. */
   faultedWalks: number;
 }
 
@@ -105,6 +105,11 @@ export class Watch {
     const value = this.#u32[at >> 2];
     this.#u32[at >> 2] = 0;
     return value;
+  }
+
+  /** An access to `va` takes a page fault: after a walk, unless a TLB held the page with fewer rights. */
+  pageFault(side: Side, va: number, space: number): void {
+    if (!this.hierarchy.holds(side, va, space)) this.counts.faultedWalks++;
   }
 
   /** Take back accesses that were charged and did not happen. */

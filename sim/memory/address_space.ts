@@ -10,7 +10,7 @@ import { Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
 import { FrameKind } from "./frames.ts";
 import * as guest from "./guest_access.ts";
 import * as mapping from "./mapping.ts";
-import type { Memory } from "./memory.ts";
+import { Domain, type Memory } from "./memory.ts";
 import { keyPermits, pageFault, readFlags } from "./page_fault.ts";
 import { PageTable } from "./page_table.ts";
 import * as protection from "./protection.ts";
@@ -68,6 +68,8 @@ export class AddressSpace implements CpuSpace {
   resolve(va: number, access: Access): number {
     if (!(va >= 0 && va < this.layout.taskSize)) return FAULT_MAPERR;
     if (this.permitted(va, access)) return 0;
+    const { memory } = this;
+    if (memory.domain === Domain.Program) memory.observer.pageFault(this, va, access);
     const fault = pageFault(this, va, access);
     if (fault !== 0) return fault;
     return this.permitted(va, access) ? 0 : FAULT_MAPERR;

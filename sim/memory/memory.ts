@@ -2,6 +2,7 @@
  * The memory of one machine: physical memory and what is shared by all address spaces.
  */
 import type { Arch } from "../arch.ts";
+import type { Access } from "../cpu/cpu.ts";
 import { aarch64Format } from "./aarch64_entry.ts";
 import { GIANT_SHIFT, HUGE_SHIFT } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
@@ -29,6 +30,8 @@ export interface MemoryOptions {
 
 /** Who is told of changes that a CPU must know about: its caches of translations and of code. */
 export interface MemoryObserver {
+  /** An access of the program is about to take a page fault. */
+  pageFault(space: AddressSpace, va: number, access: Access): void;
   /** Mapping or permission of `[va, va+size)` changed; `code` if it may have been executable. */
   shootdown(space: AddressSpace, va: number, size: number, code: boolean): void;
   /** The host changed bytes of a frame. */
@@ -64,6 +67,7 @@ export interface MemoryCounters {
 }
 
 const SILENT: MemoryObserver = {
+  pageFault() {},
   shootdown() {},
   frameWritten() {},
   frameFreed() {},

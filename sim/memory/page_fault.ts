@@ -257,13 +257,11 @@ function writeFault(space: AddressSpace, vma: Vma, va: number): number {
     const file = vma.file!;
     const first = vma.pageAt(va - va % table.span);
     for (let i = 0; i < table.span / PAGE_SIZE; i++) file.markDirty(first + i);
-    table.setFlags(writeFlags(vma));
-    return 0;
+    return makeWritable(space, vma, va);
   }
   if (space.ownsLeaf()) {
     joinSetOnce(space, vma);
-    table.setFlags(writeFlags(vma));
-    return 0;
+    return makeWritable(space, vma, va);
   }
   if (table.level > 0) {
     const base = va - va % HUGE_SIZE;
@@ -293,6 +291,18 @@ function writeFault(space: AddressSpace, vma: Vma, va: number): number {
   return 0;
 }
 
+/**
+ * Let the leaf that the table is at be written. Its translation stays the same, but a TLB may hold it
+ * with the rights of before: the fault drops it (Intel SDM volume 3A, 4.10.4.1; Linux does so on Arm).
+ */
+function makeWritable(space: AddressSpace, vma: Vma, va: number): number {
+  const { table } = space;
+  const { span } = table;
+  table.setFlags(writeFlags(vma));
+  space.changed(va - va % span, span, vma);
+  return 0;
+}
+
 /** Any fault in a hugetlb area: it has pages of one size only, and they are never split. */
 function hugetlbFault(space: AddressSpace, vma: Vma, va: number, write: boolean): number {
   const { memory, table } = space;
@@ -305,10 +315,7 @@ function hugetlbFault(space: AddressSpace, vma: Vma, va: number, write: boolean)
   if (present && (!write || (table.flags & Pte.Write) !== 0)) return 0;
   counters.minor[domain]++;
   if (!vma.isPrivate) {
-    if (present) {
-      table.setFlags(writeFlags(vma));
-      return 0;
-    }
+    if (present) return makeWritable(space, vma, va);
     const index = vma.pageAt(base) * PAGE_SIZE / size;
     const frame = mapping.page(index);
     if (frame === 0) return FAULT_BUS;
@@ -317,10 +324,7 @@ function hugetlbFault(space: AddressSpace, vma: Vma, va: number, write: boolean)
     frames.maps[frame]++;
     return 0;
   }
-  if (present && space.ownsLeaf()) {
-    table.setFlags(writeFlags(vma));
-    return 0;
-  }
+  if (present && space.ownsLeaf()) return makeWritable(space, vma, va);
   const source = present ? table.page : 0;
   const frame = mapping.pool.take(vma.reserved && !present);
   if (frame === 0) return FAULT_BUS;

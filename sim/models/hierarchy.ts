@@ -46,6 +46,15 @@ class Level {
     if (found === undefined) throw new RangeError(`no TLB holds pages of 2^${bits} bytes`);
     return found;
   }
+  /** Whether some structure holds a page, of whatever size, that `va` lies on. */
+  holds(va: number, space: number): boolean {
+    for (const tlb of this.structures) {
+      for (const bits of tlb.shape.pageBits) {
+        if (tlb.find(Math.floor(va / PAGE_SIZE[bits]), bits, space) >= 0) return true;
+      }
+    }
+    return false;
+  }
 }
 
 /** Exact event counts of a hierarchy. */
@@ -116,6 +125,11 @@ export class Hierarchy {
       tlb.set(entry, page, bits, space);
     }
     tlb.touch(entry, ordinal);
+  }
+
+  /** Whether level 1 of `side` or level 2 holds the page of `va`; no state changes. */
+  holds(side: Side, va: number, space: number): boolean {
+    return this.#sides[side].holds(va, space) || this.#second.holds(va, space);
   }
 
   /** The mapping of `[from, to)` of `space` changed. */

@@ -6,7 +6,8 @@
  * a miss there is a walk; what was found or walked is filled into each level that was missed. A hit
  * in level 1 does not touch level 2. Nothing is inclusive or exclusive. A structure is indexed by
  * the page number (address divided by the page's own size) modulo its sets. An access that crosses
- * into another page is two lookups, the lower first.
+ * into another page is two lookups, the lower first. An access that takes a page fault is no access: it
+ * is made again, and counts, when the fault was served; its walk is counted by itself.
  *
  * Branches: gshare predicts conditional ones by two-bit counters, weakly not taken at first, indexed
  * by `(pc >> shift) ^ history`. The target buffer remembers the last target of every indirect
@@ -85,6 +86,11 @@ class Associative {
     const set = this.#sets[index % this.#sets.length];
     set.values[set.keys.indexOf(key)] = value;
   }
+  some(wanted: (key: number, value: number) => boolean): boolean {
+    return this.#sets.some(({ keys, values }) =>
+      keys.some((key, way) => key !== undefined && wanted(key, values[way]))
+    );
+  }
   remove(unwanted: (key: number, value: number) => boolean): void {
     for (const { keys, values } of this.#sets) {
       keys.forEach((key, way) => {
@@ -121,6 +127,12 @@ class Level {
   fill(page: number, bits: number): void {
     this.#structure(bits)?.insert(page / 2 ** bits, keyOf(page, bits), bits);
   }
+  /** Whether a page of any size holds `address`; no use of it is made. */
+  covers(address: number): boolean {
+    return this.#structures.some(({ memory }) =>
+      memory.some((key, bits) => key - bits <= address && address < key - bits + 2 ** bits)
+    );
+  }
   invalidate(from: number, to: number): void {
     for (const { memory } of this.#structures) {
       memory.remove((key, bits) => {
@@ -147,12 +159,16 @@ export const eventKind = {
   invalidate: 10,
   /** From now on [address, address + other) has pages of 2^size bytes. */
   pages: 11,
+  /** A load or store, or a fetch, of `address` takes a page fault. */
+  dataFault: 12,
+  fetchFault: 13,
 } as const;
 
 export class Textbook {
   #instructions = 0;
   #loads = 0;
   #stores = 0;
+  #faultedWalks = 0;
   readonly #itlb: Level;
   readonly #dtlb: Level;
   readonly #stlb: Level;
@@ -219,6 +235,10 @@ export class Textbook {
       case eventKind.pages:
         this.#pages.unshift({ from: address, to: address + other, bits: size });
         return;
+      case eventKind.dataFault:
+        return this.#fault(this.#dtlb, address);
+      case eventKind.fetchFault:
+        return this.#fault(this.#itlb, address);
       default:
         throw new RangeError(`event kind ${kind}`);
     }
@@ -242,6 +262,11 @@ export class Textbook {
     if (level.lookUp(page, bits)) return;
     if (!this.#stlb.lookUp(page, bits)) this.#stlb.fill(page, bits);
     level.fill(page, bits);
+  }
+
+  /** A fault is found by a walk, unless a level holds the page with too few rights. */
+  #fault(level: Level, address: number): void {
+    if (!level.covers(address) && !this.#stlb.covers(address)) this.#faultedWalks++;
   }
 
   #pcIndex(pc: number): number {
@@ -290,6 +315,7 @@ export class Textbook {
       "stlb.accesses": this.#stlb.accesses,
       "stlb.misses": this.#stlb.misses,
       "walks": this.#stlb.misses,
+      "walks.faulted": this.#faultedWalks,
       "branches.conditional": this.#conditional.all,
       "branches.conditional.mispredicted": this.#conditional.wrong,
       "branches.indirect": this.#indirect.all,

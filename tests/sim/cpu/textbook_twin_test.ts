@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ElfFile } from "../../../lib/elf/mod.ts";
 import type { Arch } from "../../../sim/arch.ts";
+import { Access } from "../../../sim/cpu/cpu.ts";
 import { aarch64 } from "../../../sim/cpu/aarch64/isa.ts";
 import { Engine, type EngineOptions } from "../../../sim/cpu/engine.ts";
 import { Decoded, Flow } from "../../../sim/cpu/ir/decoded.ts";
@@ -15,6 +16,8 @@ import { preset } from "../../../sim/models/preset.ts";
 import { eventKind, type Geometry, reference, Textbook } from "../../oracles/textbook.ts";
 
 const LIMIT = 300_000;
+/** Instructions from one fork to the next; its child exits half-way. */
+const FORK_PERIOD = 40_000;
 
 /** A static program on a bare engine: write is swallowed, exit ends, mmap and munmap work, all else is ENOSYS. */
 class Bare {
@@ -27,6 +30,10 @@ class Bare {
     const isa = arch === "x86_64" ? x86_64 : aarch64;
     this.cpu = new Engine({ isa, physical: memory.physical.memory, ...options });
     memory.observer = {
+      pageFault: (space, va, access) => {
+        this.onFault(va, access);
+        this.cpu.pageFault(space, va, access);
+      },
       shootdown: (space, va, size, code) => {
         this.onShootdown(va, size);
         this.cpu.shootdown(space, va, size, code);
@@ -51,6 +58,18 @@ class Bare {
     this.cpu.pc = elf.header.entry;
   }
   onShootdown: (va: number, size: number) => void = () => {};
+  onFault: (va: number, access: Access) => void = () => {};
+
+  /** Between fork and exit of a child, pages that are written are copied; after it, they are reused. */
+  forkAndExit(instructions: number): void {
+    if (instructions % FORK_PERIOD === 0) {
+      const child = this.space.fork();
+      if (typeof child === "number") throw new Error(`fork: ${child}`);
+      this.#child = child;
+    } else if (instructions % FORK_PERIOD === FORK_PERIOD / 2) this.#child?.release();
+  }
+  #child: AddressSpace | undefined;
+
   /** Run at most `budget` instructions; false at the program's end. */
   step(budget: number): boolean {
     const exit = this.cpu.run(this.space, budget);
@@ -83,12 +102,18 @@ function textbookCounters(arch: Arch, name: string, geometry: Geometry): Record<
   });
   bare.onShootdown = (va, size) => book.event(eventKind.invalidate, va, size, 0);
   const isa = bare.cpu.isa;
+  bare.onFault = (va, access) => {
+    book.event(access === Access.Execute ? eventKind.fetchFault : eventKind.dataFault, va, 0, 0);
+  };
   const d = new Decoded();
   const bytes = new Uint8Array(16);
   for (let n = 0; n < LIMIT; n++) {
+    bare.forkAndExit(n);
     const { pc } = bare.cpu;
+    assertEquals(bare.space.resolve(pc, Access.Execute), 0);
     bare.space.copyIn(pc, bytes);
     assert(isa.decode(bytes, 0, 15, pc, d));
+    assertEquals(bare.space.resolve(pc + d.length - 1, Access.Execute), 0);
     const { flow, length, target } = d;
     book.event(eventKind.fetch, pc, 0, length);
     const running = bare.step(1);
@@ -114,8 +139,10 @@ function engineCounters(
 ): { counters: Record<string, number>; hot: number } {
   const bare = new Bare(arch, name, { heat, batch: 1, preset: preset(core) });
   let total = 0;
+  const half = FORK_PERIOD / 2;
   for (let running = true; running && total < LIMIT;) {
-    running = bare.step(Math.min(quantum(), LIMIT - total));
+    if (total % half === 0) bare.forkAndExit(total);
+    running = bare.step(Math.min(quantum(), half - total % half));
     total += bare.cpu.retired;
   }
   return { counters: bare.cpu.watch!.report(total), hot: bare.cpu.hotRetired / total };
@@ -139,6 +166,7 @@ for (const arch of ["x86_64", "aarch64"] as const) {
   for (const [program, core] of [["sieve", "reference"], ["kernel", "neoverse-n1"]]) {
     Deno.test(`${arch} ${program}: counters equal the textbook's (${core})`, async (t) => {
       const expected = textbookCounters(arch, program, geometries[core](arch));
+      assert(expected["walks.faulted"] > 0);
       const check = (counters: Record<string, number>): void => {
         for (const [name, count] of Object.entries(expected)) {
           assertEquals(counters[name], count, name);

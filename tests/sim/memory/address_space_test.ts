@@ -66,15 +66,26 @@ Deno.test("observers see what a CPU must forget", () => {
   const child = space.fork() as AddressSpace;
   assertEquals(take(), [`shootdown ${space.id} ${at} 2000`]);
   assertEquals(space.resolve(va, Access.Write), 0);
-  assertEquals(take(), [`shootdown ${space.id} ${at} 1000 code`], "its own copy now");
+  assertEquals(
+    take(),
+    [`fault ${space.id} ${at}`, `shootdown ${space.id} ${at} 1000 code`],
+    "its own copy now",
+  );
   assert(frame(0) !== first);
   child.release();
   assertEquals(take(), [`space ${child.id}`, `freed ${first.toString(16)}`]);
+  const upper = (va + PAGE).toString(16);
+  assertEquals(space.resolve(va + PAGE, Access.Write), 0);
+  assertEquals(frame(1), second, "nobody else has it any more");
+  assertEquals(
+    take(),
+    [`fault ${space.id} ${upper}`, `shootdown ${space.id} ${upper} 1000 code`],
+    "a TLB may hold it as read-only",
+  );
   assertEquals(space.mprotect(va, PAGE, 1), 0);
   assertEquals(take(), [`shootdown ${space.id} ${at} 1000 code`]);
   const mine = frame(0);
   assertEquals(space.munmap(va, 2 * PAGE), 0);
-  const upper = (va + PAGE).toString(16);
   assertEquals(take(), [
     `shootdown ${space.id} ${at} 1000`,
     `freed ${mine.toString(16)}`,

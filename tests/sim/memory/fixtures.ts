@@ -38,6 +38,7 @@ export function record(memory: Memory): string[] {
   const events: string[] = [];
   const hex = (n: number): string => n.toString(16);
   const observer: MemoryObserver = {
+    pageFault: (space, va) => events.push(`fault ${space.id} ${hex(va)}`),
     shootdown: (space, va, size, code) =>
       events.push(`shootdown ${space.id} ${hex(va)} ${hex(size)}${code ? " code" : ""}`),
     frameWritten: (physical, size) => events.push(`written ${hex(physical)} ${hex(size)}`),
