@@ -35,7 +35,7 @@ async function configuredMirrors(): Promise<{ main?: string; security?: string }
   };
 }
 
-async function sourceLines(archive: Archive): Promise<string> {
+async function sourceLines(archive: Archive, withSecurity: boolean): Promise<string> {
   const configured = archive.mirror === undefined
     ? await configuredMirrors()
     : { main: archive.mirror };
@@ -46,7 +46,8 @@ async function sourceLines(archive: Archive): Promise<string> {
   for (const path of keyrings) if (keyring === undefined && await exists(path)) keyring = path;
   const rights = keyring === undefined ? "" : ` [signed-by=${keyring}]`;
   const rows = [`deb${rights} ${configured.main} ${archive.suite} main`];
-  if (configured.security !== undefined && !/^(sid|unstable|experimental)$/.test(archive.suite)) {
+  const rolling = /^(sid|unstable|experimental)$/.test(archive.suite);
+  if (withSecurity && configured.security !== undefined && !rolling) {
     rows.push(`deb${rights} ${configured.security} ${archive.suite}-security main`);
   }
   return rows.join("\n") + "\n";
@@ -61,13 +62,17 @@ async function acquireSettings(): Promise<string> {
 }
 
 /** Makes `state` a state directory for `archive`; the environment that makes apt use it. */
-async function configure(archive: Archive, state: string): Promise<Record<string, string>> {
+async function configure(
+  archive: Archive,
+  state: string,
+  withSecurity = true,
+): Promise<Record<string, string>> {
   for (const folder of ["etc/apt.conf.d", "etc/preferences.d", "lib/lists/partial", "log"]) {
     await Deno.mkdir(`${state}/${folder}`, { recursive: true });
   }
   await Deno.mkdir(`${state}/cache/archives/partial`, { recursive: true });
   await Deno.writeTextFile(`${state}/status`, "");
-  await Deno.writeTextFile(`${state}/etc/sources.list`, await sourceLines(archive));
+  await Deno.writeTextFile(`${state}/etc/sources.list`, await sourceLines(archive, withSecurity));
   await Deno.writeTextFile(
     `${state}/apt.conf`,
     `${await acquireSettings()}
@@ -93,18 +98,36 @@ Acquire::Languages "none";
 
 /**
  * Downloads `packages` and everything they depend on into `${state}/cache/archives` and returns the
- * `.deb` files. `state` is created and can be kept as a cache.
+ * `.deb` files. `state` is created and can be kept as a cache. The security archive of an old suite
+ * may name packages it no longer has for an architecture: then it is left out.
  */
 export async function download(
   archive: Archive,
   packages: readonly string[],
   state: string,
+  log: (line: string) => void = () => {},
 ): Promise<string[]> {
-  const env = await configure(archive, state);
+  try {
+    return await downloadFrom(archive, packages, state, true);
+  } catch (error) {
+    if (!(error instanceof CommandError) || !/-security.*404/.test(error.message)) throw error;
+    log(`${archive.suite}-security lacks packages for ${archive.architecture}: without it`);
+    return await downloadFrom(archive, packages, state, false);
+  }
+}
+
+async function downloadFrom(
+  archive: Archive,
+  packages: readonly string[],
+  state: string,
+  withSecurity: boolean,
+): Promise<string[]> {
+  const env = await configure(archive, state, withSecurity);
   const archives = `${state}/cache/archives`;
   await text(["apt-get", "-qq", "update"], { env });
   await text(["apt-get", "-qq", "-y", "--download-only", "install", ...packages], { env });
   // The cache may hold packages of earlier requests: name the files of this one.
+  const elsewhere = `Dir::Cache::archives=${state}/none`;
   const wanted = await text(
     [
       "apt-get",
@@ -113,9 +136,10 @@ export async function download(
       "--print-uris",
       "--reinstall",
       "-o",
-      `Dir::Cache::archives=${state}/none`,
-    ]
-      .concat(["install", ...packages]),
+      elsewhere,
+      "install",
+      ...packages,
+    ],
     { env },
   );
   const names = wanted.split("\n").map((line) => /^'[^']*' (\S+\.deb) /.exec(line)?.[1]);
@@ -132,7 +156,7 @@ export async function downloadUpstream(
   state: string,
 ): Promise<string> {
   const env = await configure(archive, state);
-  const sources = (await sourceLines(archive)).replace(/^deb /gm, "deb-src ");
+  const sources = (await sourceLines(archive, true)).replace(/^deb /gm, "deb-src ");
   await Deno.writeTextFile(`${state}/etc/sources.list`, sources);
   await text(["apt-get", "-qq", "update"], { env });
   const folder = `${state}/sources`;

@@ -68,6 +68,15 @@ async function configuration(root: string): Promise<void> {
   }
 }
 
+/** A shell script with its loops over constant words written out. */
+function unrolled(script: string): string {
+  const loop = /for (\w+) in ([\w. +-]+); do\b(.*?)\bdone\b/gs;
+  return script.replace(loop, (_all, variable, words, body) => {
+    const each = words.trim().split(/\s+/) as string[];
+    return each.map((word) => body.replaceAll(`\${${variable}}`, word)).join("\n");
+  });
+}
+
 /**
  * Links that `update-alternatives --install LINK NAME PATH PRIORITY` calls in postinst scripts ask
  * for: read, not run. The highest priority wins; names made from shell variables are left alone.
@@ -75,7 +84,7 @@ async function configuration(root: string): Promise<void> {
 async function alternatives(root: string, postinsts: readonly string[]): Promise<void> {
   const best = new Map<string, { link: string; path: string; priority: number }>();
   for (const script of postinsts) {
-    const joined = script.replace(/\\\n/g, " ");
+    const joined = unrolled(script.replace(/\\\n/g, " "));
     for (const match of joined.matchAll(/--install\s+(\/\S+)\s+([\w.+-]+)\s+(\/\S+)\s+(\d+)/g)) {
       const [, link, name, path, digits] = match;
       const priority = Number(digits);
@@ -94,12 +103,18 @@ async function alternatives(root: string, postinsts: readonly string[]): Promise
   }
 }
 
+/** Host path of a file of the root that may be an absolute symlink. */
+async function inside(root: string, path: string): Promise<string> {
+  const target = await Deno.readLink(root + path).catch(() => "");
+  return target.startsWith("/") ? root + target : root + path;
+}
+
 /** A command line that runs the dynamic program `path` of `root` here, natively or under qemu-user. */
 async function runner(root: string, architecture: string, path: string): Promise<string[]> {
   const { deno, loader, triplet } = architectures[architecture];
   if (deno === Deno.build.arch) {
     const libraries = `${root}/usr/lib/${triplet}:${root}/usr/lib`;
-    return [root + loader, "--library-path", libraries, root + path];
+    return [await inside(root, loader), "--library-path", libraries, root + path];
   }
   if (await available(`qemu-${deno}`)) return [`qemu-${deno}`, "-L", root, root + path];
   throw new CommandError(`needs qemu-${deno} (package qemu-user)`);

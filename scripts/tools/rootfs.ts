@@ -9,18 +9,11 @@
 import { parseArgs } from "node:util";
 import { download } from "./apt.ts";
 import { capture, CommandError, text } from "./command.ts";
+import { packageSets } from "./root_packages.ts";
 import { architectures, finish, prepare } from "./root_setup.ts";
 
 /** Always there: folders, accounts, the ld.so cache's tool. */
 const foundation = ["base-files", "base-passwd", "libc-bin"];
-
-/** The programs that the tests and the bench run. */
-export const testPackages: readonly string[] = [
-  ...["bash", "busybox-static", "bzip2", "coreutils", "dash", "diffutils", "file", "findutils"],
-  ...["gawk", "grep", "gzip", "sed", "util-linux", "xz-utils"],
-  ...["lua5.4", "openssl", "perl", "perl-base", "python3", "python3-minimal", "sqlite3"],
-  ...["binutils", "cpp", "gcc", "gcc-12", "libc6-dev", "musl", "musl-dev"],
-];
 
 /** Raised whenever the same request makes another root. */
 const recipe = 2;
@@ -29,18 +22,27 @@ const help = `Makes Debian root folders from packages, without root rights.
 
 usage: deno run -A scripts/tools/rootfs.ts [options] [PACKAGE…]
 
-  --suite NAME     Debian suite (default bookworm)
+  --suite LIST     Debian suites, comma separated (default bookworm)
   --arch LIST      architectures, comma separated: amd64, arm64 (default both)
-  --out DIR        where roots go, as DIR/<suite>-<arch> (default .cache/roots)
+  --set NAME       packages by name of a set (below; default tests)
+  --name NAME      what the roots are called before -<arch> (default: suite and set)
+  --out DIR        where roots go, as DIR/<name>-<arch> (default .cache/roots)
   --mirror URL     Debian mirror (default: the one this machine's apt uses)
   --keyring FILE   keyring for the mirror (default: Debian's archive keyring)
   --force          make the root again even if the same request was made before
   --help           this text
 
-Without packages it makes the roots that the tests and the bench use. Packages bring everything
-they depend on. Signatures are checked by apt; maintainer scripts are not run: usr-merge links,
-accounts, alternatives, ld.so cache and compiled Python are made by this program instead.
-A foreign architecture's ld.so cache needs qemu-user.
+sets of packages, for roots that tests and the bench use:
+${
+  Object.entries(packageSets).map(([name, { purpose, suffix }]) =>
+    `  ${name.padEnd(10)} ${purpose}${suffix ? `, as <suite>-${suffix}-<arch>` : ""}`
+  ).join("\n")
+}
+
+Packages bring everything they depend on. Signatures are checked by apt; maintainer scripts are not
+run: usr-merge links, accounts, alternatives, ld.so cache and compiled Python are made by this program
+instead. A foreign architecture's ld.so cache needs qemu-user. Where a suite's security archive lacks
+packages that its index names, the suite's own are taken.
 
 example: a small root for arm64, then a program of it
   deno run -A scripts/tools/rootfs.ts --arch arm64 --out /tmp/roots busybox-static sqlite3
@@ -49,6 +51,8 @@ example: a small root for arm64, then a program of it
 
 export interface RootRequest {
   readonly suite: string;
+  /** What the root is called before `-` and the architecture; the suite's name if absent. */
+  readonly name?: string;
   /** Debian's architecture name. */
   readonly architecture: string;
   readonly packages: readonly string[];
@@ -83,7 +87,7 @@ async function unpack(files: readonly string[], root: string): Promise<string[]>
 }
 
 /**
- * Makes the root of `request` in `${out}/${suite}-${architecture}` unless the same request was made
+ * Makes the root of `request` in `${out}/${name}-${architecture}` unless the same request was made
  * there before, and returns its path.
  */
 export async function makeRoot(
@@ -92,12 +96,13 @@ export async function makeRoot(
   options: { force?: boolean; log?: (line: string) => void } = {},
 ): Promise<string> {
   const log = options.log ?? (() => {});
-  const { suite, architecture } = request;
+  const { suite, architecture, name = suite } = request;
   const packages = [...new Set([...foundation, ...request.packages])].sort();
-  const key = await digest({ recipe, ...request, packages });
+  const { mirror, keyring } = request;
+  const key = await digest({ recipe, suite, architecture, packages, mirror, keyring });
   await Deno.mkdir(out, { recursive: true });
   const base = await Deno.realPath(out);
-  const root = `${base}/${suite}-${architecture}`;
+  const root = `${base}/${name}-${architecture}`;
   const stamp = `${root}.json`;
   const made = await Deno.readTextFile(stamp).then(JSON.parse, () => undefined);
   if (!options.force && made?.key === key && (await Deno.stat(root).catch(() => null)) !== null) {
@@ -106,13 +111,13 @@ export async function makeRoot(
   }
   log(`${root}: downloading`);
   const state = `${base}/.apt/${suite}-${architecture}`;
-  const files = await download(request, packages, state);
+  const files = await download(request, packages, state, log);
   log(`${root}: unpacking ${files.length} packages`);
   const growing = `${root}.new`;
   await Deno.remove(growing, { recursive: true }).catch(() => {});
   await prepare(growing, architecture);
   const postinsts = await unpack(files, growing);
-  const siblings = Object.keys(architectures).map((name) => `${base}/${suite}-${name}`);
+  const siblings = Object.keys(architectures).map((other) => `${base}/${name}-${other}`);
   const notes = await finish(growing, architecture, postinsts, siblings);
   for (const note of notes) log(`${root}: ${note}`);
   await Deno.remove(stamp).catch(() => {});
@@ -142,6 +147,8 @@ async function main(args: string[]): Promise<void> {
       options: {
         suite: { type: "string", default: "bookworm" },
         arch: { type: "string", default: "amd64,arm64" },
+        set: { type: "string", default: "tests" },
+        name: { type: "string" },
         out: { type: "string", default: ".cache/roots" },
         mirror: { type: "string" },
         keyring: { type: "string" },
@@ -160,15 +167,25 @@ async function main(args: string[]): Promise<void> {
       usage(`unknown architecture ${name}: ${Object.keys(architectures).join(" or ")}`);
     }
   }
-  if (!/^[a-z][a-z0-9-]*$/.test(values.suite)) usage(`not a suite: ${values.suite}`);
-  const packages = positionals.length > 0 ? positionals : testPackages;
-  const odd = packages.find((name) => !/^[a-z0-9][a-z0-9.+-]*$/.test(name));
+  const suites = values.suite.split(",");
+  for (const name of [...suites, ...(values.name === undefined ? [] : [values.name])]) {
+    if (!/^[a-z][a-z0-9-]*$/.test(name)) usage(`not a name of a suite or root: ${name}`);
+  }
+  if (!Object.hasOwn(packageSets, values.set)) {
+    usage(`unknown set ${values.set}: ${Object.keys(packageSets).join(" or ")}`);
+  }
+  const chosen = packageSets[values.set];
+  const set = positionals.length > 0 ? { ...chosen, packages: positionals } : chosen;
+  const odd = set.packages.find((name) => !/^[a-z0-9][a-z0-9.+-]*$/.test(name));
   if (odd !== undefined) usage(`not a package name: ${odd}`);
+  const { mirror, keyring, force } = values;
   try {
-    for (const architecture of names) {
-      const { suite, mirror, keyring } = values;
-      const request = { suite, architecture, packages, mirror, keyring };
-      await makeRoot(request, values.out, { force: values.force, log: console.error });
+    for (const suite of suites) {
+      const name = values.name ?? [suite, set.suffix].filter((part) => part).join("-");
+      for (const architecture of names) {
+        const request = { suite, name, architecture, packages: set.packages, mirror, keyring };
+        await makeRoot(request, values.out, { force, log: console.error });
+      }
     }
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
