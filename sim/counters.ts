@@ -98,6 +98,8 @@ export function executionOf({ cpu }: Counting, instructions: number): Record<str
   return {
     "hot.instructions": hot,
     "hot.share": instructions === 0 ? 0 : hot / instructions,
+    "cold.instructions": instructions - hot,
+    ...cpu.blocks.report(),
     "regions": cpu.regions.counts.regions,
     "regions.blocks": cpu.regions.counts.blocks,
     "regions.instructions": cpu.regions.counts.instructions,

@@ -3,6 +3,7 @@
  * shared by every address space that maps the frame at that address.
  */
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
+import { ColdReport } from "./cold_report.ts";
 import { ARENA } from "./layout.ts";
 import { handlerKey, type Handlers, withFlagKind } from "./handlers.ts";
 import * as R from "./wasm/records.ts";
@@ -65,6 +66,7 @@ export class Blocks {
   readonly codeFrames: Uint8Array;
   #next: number;
   #links = 1;
+  readonly cold = new ColdReport();
   /** Instructions predecoded so far. */
   decodedInstructions = 0;
 
@@ -85,8 +87,20 @@ export class Blocks {
     this.#next = ARENA;
   }
 
+  /** Figures of the cold tier and of what regions leave out. */
+  report(): Record<string, number> {
+    const report = this.cold.copy();
+    this.#settle(report);
+    return report.figures();
+  }
+  /** Add to `report` what blocks ran since they last began to count down. */
+  #settle(report: ColdReport): void {
+    for (const b of this.all) report.ran(b, this.heat, this.#i32[(b.head + R.HEAT) >> 2]);
+  }
+
   /** Forget everything: room was short. No generated code may be running. */
   reset(): void {
+    this.#settle(this.cold);
     this.all.length = 0;
     this.#byFrame.clear();
     this.#lines.clear();
@@ -117,7 +131,10 @@ export class Blocks {
   /** The block at `pc` in `frame`, if it was translated and lies on one page. */
   peek(pc: number, frame: number): Block | undefined {
     const block = this.#byFrame.get(frame)?.get(pc);
-    return block === undefined || block.frame2 >= 0 ? undefined : block;
+    if (block === undefined || block.frame2 < 0) return block;
+    this.decodeAt(block, 0, this.#decoded);
+    this.cold.refuse(`straddling.${this.#isa.rows[this.#decoded.row].name}`);
+    return undefined;
   }
 
   /** Predecode the block at `pc`. */

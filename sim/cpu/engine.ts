@@ -335,6 +335,7 @@ export class Engine implements Cpu, CodeSource {
     this.#scratchBlock = block;
     if (this.watch !== null) this.#enterTail(block, count);
     this.#put(L.BUDGET, 0);
+    this.blocks.cold.tails += count;
     // The copy's head is never executed: enter at the first instruction.
     return this.#run(SCRATCH + R.RECORD_SIZE);
   }

@@ -3,6 +3,7 @@
  * one block; while it is installed, that block's head leads to it instead of to the cold handler.
  */
 import type { Block, Blocks } from "./blocks.ts";
+import { HOT } from "./cold_report.ts";
 import type { Handlers } from "./handlers.ts";
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
 import { Region as RegionLowering } from "./wasm/hot.ts";
@@ -80,7 +81,7 @@ export class Regions {
 
   /** `block` became hot. It stays cold until the next `compile`. Returns whether the batch is full. */
   enqueue(block: Block): boolean {
-    this.#i32[(block.head + R.HEAT) >> 2] = 0x7fffffff;
+    this.#reheat(block, HOT);
     if (block.alive) this.#queue.push(block);
     return this.#queue.length >= this.batch;
   }
@@ -90,7 +91,12 @@ export class Regions {
    * made often enough. It stays installed until the next `compile`.
    */
   extend(region: Region, pc: number): boolean {
-    if (region.generation >= MAX_GENERATIONS || region.blocks.length >= MAX_EXTENDED) return false;
+    if (region.generation >= MAX_GENERATIONS || region.blocks.length >= MAX_EXTENDED) {
+      this.#blocks.cold.refuse(
+        region.blocks.length >= MAX_EXTENDED ? "extensions.full" : "extensions.again",
+      );
+      return false;
+    }
     const known = this.#extensions.get(region.entry);
     if (known === undefined) this.#extensions.set(region.entry, new Set([pc]));
     else known.add(pc);
@@ -130,7 +136,7 @@ export class Regions {
     for (const entry of candidates) {
       if (covered.has(entry) || (this.#byMember.has(entry.number) && !this.#spared.has(entry))) {
         this.#spared.add(entry);
-        this.#i32[(entry.head + R.HEAT) >> 2] = this.heat;
+        this.#reheat(entry, this.heat);
         continue;
       }
       const blocks = this.#grow([entry], NO_EXTRA, peek);
@@ -191,10 +197,12 @@ export class Regions {
     const limit = extra.size > 0 ? MAX_EXTENDED : MAX_BLOCKS;
     let instructions = chosen.reduce((n, b) => n + b.count, 0);
     const take = (pc: number): void => {
-      if (seen.has(pc) || chosen.length >= limit) return;
+      if (seen.has(pc)) return;
       const block = peek(pc);
       if (block === undefined || !block.alive || !(extra.has(pc) || this.#warm(block))) return;
-      if (instructions + block.count > limit * BLOCK_INSTRUCTIONS) return;
+      if (
+        chosen.length >= limit || instructions + block.count > limit * BLOCK_INSTRUCTIONS
+      ) return this.#blocks.cold.refuse("full");
       seen.add(pc);
       chosen.push(block);
       instructions += block.count;
@@ -214,7 +222,16 @@ export class Regions {
   #warm(block: Block): boolean {
     const left = this.#i32[(block.head + R.HEAT) >> 2];
     if (left <= this.heat) return this.heat - left >= this.heat / WARM;
-    return (this.#byMember.get(block.number)?.length ?? 0) < MAX_COPIES;
+    if ((this.#byMember.get(block.number)?.length ?? 0) < MAX_COPIES) return true;
+    this.#blocks.cold.refuse("copies");
+    return false;
+  }
+
+  /** `block` counts down from `heat` now. What it ran since it last began to is kept for reports. */
+  #reheat(block: Block, heat: number): void {
+    const at = (block.head + R.HEAT) >> 2;
+    this.#blocks.cold.ran(block, this.heat, this.#i32[at]);
+    this.#i32[at] = heat;
   }
 
   #install(region: Region): void {
@@ -250,7 +267,7 @@ export class Regions {
       this.#byEntry.delete(region.entry.number);
       if (region.entry.alive) {
         this.#u32[(region.entry.head + R.HANDLER) >> 2] = HEAD_SLOT;
-        this.#i32[(region.entry.head + R.HEAT) >> 2] = this.heat;
+        this.#reheat(region.entry, this.heat);
       }
     }
   }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Access, type CpuSpace } from "../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../sim/cpu/engine.ts";
 import { RESERVED } from "../../../sim/cpu/layout.ts";
@@ -124,6 +124,31 @@ for (const heat of [undefined, 10]) {
     assertEquals([cpu.reg(4), cpu.reg(5)], [0n, 14n]);
   });
 }
+
+Deno.test("what ran in the cold tier is accounted for, and what regions leave out is named", () => {
+  const { cpu, physical, space } = machine([], 10);
+  const code = [
+    [Toy.addi, 0, 0, -1], // 1ff6
+    [Toy.addi, 1, 1, 1], // 1ffa
+    [Toy.addi, 2, 2, 1], // 1ffe, on two pages
+    [Toy.bnz, 0, 0, -3], // 2002
+    [Toy.syscall, 0, 0, 0],
+  ];
+  new Uint8Array(physical.buffer).set(code.flat(), RESERVED + 0x1ff6);
+  cpu.pc = 0x1ff6;
+  cpu.setReg(0, 100n);
+  let total = 0;
+  for (let exit = "quantum"; exit !== "syscall"; total += cpu.retired) {
+    exit = cpu.run(space, 41).kind;
+  }
+  assertEquals([cpu.reg(2), total], [100n, 401]);
+  const { "refused.straddling.addi": straddling, ...figures } = cpu.blocks.report();
+  assert(straddling > 0 && figures.refused >= straddling);
+  const cold = figures["cold.warming"] + figures["cold.waiting"] + figures["cold.dropped"] +
+    figures["cold.tails"];
+  assertEquals(cold, total - cpu.hotRetired);
+  assert(cpu.hotRetired > 0 && figures["cold.warming"] >= 4 * 9 && figures["cold.tails"] > 0);
+});
 
 Deno.test("more address spaces than have room at once", () => {
   const { cpu } = machine([
