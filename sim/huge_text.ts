@@ -3,7 +3,6 @@
  * when they are mapped, as a text remapper in the program would do at its start.
  */
 import type { SyscallHooks } from "./kernel/dispatch.ts";
-import { guestLoader } from "./kernel/elf_loader.ts";
 import type { ExecLoader } from "./kernel/exec.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 import { PROT_EXEC } from "./memory/abi.ts";
@@ -11,7 +10,7 @@ import { Domain } from "./memory/memory.ts";
 import { Vm } from "./memory/vma.ts";
 
 /** `loader`, with the text of what it maps promoted. */
-export function withHugeText(loader: ExecLoader = guestLoader): ExecLoader {
+export function withHugeText(loader: ExecLoader): ExecLoader {
   return {
     async load(kernel, process, space, program) {
       const image = await loader.load(kernel, process, space, program);

@@ -1,6 +1,7 @@
 /**
  * A simulated computer, put together: memory, CPU, models, kernel, file systems and linker.
  */
+import { isLinkerName } from "../lib/elf/linker_name.ts";
 import type { Module } from "../lib/linker/module.ts";
 import type { Plan } from "../lib/linker/plan.ts";
 import type { Arch } from "./arch.ts";
@@ -29,7 +30,7 @@ import { syscallRows } from "./kernel/syscalls/table.ts";
 import type { AddressLayout } from "./memory/address_layout.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import { type Preset, preset } from "./models/preset.ts";
-import type { ModularLoader } from "./modular_loader.ts";
+import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
 import type { Roi } from "./roi.ts";
 
 /** A host folder shown to the guest. */
@@ -72,12 +73,15 @@ export interface MachineOptions {
   /** Executions after which the hot tier compiles a block; Infinity keeps to the cold tier. */
   readonly heat?: number;
   /**
-   * Who links programs: `guest`, the program's own interpreter in the machine, as on Linux;
-   * `modular`, the linker of this project. Default: `modular` if there are modules, else `guest`.
+   * Who links programs that name no linker themselves: `guest`, the program's own interpreter in the
+   * machine, as on Linux; `modular`, the linker of this project; or a name of `linkers`. Default:
+   * `modular` if there are modules, else `guest`.
    */
-  readonly linker?: "guest" | "modular";
+  readonly linker?: string;
   /** Modules of the modular linker, in order; default the usual ones for Linux programs. */
   readonly modules?: readonly Module[];
+  /** More linkers, as lists of modules under the names that programs ask for them by. */
+  readonly linkers?: Readonly<Record<string, readonly Module[]>>;
   /** Bring whole 2 MiB ranges of program text onto huge pages as they are mapped. */
   readonly hugeText?: boolean;
   /** Count in a part of the run only. */
@@ -98,8 +102,15 @@ export interface Result {
   readonly estimated: Readonly<Record<string, number>>;
   /** How the run was executed: accelerator figures that no model depends on. */
   readonly execution: Readonly<Record<string, number>>;
-  /** Of the modular linker: its modules by name, and the plan, phase by module by object. */
-  readonly link?: { readonly modules: readonly string[]; readonly plan: Plan };
+  /**
+   * If the program was not linked by the guest's own linker: the linker's name, its modules by name, and
+   * the plan, phase by module by object.
+   */
+  readonly link?: {
+    readonly linker: string;
+    readonly modules: readonly string[];
+    readonly plan: Plan;
+  };
 }
 
 /** Executions that make a block hot. */
@@ -182,7 +193,7 @@ export class Machine {
     });
     vfs.mountStandard();
     this.#mount(vfs, { uid, gid });
-    const loader = await this.#loader(cpu, vfs);
+    const loader = new LinkerChoice({ engine: cpu, vfs, ...this.#linkers() });
     const huge = options.hugeText ? await import("./huge_text.ts") : undefined;
     huge?.promoteMapped(this.syscalls);
     const roi = options.roi && new (await import("./roi.ts")).RoiCounter(options.roi);
@@ -204,7 +215,14 @@ export class Machine {
       syscalls: this.syscalls,
     });
     this.#kernel = kernel;
-    const parts: Counting = { kernel, cpu, memory, linking: loader?.counters ?? {} };
+    const parts: Counting = {
+      kernel,
+      cpu,
+      memory,
+      get linking() {
+        return loader.counters;
+      },
+    };
     roi?.attach(parts, this.syscalls);
     mountKernelFiles(vfs, kernel);
     await kernel.spawn({
@@ -226,18 +244,25 @@ export class Machine {
       counters,
       estimated: estimate(counters, cpu.watch?.preset.cost),
       execution: executionOf(parts, kernel.instructions),
-      link: loader?.first && { modules: loader.moduleNames, plan: loader.first.plan },
+      link: loader.first && {
+        linker: loader.first.linker,
+        modules: loader.first.modules,
+        plan: loader.first.plan,
+      },
     };
   }
 
-  /** What the modular linker would do to the program `name`, without doing it. */
+  /**
+   * What the linker that the program `name` asks for would do to it, without doing it; in place of the
+   * guest's own, the modular linker.
+   */
   async plan(name: string): Promise<Plan> {
     const now = () => ({ seconds: 0, nanoseconds: 0 });
     const { name: program, arch, vfs } = this.#find(name, this.#base(now), now);
-    const modules = this.options.modules ?? (await import("../modules/mod.ts")).linux();
+    const { usual, pipelines } = this.#linkers();
     const { planOf } = await import("./link_plan.ts");
     const { environment } = this;
-    return planOf(program, { arch, vfs, user: this.#user, modules, environment });
+    return planOf(program, { arch, vfs, user: this.#user, usual, pipelines, environment });
   }
 
   get #user(): { readonly uid: number; readonly gid: number } {
@@ -253,16 +278,24 @@ export class Machine {
       : hostFolder(root, { owner: ownedByGuest(this.#user, false) });
   }
 
-  /** The modular linker, loaded only if it is used; undefined leaves programs to their own. */
-  async #loader(engine: Engine, vfs: Vfs): Promise<ModularLoader | undefined> {
-    const { linker, modules } = this.options;
-    if (linker === "guest" && modules !== undefined) {
+  /** The linkers there are, and the usual one; modules are loaded only if they are used. */
+  #linkers(): { readonly usual: string; readonly pipelines: Pipelines } {
+    const { linker, modules, linkers = {} } = this.options;
+    if (linker === GUEST && modules !== undefined) {
       throw new MachineError("modules are for the modular linker, not the guest's own");
     }
-    if ((linker ?? (modules === undefined ? "guest" : "modular")) === "guest") return undefined;
-    const { ModularLoader } = await import("./modular_loader.ts");
-    const used = modules ?? (await import("../modules/mod.ts")).linux();
-    return new ModularLoader({ engine, vfs, modules: used });
+    const taken = [GUEST, MODULAR].find((name) => Object.hasOwn(linkers, name));
+    if (taken !== undefined) throw new MachineError(`no other linker can be called ${taken}`);
+    const odd = Object.keys(linkers).find((name) => !isLinkerName(name));
+    if (odd !== undefined) throw new MachineError(`${JSON.stringify(odd)} is no name of a linker`);
+    const usualModules = async () => (await import("../modules/mod.ts")).linux();
+    const pipelines = { [MODULAR]: modules ?? usualModules, ...linkers };
+    const usual = linker ?? (modules === undefined ? GUEST : MODULAR);
+    if (usual !== GUEST && !Object.hasOwn(pipelines, usual)) {
+      const names = [GUEST, ...Object.keys(pipelines)].join(", ");
+      throw new MachineError(`no linker is called ${usual}; there are ${names}`);
+    }
+    return { usual, pipelines };
   }
 
   /** Show the host folders that were asked for. */

@@ -6,77 +6,54 @@ import {
   AT_PHDR,
   AT_PHNUM,
   Linker,
-  LinkError,
   type LinkResult,
   type Module,
 } from "../lib/linker/mod.ts";
-import { ElfError } from "../lib/elf/elf_error.ts";
-import type { Engine } from "./cpu/engine.ts";
-import { ELIBBAD } from "./kernel/errno.ts";
 import type { ExecLoader, Program, ProgramImage } from "./kernel/exec.ts";
 import type { FsContext } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { Process } from "./kernel/process.ts";
 import { ProcessFiles } from "./link_files.ts";
-import { HostFunctions } from "./link_host.ts";
+import type { HostFunctions } from "./link_host.ts";
 import { ProcessTarget } from "./link_target.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 
 export interface ModularLoaderOptions {
-  readonly engine: Engine;
+  readonly host: HostFunctions;
   readonly vfs: Vfs;
   /** In order: later modules override earlier ones. */
   readonly modules: readonly Module[];
 }
 
-/** Links every program that the machine's processes start. */
+/** Links programs with one list of modules. */
 export class ModularLoader implements ExecLoader {
   /** The linker's work so far, over all programs, under the names of `LinkCounters.flat`. */
   readonly counters: Record<string, number> = {};
-  /** The link of the machine's first program. */
+  /** The first program that was linked. */
   first: LinkResult | undefined;
   readonly #vfs: Vfs;
   readonly #modules: readonly Module[];
   readonly #host: HostFunctions;
 
-  constructor({ engine, vfs, modules }: ModularLoaderOptions) {
+  constructor({ host, vfs, modules }: ModularLoaderOptions) {
     this.#vfs = vfs;
     this.#modules = modules;
-    this.#host = new HostFunctions(engine);
+    this.#host = host;
   }
 
   get moduleNames(): readonly string[] {
     return this.#modules.map(({ name }) => name);
   }
 
-  /**
-   * Links `program` into `space`. What cannot be linked is an error for the machine's first program;
-   * for a later one it is reported, and its execve fails with ELIBBAD.
-   */
+  /** Links `program` into `space`; a program that cannot be linked is a `LinkError` or `ElfError`. */
   async load(
     kernel: Kernel,
     process: Process,
     space: AddressSpace,
     program: Program,
-  ): Promise<ProgramImage | number> {
-    this.#host.attach(kernel);
-    try {
-      return await this.#link(kernel, process, space, program);
-    } catch (error) {
-      const expected = error instanceof LinkError || error instanceof ElfError;
-      if (this.first === undefined || !expected) throw error;
-      kernel.report(`isthmus: cannot link ${program.filename}: ${error.message}`);
-      return -ELIBBAD;
-    }
-  }
-
-  async #link(
-    kernel: Kernel,
-    process: Process,
-    space: AddressSpace,
-    program: Program,
   ): Promise<ProgramImage> {
+    this.#host.attach(kernel);
     const { fsuid: uid, fsgid: gid, groups } = process.credentials;
     const fs = process.fs.value as FsContext;
     const files = new ProcessFiles(this.#vfs, fs, { uid, gid, groups });

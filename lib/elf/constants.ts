@@ -44,6 +44,8 @@ export const PT_GNU_EH_FRAME = 0x6474e550;
 export const PT_GNU_STACK = 0x6474e551;
 export const PT_GNU_RELRO = 0x6474e552;
 export const PT_GNU_PROPERTY = 0x6474e553;
+/** "isth", in the range for operating systems: the name of the linker that a program asks for. */
+export const PT_ISTHMUS_LINKER = 0x69737468;
 
 export const PF_X = 1;
 export const PF_W = 2;

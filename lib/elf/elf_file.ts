@@ -15,6 +15,7 @@ import { type ElfSymbol, SymbolTable } from "./symbol_table.ts";
 import { StringTable } from "./string_table.ts";
 import { parseVersions, type VersionTable } from "./versions.ts";
 import { GnuHashTable, type HashTable, LookupKey, SysvHashTable } from "./hash.ts";
+import { linkerNameOf } from "./linker_name.ts";
 import { findDefinition, type LookupOptions } from "./lookup.ts";
 import { type Relocation, type RelocationTable } from "./relocations.ts";
 import { dynamicRelocations, sectionRelocations } from "./relocation_tables.ts";
@@ -188,6 +189,12 @@ export class ElfFile {
         "PT_INTERP",
       );
     });
+  }
+
+  /** The linker that the program asks for by name; undefined if it names none. */
+  get linkerName(): string | undefined {
+    const bytesOf = (segment: Segment) => this.segmentBytes(segment);
+    return this.lazy("linkerName", () => linkerNameOf(this.segments, bytesOf, this.name));
   }
 
   get dynamic(): Dynamic | undefined {

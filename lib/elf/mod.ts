@@ -22,6 +22,7 @@ export {
   sysvHash,
   SysvHashTable,
 } from "./hash.ts";
+export { isLinkerName, LINKER_FOLDER, linkerNameOf, withLinkerName } from "./linker_name.ts";
 export type { LookupOptions } from "./lookup.ts";
 export {
   relativeType,

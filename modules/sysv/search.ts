@@ -1,4 +1,4 @@
-import { ElfError, ElfFile } from "../../lib/elf/mod.ts";
+import { ElfError, ElfFile, LINKER_FOLDER } from "../../lib/elf/mod.ts";
 import {
   type GuestFile,
   type LinkContext,
@@ -76,14 +76,24 @@ function muslSearch(interpreter: string): LibrarySearch {
   };
 }
 
-/** True if a program's interpreter is musl's loader. */
-export function usesMusl(program: LinkObject): boolean {
-  return program.elf.interp?.includes("/ld-musl-") ?? false;
+/**
+ * True if a program's interpreter is musl's loader, or, where a linker's name stands in its place, if the
+ * program needs musl's C library.
+ */
+export function usesMusl({ elf }: LinkObject): boolean {
+  if (!elf.interp?.startsWith(LINKER_FOLDER)) return elf.interp?.includes("/ld-musl-") ?? false;
+  return elf.dynamic?.needed.some((name) => /^libc\.(so$|musl-)/.test(name)) ?? false;
+}
+
+/** Where musl's loader is, which is its C library as well. */
+function muslLoader({ arch, program }: LinkContext): string {
+  const { interp } = program.elf;
+  return interp?.startsWith(LINKER_FOLDER) ? `/lib/ld-musl-${arch}.so.1` : interp!;
 }
 
 /** The search that the program's own interpreter would make. */
 export function searchOf(link: LinkContext): LibrarySearch {
-  return usesMusl(link.program) ? muslSearch(link.program.elf.interp!) : glibcSearch(link);
+  return usesMusl(link.program) ? muslSearch(muslLoader(link)) : glibcSearch(link);
 }
 
 const caches = new WeakMap<LinkContext, LdSoCache>();

@@ -22,6 +22,7 @@ const SEGMENT_TYPES: Readonly<Record<number, string>> = {
   0x6474e551: "GNU_STACK",
   0x6474e552: "GNU_RELRO",
   0x6474e553: "GNU_PROPERTY",
+  0x69737468: "ISTHMUS_LINKER",
 };
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -51,6 +52,7 @@ function describe(elf: ElfFile) {
     type: FILE_TYPES[header.type] ?? `type ${header.type}`,
     entry: hex(header.entry),
     interpreter: elf.interp,
+    linker: elf.linkerName,
     soname: elf.soname,
     buildId: elf.buildId,
     needed: dynamic?.needed ?? [],

@@ -1,12 +1,15 @@
 /** The options that say what the machine is: shared by every command that runs a program. */
+import { isLinkerName } from "../../lib/elf/linker_name.ts";
+import type { Module } from "../../lib/linker/module.ts";
 import type { MachineOptions, MountOption } from "../../sim/machine.ts";
 import { preset } from "../../sim/models/preset.ts";
-import { oneOf, type OptionSpec, UsageError, wholeNumber } from "./command.ts";
+import { type OptionSpec, UsageError, wholeNumber } from "./command.ts";
 
 /** Values of `machineOptions`. */
 export interface MachineValues {
   readonly root?: string;
-  readonly linker?: "guest" | "modular";
+  readonly linker?: string;
+  readonly pipeline?: readonly (readonly [string, readonly string[]])[];
   readonly module?: readonly string[];
   readonly cpu?: string;
   readonly env?: readonly (readonly [string, string])[];
@@ -22,6 +25,15 @@ function environment(text: string): [string, string] {
   const at = text.indexOf("=");
   if (at < 1) throw new UsageError(`--env: ${JSON.stringify(text)} is not NAME=VALUE`);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function pipeline(text: string): [string, readonly string[]] {
+  const at = text.indexOf("=");
+  const name = text.slice(0, Math.max(0, at));
+  if (!isLinkerName(name) || name === "guest" || name === "modular") {
+    throw new UsageError(`--pipeline: ${JSON.stringify(text)} is not NAME=MODULES`);
+  }
+  return [name, text.slice(at + 1).split(" ").filter((spec) => spec !== "")];
 }
 
 function user(text: string): { uid: number; gid: number } {
@@ -76,13 +88,18 @@ export const machineOptions: readonly OptionSpec[] = [
   {
     flags: "--linker <linker>",
     help:
-      "guest: the program's own interpreter; modular: Isthmus's (default: guest without modules)",
-    parse: oneOf("--linker", ["guest", "modular"]),
+      "guest: the program's own interpreter; modular: Isthmus's; or a name of --pipeline (default: guest without modules)",
   },
   {
     flags: "--module <module>",
     help: "add a linker module: NAME[:key=value,...], a file or a URL",
     repeated: true,
+  },
+  {
+    flags: "--pipeline <name=modules>",
+    help: "a linker for programs that ask for NAME: the usual modules and these, spaces between",
+    repeated: true,
+    parse: pipeline,
   },
   {
     flags: "--cpu <preset>",
@@ -116,6 +133,11 @@ export const machineOptions: readonly OptionSpec[] = [
   { flags: "--huge-text", help: "bring 2 MiB ranges of program text onto huge pages" },
 ];
 
+/** The usual modules and those of `specs`; what they are is loaded only here. */
+async function modulesFor(specs: readonly string[]): Promise<readonly Module[]> {
+  return await (await import("./module_specs.ts")).modulesOf(specs);
+}
+
 /** The machine that the options describe; `modules` are added to those of `--module`. */
 export async function machineOf(
   values: MachineValues,
@@ -125,10 +147,17 @@ export async function machineOf(
   if (specs.length > 0 && values.linker === "guest") {
     throw new UsageError("modules are for --linker modular");
   }
+  const { linker = "guest" } = values;
+  const pipelines = values.pipeline ?? [];
+  const names = ["guest", "modular", ...pipelines.map(([name]) => name)];
+  if (!names.includes(linker)) {
+    throw new UsageError(`--linker: ${JSON.stringify(linker)} is none of ${names.join(", ")}`);
+  }
+  const linkers: Record<string, readonly Module[]> = {};
+  for (const [name, specs] of pipelines) linkers[name] = await modulesFor(specs);
   return {
-    modules: specs.length === 0
-      ? undefined
-      : await (await import("./module_specs.ts")).modulesOf(specs),
+    modules: specs.length === 0 ? undefined : await modulesFor(specs),
+    linkers: pipelines.length === 0 ? undefined : linkers,
     root: values.root,
     linker: values.linker,
     cpu: values.cpu,

@@ -4,7 +4,16 @@ import { type CommandSpec, jsonOption, type Parsed, printJson } from "./command.
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
 
 /** The options that a plan depends on. */
-const OPTIONS = ["--root", "--module", "--env", "--cwd", "--user", "--mount"];
+const OPTIONS = [
+  "--root",
+  "--linker",
+  "--module",
+  "--pipeline",
+  "--env",
+  "--cwd",
+  "--user",
+  "--mount",
+];
 
 async function run(
   { positional, values }: Parsed<MachineValues & { readonly json?: boolean }>,

@@ -39,7 +39,7 @@ interface Headers {
 }
 
 /** ELF and program headers of a file, or -ENOEXEC. */
-function readHeaders(kernel: Kernel, file: Executable): Headers | number {
+export function readHeaders(kernel: Kernel, file: Executable): Headers | number {
   const ehdr = new Uint8Array(EHDR_SIZE);
   if (file.read(0, ehdr) < EHDR_SIZE) return -ENOEXEC;
   try {

@@ -17,7 +17,8 @@ export interface Manifest {
   readonly files: Readonly<Record<string, string>>;
   /** Name of the modelled core, null without one. */
   readonly cpu: string | null;
-  readonly linker: "guest" | "modular";
+  /** Name of the linker of the program. */
+  readonly linker: string;
   /** Names of the linker modules in order; null with the guest's own linker. */
   readonly modules: readonly string[] | null;
   /** SHA-256 of the link plan; null with the guest's own linker. */
@@ -60,10 +61,13 @@ export async function manifestOf(
 ): Promise<Manifest> {
   const { options } = machine;
   const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText } = options;
-  const { layout, maxInstructions, roi } = options;
+  const { layout, maxInstructions, roi, linkers } = options;
   const rest = {
     ...{ cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText },
     ...{ layout, maxInstructions, roi },
+    linkers: linkers && Object.fromEntries(
+      Object.entries(linkers).map(([name, modules]) => [name, modules.map(({ name }) => name)]),
+    ),
   };
   return {
     isthmus: VERSION,
@@ -74,7 +78,7 @@ export async function manifestOf(
     env: machine.environment,
     files: await fileHashes(machine),
     cpu: typeof options.cpu === "object" ? options.cpu.name : options.cpu ?? null,
-    linker: result.link === undefined ? "guest" : "modular",
+    linker: result.link?.linker ?? "guest",
     modules: result.link?.modules ?? null,
     plan: await result.link?.plan.hash() ?? null,
     seed: options.seed ?? 1,

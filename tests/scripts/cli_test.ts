@@ -4,7 +4,7 @@ import { serveCheckout } from "./static_server.ts";
 
 const main = new URL("../../mod.ts", import.meta.url).pathname;
 const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
-const COMMANDS = ["run", "compare", "plan", "inspect", "modules", "presets", "demo"];
+const COMMANDS = ["run", "compare", "plan", "inspect", "name-linker", "modules", "presets", "demo"];
 
 interface Output {
   readonly code: number;
@@ -53,6 +53,9 @@ Deno.test("wrong usage is one line and exit code 2", async () => {
   await assertUsage(["nonsense"], "nonsense");
   await assertUsage(["run"], "program");
   await assertUsage(["run", "--nonsense", "/bin/true"], "--nonsense");
+  await assertUsage(["run", "--linker", "other", "/bin/true"], "none of guest, modular");
+  await assertUsage(["run", "--pipeline", "modular=sysv", "/bin/true"], "NAME=MODULES");
+  await assertUsage(["name-linker", "/nonexistent", "modular"], "/nonexistent");
   await assertUsage(["run", "--cpu", "z80", "/bin/true"], "z80");
   await assertUsage(["run", "--seed", "x", "/bin/true"], "--seed");
   await assertUsage(["run", "--root", "/nonexistent", "/bin/true"], "/nonexistent");
