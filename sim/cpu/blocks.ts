@@ -76,6 +76,8 @@ export class Blocks {
     memory: WebAssembly.Memory,
     readonly heat: number,
     readonly died: (block: Block) => void,
+    /** A frame that held no translated code does now. */
+    readonly becameCode: (frame: number) => void,
   ) {
     this.#isa = isa;
     this.#handlers = handlers;
@@ -250,6 +252,12 @@ export class Blocks {
     return this.all[((slot >> 2) - 1) >> 1];
   }
 
+  /** Where the link at byte offset `slot`, of a direct transfer, leads. */
+  targetOfLink(slot: number): number {
+    const block = this.blockOfLink(slot);
+    return ((slot >> 2) & 1) !== 0 ? block.target : block.pc + block.bytes;
+  }
+
   /** Loads and stores that instruction `index` of `block` was charged for. */
   accessesOf(block: Block, index: number): { readonly loads: number; readonly stores: number } {
     const slots = this.#killed.get(block.number);
@@ -357,6 +365,7 @@ export class Blocks {
     if (lines === undefined) {
       this.#lines.set(frame, lines = new Uint32Array(2));
       this.codeFrames[frame] = 1;
+      this.becameCode(frame);
     }
     const last = (offset + bytes - 1) >> LINE_SHIFT;
     for (let l = offset >> LINE_SHIFT; l <= last; l++) lines[l >> 5] |= 1 << (l & 31);

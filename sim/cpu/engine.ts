@@ -15,7 +15,6 @@ import { Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
 import { SoftTlb } from "./soft_tlb.ts";
 import { Watch } from "./watch.ts";
-import { STALE } from "./wasm/hot.ts";
 import * as R from "./wasm/records.ts";
 import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
 
@@ -154,6 +153,7 @@ export class Engine implements Cpu, CodeSource {
       this.state,
       Number.isFinite(heat) ? heat : 0x7fffffff,
       (block) => this.regions.retire(block),
+      (frame) => this.#soft.dropStores(frame),
     );
     this.regions = new Regions(
       options.isa,
@@ -260,7 +260,6 @@ export class Engine implements Cpu, CodeSource {
       exit = this.#memoryFault();
     }
     this.#scratchBlock = null;
-    this.#unstale();
     if (this.regions.pending > 0) this.#compile();
     this.retired = budget - this.#signed(L.BUDGET);
     this.watch?.end(this.retired);
@@ -285,7 +284,6 @@ export class Engine implements Cpu, CodeSource {
       this.counts.entries++;
       let exit = this.#run(block.head);
       if (exit === R.Exit.Quantum) {
-        if (this.#unstale()) continue;
         const left = this.#signed(L.BUDGET);
         if (left === 0) return { kind: "quantum" };
         const tail = this.blocks.all[this.#u32[(this.#u32[L.EXIT_RECORD >> 2] + R.BLOCK) >> 2]];
@@ -296,6 +294,7 @@ export class Engine implements Cpu, CodeSource {
         case R.Exit.Link:
           this.counts.links++;
           link = this.#u32[L.EXIT_SLOT >> 2];
+          this.pc = this.blocks.targetOfLink(link);
           continue;
         case R.Exit.Lookup:
           this.counts.lookups++;
@@ -417,14 +416,6 @@ export class Engine implements Cpu, CodeSource {
     return this.arch === "x86_64" ? SI_KERNEL : SEGV_MAPERR;
   }
 
-  /** Undo the mark of a store that changed code of a running region. */
-  #unstale(): boolean {
-    const left = this.#signed(L.BUDGET);
-    if (left > -STALE / 2) return false;
-    this.#put(L.BUDGET, left + STALE * Math.round(-left / STALE));
-    return true;
-  }
-
   #hot(head: number): void {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     if (this.regions.enqueue(block)) this.#compile();
@@ -434,6 +425,7 @@ export class Engine implements Cpu, CodeSource {
   #hotLink(slot: number, head: number): void {
     const block = this.blocks.blockOfLink(slot);
     if (isIndirect(block.flow)) this.blocks.addTarget(block, this.pc);
+    else this.pc = this.blocks.targetOfLink(slot);
     const region = this.regions.at(this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]]);
     if (region !== undefined && this.regions.extend(region, this.pc)) this.#compile();
   }

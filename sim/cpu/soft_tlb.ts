@@ -67,6 +67,18 @@ export class SoftTlb {
     if (page >= from - 4095 && page < to) this.#u32[entry] = this.#u32[entry + 1] = 0;
   }
 
+  /** Stores may no longer reach `frame` unseen: it holds translated code now. */
+  dropStores(frame: number): void {
+    const first = L.WRITE_TLB >> 2;
+    const u32 = this.#u32;
+    for (let i = 0; i < this.#logged; i++) {
+      const entry = this.#log[i];
+      // A place gives the low half of its page's address.
+      if (entry < first || (u32[entry] ^ ((entry - first) << 10)) >>> 12 !== frame) continue;
+      u32[entry] = u32[entry + 1] = 0;
+    }
+  }
+
   /** Forget the fetch translations of `[from, to)`. */
   clearFetch(from: number, to: number): void {
     const pages = Math.min(Math.ceil((to - from) / 4096), L.FETCH_ENTRIES);

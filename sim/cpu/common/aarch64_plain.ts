@@ -68,7 +68,7 @@ export const file: CommonFile = {
     "wasm/records.ts",
     "wasm/runtime.ts",
   ],
-  hash: 3386546917,
+  hash: 2231421458,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

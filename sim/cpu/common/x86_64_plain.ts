@@ -53,7 +53,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 1636333890,
+  hash: 2171176701,
   hostHelpers: {
     "x86_sse_float": 829031767343108,
     "x86_cpuid": 527765581332480,

@@ -4,7 +4,7 @@
  */
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import { Flow, type Isa } from "../ir/decoded.ts";
-import type { ExitReason, Helper, Node, Reg } from "../ir/types.ts";
+import type { ExitReason, Helper, Node, Reg, Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
 import { dispatch } from "./dispatch.ts";
@@ -151,21 +151,27 @@ export class Handler extends GuestLowering {
     code.i32(0).get(y).mem(W.i64_store, L.FLAG_B);
   }
 
-  protected override record(): void {
-    this.code.get(RECORD);
+  protected override missedLoad(address: number, size: number, number: number): void {
+    this.code.get(address).i32(size | (number << 8)).get(RECORD).call(this.runtime("load_slow"));
+  }
+  protected override missedStore(
+    address: number,
+    size: number,
+    number: number,
+    value: number,
+    type: Type,
+  ): void {
+    // Records of changed code were replaced: the next one leaves by itself.
+    this.code.get(address).get(value).i32(size | (number << 8)).get(RECORD)
+      .call(this.runtime(`store_slow_${type}`)).op(W.drop);
   }
   protected override ordinal(number: number): void {
     this.code.stateLoad(W.i64_load, L.NOW).get(RECORD).mem(W.i32_load16_u, R.INDEX)
       .i32(6).op(W.i32_shl).i32(number).op(W.i32_add, W.i64_extend_i32_u, W.i64_add);
   }
-  protected override publishNow(): void {}
   protected override countAccess(unit: bigint): void {
     this.code.i32(0).stateLoad(W.i64_load, L.ACCESSES).i64(unit).op(W.i64_add)
       .mem(W.i64_store, L.ACCESSES);
-  }
-  protected override stored(): void {
-    // Records of changed code were replaced: the next one leaves by itself.
-    this.code.op(W.drop);
   }
 
   protected override helper(helper: Helper, args: readonly Node[]): void {

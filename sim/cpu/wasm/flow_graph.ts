@@ -103,3 +103,24 @@ function dominators(
   }
   return parent;
 }
+
+/** How many loops each node is in. */
+export function loopDepths(graph: FlowGraph): Uint8Array {
+  const depths = new Uint8Array(graph.rank.length);
+  const predecessors: number[][] = Array.from(depths, () => []);
+  for (const from of graph.order) {
+    for (const to of graph.order) if (graph.has(from, to)) predecessors[to].push(from);
+  }
+  for (const header of graph.order) {
+    if (graph.isLoop[header] === 0) continue;
+    const body = new Set([header]);
+    const stack = predecessors[header].filter((p) => graph.rank[p] >= graph.rank[header]);
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (body.has(node)) continue;
+      body.add(node);
+      stack.push(...predecessors[node]);
+    }
+    for (const node of body) depths[node]++;
+  }
+  return depths;
+}

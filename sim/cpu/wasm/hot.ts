@@ -1,27 +1,27 @@
 /**
  * The hot tier: a region of blocks lowered to one WebAssembly function with structured control flow
- * (Ramsey, "Beyond Relooper", on the dominator tree). Guest registers live in locals; they are
- * written back where control leaves and when an exception (a guest fault) passes.
+ * (Ramsey, "Beyond Relooper", on the dominator tree). At the end of every block, registers in state
+ * memory are those of the guest (`register_cache.ts`). What is rare leaves the region for good: an
+ * instruction whose access the soft TLB does not know goes on, from its own record, in the cold tier.
  */
 import type { Block } from "../blocks.ts";
 import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { bitsOf, Emitter } from "../ir/emitter.ts";
-import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
+import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, type Linker } from "./cold.ts";
 import { dispatch } from "./dispatch.ts";
-import { type FlowGraph, flowGraph } from "./flow_graph.ts";
-import { kindSetBy } from "./events.ts";
+import { type FlowGraph, flowGraph, loopDepths } from "./flow_graph.ts";
+import { accessesOf, kindSetBy } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
 import { ENTRY_TYPE } from "./module.ts";
 import * as R from "./records.ts";
-
-/** Subtracted from the budget when a store changes translated code: every later check leaves. */
-export const STALE = 2 ** 50;
+import { baseSlot, RegisterCache } from "./register_cache.ts";
+import { HEAD_SLOT } from "./runtime.ts";
 
 /** Most returns that a `ret` inside a region compares with before it goes through the hash. */
 const MAX_RETURN_SITES = 6;
@@ -63,9 +63,7 @@ export class Region extends GuestLowering {
   readonly #source: RegionSource;
   readonly #members: Member[];
   readonly #graph: FlowGraph;
-  /** Local of each register slot, and whether the region writes it. */
-  readonly #registers = new Map<number, number>();
-  readonly #written = new Set<number>();
+  readonly #registers: RegisterCache;
   #member!: Member;
   #index = 0;
   /** Labels that are open: node numbers, or negative pseudo-labels. */
@@ -80,6 +78,9 @@ export class Region extends GuestLowering {
   readonly #slot: number;
   readonly #exitRecord: number;
   readonly #exit: number;
+  /** With models: `#accesses` as it was before an instruction that counts accesses itself. */
+  readonly #accessesBefore: number;
+  #countsItself = false;
   readonly #flagKind: number;
   readonly #flagA: number;
   readonly #flagB: number;
@@ -102,7 +103,13 @@ export class Region extends GuestLowering {
       this.#members.map((m) => [m.target, m.next, ...m.likely].filter((s) => s >= 0)),
     );
     this.#findFlagKinds();
-    this.#findRegisters();
+    this.#findFlags();
+    this.#registers = new RegisterCache(
+      this.code,
+      (type) => this.newLocal(type),
+      this.#members.map((m) => m.instructions.map((e) => e.body)),
+      loopDepths(this.#graph),
+    );
     this.#budget = this.newLocal("i64");
     this.#pc = this.newLocal("i64");
     this.#slot = this.newLocal("i32");
@@ -115,6 +122,7 @@ export class Region extends GuestLowering {
     this.#now = this.newLocal("i64");
     this.#ordinalBase = this.newLocal("i64");
     this.#accesses = this.newLocal("i64");
+    this.#accessesBefore = this.newLocal("i64");
     this.#branches = this.newLocal("i64");
     this.#history = this.newLocal("i32");
     this.#function();
@@ -197,33 +205,19 @@ export class Region extends GuestLowering {
     }
   }
 
-  #findRegisters(): void {
-    const use = (reg: Reg): void => {
-      const slot = reg.slot;
-      if (slot < 0x100 || slot >= 0x400) return;
-      const base = baseSlot(slot);
-      if (!this.#registers.has(base)) {
-        this.#registers.set(base, this.newLocal(base >= L.VECTOR ? "v128" : "i64"));
-      }
-    };
+  /** Whether anything here reads or writes the lazy flags. */
+  #findFlags(): void {
     const visit = (body: readonly Statement[]): void => {
       for (const s of body) {
         if (s.kind === "def") {
           const { kind } = s.node;
-          if (kind === NodeKind.Reg) use(s.node.reg!);
-          else if (kind === NodeKind.Condition || kind === NodeKind.Flags) this.#flagsUsed = true;
-        } else if (s.kind === "setReg") {
-          use(s.reg);
-          const { slot } = s.reg;
-          if (slot >= 0x100 && slot < 0x400) this.#written.add(baseSlot(slot));
-        } else if (s.kind === "setFlags") this.#flagsWritten = this.#flagsUsed = true;
-        else if (s.kind === "if") {
+          if (kind === NodeKind.Condition || kind === NodeKind.Flags) this.#flagsUsed = true;
+        } else if (s.kind === "setFlags" || (s.kind === "call" && s.helper.flags === true)) {
+          this.#flagsWritten = this.#flagsUsed = true;
+        } else if (s.kind === "if") {
           visit(s.then);
           visit(s.else);
         } else if (s.kind === "loop") visit(s.body);
-        else if (s.kind === "call" && s.helper.flags === true) {
-          this.#flagsWritten = this.#flagsUsed = true;
-        }
       }
     };
     for (const node of this.#graph.order) {
@@ -235,7 +229,7 @@ export class Region extends GuestLowering {
 
   #function(): void {
     const code = this.code;
-    this.#fill([...this.#registers.keys()]);
+    this.#registers.enter();
     code.stateLoad(W.i64_load, L.BUDGET).tee(this.#budget).set(this.#budgetIn);
     if (this.linker.instrumentation !== null) {
       code.stateLoad(W.i64_load, L.ORDINAL_BASE).set(this.#ordinalBase)
@@ -245,19 +239,14 @@ export class Region extends GuestLowering {
     }
     if (this.#flagsUsed) this.#fillFlags();
 
-    code.op(W.block, typeCode.void); // leave
-    code.op(W.block, typeCode.void); // dispatch
-    code.op(W.block, typeCode.void); // link
-    code.op(W.block, typeCode.exnref); // catch
-    // try_table (catch_all_ref 0)
-    code.op(W.try_table, typeCode.void, 1, 0x03, 0);
-    this.#labels.push(LEAVE, DISPATCH, LINK, CATCH, TRY);
+    const labels = [LEAVE, DISPATCH, HEAD, SIDE, LINK];
+    for (const label of labels) {
+      code.op(W.block, typeCode.void);
+      this.#labels.push(label);
+    }
     this.#tree(0);
     this.#labels.length = 0;
-    code.op(W.unreachable, W.end, W.unreachable, W.end);
-    // A guest fault, or a host error, passes through: registers as they were at the access.
-    this.#spill();
-    code.op(W.throw_ref);
+    code.op(W.unreachable);
 
     code.op(W.end); // link
     this.#spill();
@@ -268,14 +257,25 @@ export class Region extends GuestLowering {
       .get(head).get(head).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
     code.i32(0).get(this.#slot).mem(W.i32_store, L.EXIT_SLOT);
-    this.#storePc();
     code.i32(R.Exit.Link).op(W.return);
+
+    code.op(W.end); // side: the cold tier goes on at the record
+    this.#spill();
+    if (this.linker.instrumentation !== null) {
+      code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
+    }
+    code.get(this.#exitRecord).get(this.#exitRecord).mem(W.i32_load, R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
+
+    code.op(W.end); // head: the cold tier goes on before the block
+    this.#spill();
+    code.get(this.#exitRecord).i32(HEAD_SLOT).op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
 
     code.op(W.end); // dispatch
     this.#spill();
+    this.#storePc();
     this.#heatLink();
     dispatch(code, this.#pc, this.#exitRecord);
-    this.#storePc();
     code.i32(R.Exit.Lookup).op(W.return);
 
     code.op(W.end); // leave
@@ -294,7 +294,6 @@ export class Region extends GuestLowering {
     code.get(count).i32(this.#source.linkHeat).op(W.i32_eq).seldom().op(W.if, typeCode.void);
     code.i32(0).get(this.#slot).mem(W.i32_store, L.EXIT_SLOT);
     code.i32(0).i32(this.#members[0].block.head).mem(W.i32_store, L.EXIT_RECORD);
-    this.#storePc();
     code.i32(R.Exit.HotLink).op(W.return, W.end);
   }
 
@@ -302,28 +301,10 @@ export class Region extends GuestLowering {
     this.code.i32(0).get(this.#pc).mem(W.i64_store, L.PC);
   }
 
-  /** Load registers (and not flags) from state memory. */
-  #fill(slots: readonly number[]): void {
-    for (const slot of slots) {
-      const local = this.#registers.get(slot)!;
-      this.code.i32(0);
-      if (slot >= L.VECTOR) this.code.op(0xfd, 0x00).memarg(slot);
-      else this.code.mem(W.i64_load, slot);
-      this.code.set(local);
-    }
-  }
   #fillFlags(): void {
     this.code.stateLoad(W.i32_load, L.FLAG_KIND).set(this.#flagKind)
       .stateLoad(W.i64_load, L.FLAG_A).set(this.#flagA)
       .stateLoad(W.i64_load, L.FLAG_B).set(this.#flagB);
-  }
-  #spillRegisters(slots: Iterable<number>): void {
-    for (const slot of slots) {
-      const local = this.#registers.get(slot)!;
-      this.code.i32(0).get(local);
-      if (slot >= L.VECTOR) this.code.op(0xfd, 0x0b).memarg(slot);
-      else this.code.mem(W.i64_store, slot);
-    }
   }
   #spillFlags(): void {
     if (!this.#flagsWritten) return;
@@ -331,9 +312,8 @@ export class Region extends GuestLowering {
       .i32(0).get(this.#flagA).mem(W.i64_store, L.FLAG_A)
       .i32(0).get(this.#flagB).mem(W.i64_store, L.FLAG_B);
   }
-  /** Write everything back. */
+  /** Write back what is not a register. */
   #spill(): void {
-    this.#spillRegisters(this.#written);
     this.#spillFlags();
     this.code.i32(0).get(this.#budget).mem(W.i64_store, L.BUDGET);
     this.code.i32(0).stateLoad(W.i64_load, L.HOT_RETIRED).get(this.#budgetIn).op(W.i64_add)
@@ -344,25 +324,51 @@ export class Region extends GuestLowering {
       .i32(0).get(this.#history).mem(W.i32_store, L.HISTORY);
   }
 
-  /** Models: the block's ordinal, what it will access, and its fetch. Runs after the charge. */
+  /** Charge the block, or leave before it: too little budget is left, or models miss its fetch. */
   #enter(x: number): void {
-    if (this.linker.instrumentation === null) return;
     const code = this.code;
     const { block } = this.#members[x];
-    code.get(this.#ordinalBase).get(this.#budget).i64(BigInt(block.count)).op(W.i64_add).i64(6n)
-      .op(W.i64_shl, W.i64_sub).set(this.#now);
-    const { loads, stores } = this.#source.accessesOf(block);
-    if (loads + stores > 0) {
-      code.get(this.#accesses).i64(BigInt(loads) | (BigInt(stores) << 32n)).op(W.i64_add)
-        .set(this.#accesses);
+    const models = this.linker.instrumentation !== null;
+    const pages = models ? this.#pagesEntered(x) : [];
+    code.op(W.block, typeCode.void, W.block, typeCode.void);
+    for (const page of pages) {
+      code.stateLoad(W.i64_load, L.FETCH_TLB + L.fetchPlace(page)).i64(BigInt(page) << 20n)
+        .op(W.i64_ne).seldom().brIf(0);
     }
-    if (this.#entersPage(x)) this.#fetch(pageOf(block.pc));
-    if (block.frame2 >= 0) {
-      code.get(this.#now).i64(1n).op(W.i64_add).set(this.#now);
-      code.i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
-        .mem(W.i32_store, L.FETCH_STRADDLES);
-      this.#fetch(pageOf(block.pc) + 1);
+    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_lt_s).seldom().brIf(0);
+    code.br(1).op(W.end);
+    this.depth++;
+    code.i32(block.head).set(this.#exitRecord);
+    this.#br(HEAD);
+    this.depth--;
+    code.op(W.end);
+    if (models) {
+      code.get(this.#ordinalBase).get(this.#budget).i64(6n).op(W.i64_shl, W.i64_sub)
+        .set(this.#now);
+      const { loads, stores } = this.#source.accessesOf(block);
+      if (loads + stores > 0) {
+        code.get(this.#accesses).i64(BigInt(loads) | (BigInt(stores) << 32n)).op(W.i64_add)
+          .set(this.#accesses);
+      }
+      pages.forEach((page, i) => {
+        if (i > 0) code.get(this.#now).i64(1n).op(W.i64_add).set(this.#now);
+        code.stateLoad(W.i32_load, L.FETCH_TLB + L.fetchPlace(page) + 12).get(this.#now)
+          .mem(W.i64_store, 0);
+      });
+      if (block.frame2 >= 0) {
+        code.i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
+          .mem(W.i32_store, L.FETCH_STRADDLES);
+      }
     }
+    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).set(this.#budget);
+  }
+
+  /** Pages that node `x` is fetched from and that the modelled instruction TLB may not hold last. */
+  #pagesEntered(x: number): number[] {
+    const { block } = this.#members[x];
+    const page = pageOf(block.pc);
+    if (block.frame2 >= 0) return [page, page + 1];
+    return this.#entersPage(x) ? [page] : [];
   }
 
   /** Whether control may come to node `x` from another page. */
@@ -374,21 +380,6 @@ export class Region extends GuestLowering {
       if (![m.target, m.next, ...m.likely].includes(x) || !this.#graph.has(from, x)) return false;
       return pageOf(m.block.pc) + (m.block.frame2 >= 0 ? 1 : 0) !== page;
     });
-  }
-
-  /** Touch the soft entry of fetches from `page`, a constant. */
-  #fetch(page: number): void {
-    const code = this.code;
-    const address = BigInt(page) << 12n;
-    const entry = L.FETCH_TLB + L.fetchPlace(page);
-    code.stateLoad(W.i64_load, entry).i64(BigInt(page) << 20n).op(W.i64_ne).seldom().op(
-      W.if,
-      typeCode.void,
-    );
-    this.publishNow();
-    code.i64(address).call(this.runtime("fetch_slow")).op(W.else);
-    code.stateLoad(W.i32_load, entry + 12).get(this.#now).mem(W.i64_store, 0);
-    code.op(W.end);
   }
 
   /** gshare for the conditional branch that ends the block; pops the outcome, pushes it back. */
@@ -463,42 +454,21 @@ export class Region extends GuestLowering {
     const { block } = m;
     this.#member = m;
     this.#kind = m.kindIn;
-    // Charge the block, or leave before it.
-    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).tee(this.#budget)
-      .i64(0n).op(W.i64_lt_s).seldom().op(W.if, typeCode.void);
-    this.depth++;
-    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_add).set(this.#budget);
-    code.i32(block.head).set(this.#exitRecord);
-    this.#leave(block.pc, R.Exit.Quantum);
-    this.depth--;
-    code.op(W.end);
+    this.#registers.begin();
     this.#enter(x);
     for (let i = 0; i < block.count; i++) {
       this.#index = i;
       const e = m.instructions[i];
+      this.#countsItself = this.linker.instrumentation !== null && countsItself(e.body);
+      if (this.#countsItself) code.get(this.#accesses).set(this.#accessesBefore);
       this.lower(e.body, e.variables);
-      if (i < block.count - 1 && this.isa.arch === "x86_64" && hasStore(e.body)) {
-        this.#leaveIfStale(i + 1);
-      }
     }
     this.fallthrough();
   }
 
-  /** x86: code changed by instruction `next - 1` takes effect before instruction `next`. */
-  #leaveIfStale(next: number): void {
-    const { block } = this.#member;
-    const code = this.code;
-    code.get(this.#budget).i64(0n).op(W.i64_lt_s).seldom().op(W.if, typeCode.void);
-    this.depth++;
-    code.get(this.#budget).i64(BigInt(block.count - next)).op(W.i64_add).set(this.#budget);
-    code.i32(block.head).set(this.#exitRecord);
-    this.#leave(block.pc + this.#source.offsetOf(block, next), R.Exit.Quantum);
-    this.depth--;
-    code.op(W.end);
-  }
-
   /** Leave with `exit` and pc; `#exitRecord` is set by the caller. */
   #leave(pc: number, exit: R.Exit): void {
+    this.#registers.flush();
     this.code.i64(BigInt(pc)).set(this.#pc).i32(exit).set(this.#exit);
     this.#br(LEAVE);
   }
@@ -511,36 +481,42 @@ export class Region extends GuestLowering {
 
   /** Go to node `to`, or through the link when it lies outside. */
   #goto(to: number, next: boolean): void {
+    this.#registers.flush();
     const from = this.#members.indexOf(this.#member);
     if (to >= 0 && this.#graph.has(from, to)) {
       const back = this.#graph.rank[to] <= this.#graph.rank[from];
       this.#br(back ? LOOP - to : to);
       return;
     }
-    const { block } = this.#member;
-    this.code.i64(BigInt(next ? this.#nextPc : block.target)).set(this.#pc)
-      .i32(this.#source.linkOf(block, next)).set(this.#slot);
+    this.code.i32(this.#source.linkOf(this.#member.block, next)).set(this.#slot);
     this.#br(LINK);
   }
 
   // ---- what Lowering asks ----------------------------------------------------------------
 
-  protected override record(): void {
-    this.code.i32(this.#recordAddress());
+  protected override prepare(body: readonly Statement[]): void {
+    this.#registers.prepare(body);
   }
   protected override ordinal(number: number): void {
     this.code.get(this.#now).i64(BigInt(this.#index * 64 + number)).op(W.i64_add);
   }
-  protected override publishNow(): void {
-    if (this.linker.instrumentation === null) return;
-    this.code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
-  }
   protected override countAccess(unit: bigint): void {
     this.code.get(this.#accesses).i64(unit).op(W.i64_add).set(this.#accesses);
   }
-  protected override stored(): void {
-    this.code.op(W.if, typeCode.void).get(this.#budget).i64(BigInt(STALE)).op(W.i64_sub)
-      .set(this.#budget).op(W.end);
+  protected override missedLoad(): void {
+    this.#side();
+  }
+  protected override missedStore(): void {
+    this.#side();
+  }
+  /** The cold tier executes the current instruction anew: nothing of it was done that it may not repeat. */
+  #side(): void {
+    this.#registers.flush();
+    if (this.#countsItself) this.code.get(this.#accessesBefore).set(this.#accesses);
+    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
+    this.depth++;
+    this.#br(SIDE);
+    this.depth--;
   }
 
   protected override readReg(n: Node): void {
@@ -563,7 +539,12 @@ export class Region extends GuestLowering {
     }
     const base = baseSlot(slot);
     const offset = slot - base;
-    code.get(this.#registers.get(base)!);
+    if (!this.#registers.holds(base)) {
+      // A lane that is used alone.
+      code.i32(0).mem(loadOpcode(n.type, bitsOf(n.type), false), slot);
+      return;
+    }
+    code.get(this.#registers.local(base));
     if (base >= L.VECTOR) {
       if (n.type === "v128") return;
       const lane = offset / (n.type === "i64" || n.type === "f64" ? 8 : 4);
@@ -596,7 +577,7 @@ export class Region extends GuestLowering {
       return;
     }
     const base = baseSlot(slot);
-    const local = this.#registers.get(base)!;
+    const local = this.#registers.local(base);
     if (bits === 64 || bits === 128) {
       this.value(value);
     } else if (bits === 32) {
@@ -612,6 +593,7 @@ export class Region extends GuestLowering {
       code.op(W.i64_or);
     }
     code.set(local);
+    this.#registers.wrote(base);
   }
 
   protected override readState(n: Node): void {
@@ -662,15 +644,12 @@ export class Region extends GuestLowering {
   }
 
   protected override helper(helper: Helper, args: readonly Node[]): void {
-    const all = [...this.#registers.keys()];
-    if (helper.reads === "all") this.#spillRegisters(this.#written);
-    else this.#spillRegisters(helper.reads.map(baseSlot).filter((s) => this.#written.has(s)));
+    this.#registers.share(helper);
     if (helper.flags === true) this.#spillFlags();
     for (const a of args) this.value(a);
     this.code.call(this.linker.helper(helper));
     // A result stays on the stack below the reloads.
-    if (helper.writes === "all") this.#fill(all);
-    else this.#fill(helper.writes.map(baseSlot).filter((s) => this.#registers.has(s)));
+    this.#registers.reload(helper);
     if (helper.flags === true) {
       this.#fillFlags();
       this.#kind = -1;
@@ -692,6 +671,7 @@ export class Region extends GuestLowering {
       this.#predict(taken);
       this.code.get(taken);
     }
+    if (this.depth === 0) this.#registers.flushForGood();
     this.code.op(W.if, typeCode.void);
     this.depth++;
     this.jump("jump");
@@ -706,12 +686,11 @@ export class Region extends GuestLowering {
     if (this.linker.instrumentation !== null) {
       if (flow === "return") code.get(this.#pc).call(this.runtime("pop_return"));
       else {
-        code.get(this.#pc);
-        this.record();
-        code.call(this.runtime("indirect"));
+        code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
       }
       if (flow === "call") this.#pushReturn();
     }
+    this.#registers.flush();
     const from = this.#members.indexOf(this.#member);
     for (const to of this.#member.likely) {
       if (!this.#graph.has(from, to)) continue;
@@ -740,20 +719,23 @@ export class Region extends GuestLowering {
 const LEAVE = -1;
 const DISPATCH = -2;
 const LINK = -3;
-const CATCH = -4;
-const TRY = -5;
+const SIDE = -4;
+const HEAD = -5;
 const LOOP = -10;
 
 const pageOf = (pc: number): number => Math.floor(pc / 4096);
 
-function baseSlot(slot: number): number {
-  return slot >= L.VECTOR ? slot & ~15 : slot & ~7;
+/** Whether an instruction has accesses that its block is not charged for. */
+function countsItself(body: readonly Statement[]): boolean {
+  const { loads, stores } = accessesOf(body);
+  return loads + stores !== allAccesses(body);
 }
-
-function hasStore(body: readonly Statement[]): boolean {
-  return body.some((s) =>
-    s.kind === "store" || (s.kind === "if" && (hasStore(s.then) || hasStore(s.else))) ||
-    (s.kind === "loop" && hasStore(s.body))
-  );
+function allAccesses(body: readonly Statement[]): number {
+  let n = 0;
+  for (const s of body) {
+    if (s.kind === "load" || s.kind === "store") n++;
+    else if (s.kind === "if") n += allAccesses(s.then) + allAccesses(s.else);
+    else if (s.kind === "loop") n += allAccesses(s.body);
+  }
+  return n;
 }
-export type { Type };

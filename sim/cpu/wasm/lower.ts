@@ -198,6 +198,8 @@ export abstract class Lowering {
     address: Node | null,
     after: boolean,
   ): void;
+  /** Called before an instruction is lowered, once uses are counted. */
+  protected prepare(_body: readonly Statement[]): void {}
   protected returnValue(_value: Node): void {
     throw new TypeError("return outside an IR function");
   }
@@ -217,6 +219,7 @@ export abstract class Lowering {
   /** Lower the statements of one instruction. */
   protected lower(body: readonly Statement[], variables: readonly Type[]): void {
     analyse(body, this.eagerReads);
+    this.prepare(body);
     this.#variables = variables.map((t) => this.temporary(t));
     // A reused local may hold an old value: variables start undefined, semantics assign first.
     this.maybeLeft = false;

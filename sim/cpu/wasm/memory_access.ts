@@ -22,15 +22,22 @@ const TBI_MASK = 0x00ff_ffff_ffff_ffffn;
 export abstract class GuestLowering extends Lowering {
   protected abstract readonly isa: Isa;
   protected abstract readonly linker: Linker;
-  /** Push the address of the current instruction's record. */
-  protected abstract record(): void;
-  /** Consume what an out-of-line store returned: 1 if it changed translated code. */
-  protected abstract stored(): void;
-
+  /**
+   * The soft TLB does not know a load's page, or two pages are touched: push the physical address of
+   * the bytes, or leave. The access is `size` bytes at the address in local `address`, and has that
+   * number in its instruction.
+   */
+  protected abstract missedLoad(address: number, size: number, number: number): void;
+  /** The same for a store: do it with the value in local `value`, or leave. */
+  protected abstract missedStore(
+    address: number,
+    size: number,
+    number: number,
+    value: number,
+    type: Type,
+  ): void;
   /** Push the ordinal of access `number` of the current instruction. */
   protected abstract ordinal(number: number): void;
-  /** Make sure that `NOW` in state memory is that of the running block. */
-  protected abstract publishNow(): void;
   /** Count an access that the block was not charged for. */
   protected abstract countAccess(unit: bigint): void;
   /** Number of the next data access of the current instruction. */
@@ -99,10 +106,8 @@ export abstract class GuestLowering extends Lowering {
     const l = this.#lookup(address, bits / 8, READ_TLB, typeCode.i32);
     this.#touch(l.place, READ_TLB, number);
     code.get(l.translated).op(W.i32_wrap_i64).br(1).op(W.end);
-    this.publishNow();
-    code.get(l.address).i32((bits / 8) | (number << 8));
-    this.record();
-    code.call(this.runtime("load_slow")).op(W.end);
+    this.missedLoad(l.address, bits / 8, number);
+    code.op(W.end);
     this.#countIfConditional(ONE_LOAD);
     if (type === "v128") code.op(0xfd, 0x00).memarg(0);
     else code.mem(loadOpcode(type, bits, signed), 0);
@@ -120,11 +125,7 @@ export abstract class GuestLowering extends Lowering {
     if (value.type === "v128") code.op(0xfd, 0x0b).memarg(0);
     else code.mem(storeOpcode(value.type, bits), 0);
     code.br(1).op(W.end);
-    this.publishNow();
-    code.get(l.address).get(v).i32((bits / 8) | (number << 8));
-    this.record();
-    code.call(this.runtime(`store_slow_${value.type}`));
-    this.stored();
+    this.missedStore(l.address, bits / 8, number, v, value.type);
     code.op(W.end);
     this.#countIfConditional(ONE_STORE);
   }

@@ -123,6 +123,25 @@ for (const heat of [undefined, 10]) {
     assertEquals(cpu.run(space, 1e6).kind, "syscall");
     assertEquals([cpu.reg(4), cpu.reg(5)], [0n, 14n]);
   });
+
+  Deno.test(`${tier}: a store changes code on a page that stores reached before it held code`, () => {
+    const { cpu, space, physical } = machine([
+      [Toy.store, 1, 2, 0], // writes 2000 and 2004, the first time before they run
+      [Toy.addi, 0, 0, -1],
+      [Toy.bnz, 0, 0, -2],
+      [Toy.jr, 0, 2, 0],
+    ], heat);
+    new Uint8Array(physical.buffer).set([Toy.syscall, 0, 0, 0], RESERVED + 0x2008);
+    cpu.setReg(2, 0x2000n);
+    // Two times `addi r4, r4, 1`, then two times `addi r5, r5, 7`.
+    for (const code of [0x01040400_01040400n, 0x07050500_07050500n]) {
+      cpu.setReg(0, 20n);
+      cpu.setReg(1, code);
+      cpu.pc = 0x1000;
+      assertEquals(cpu.run(space, 1000).kind, "syscall");
+    }
+    assertEquals([cpu.reg(4), cpu.reg(5)], [2n, 14n]);
+  });
 }
 
 Deno.test("what ran in the cold tier is accounted for, and what regions leave out is named", () => {
