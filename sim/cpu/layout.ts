@@ -51,8 +51,10 @@ export const X87_FOP = 0xa0;
 export const SCRATCH = 0xc0;
 /** 32 general registers of 8 bytes. x86_64: RAX RCX RDX RBX RSP RBP RSI RDI R8–R15; aarch64: X0–X30, SP. */
 export const GPR = 0x100;
-/** 32 vector registers of 16 bytes: XMM0–15 or V0–V31. */
+/** 32 vector registers of 16 bytes: V0–V31, or XMM0–15 followed by the upper halves of YMM0–15. */
 export const VECTOR = 0x200;
+/** From a vector register to its upper half (x86_64). */
+export const UPPER = 0x100;
 /** Physical x87 registers R0–R7, 16 bytes each, 80 bits used: significand u64, sign and exponent u16. */
 export const X87_REGISTERS = 0x400;
 /** Bytes `0 .. THREAD_SIZE` are a thread's whole architectural state; a thread switch copies them. */
@@ -82,7 +84,7 @@ export const vector = (i: number): number => VECTOR + 16 * i;
 /** aarch64 stack pointer's register number in this layout. */
 export const SP = 31;
 
-/** A value that an out-of-line store hands to the host. 16 bytes. */
+/** A value that an out-of-line store hands to the host. 32 bytes. */
 export const STORE_VALUE = 0x4e0;
 
 /**

@@ -7,6 +7,7 @@ import type { Decoded } from "./decoded.ts";
 import { ops, type Value } from "./ops.ts";
 import type { ExitReason, Helper, Node, Reg, Statement, Type } from "./types.ts";
 import { NodeKind } from "./types.ts";
+import { UPPER } from "../layout.ts";
 
 /** An instruction-local variable. */
 export interface Variable {
@@ -48,6 +49,13 @@ export class Emitter {
   /** A register named by its byte offset in state memory, for instance `layout.gpr(0)`. */
   fixed(slot: number): Reg {
     return { slot, field: -1 };
+  }
+
+  /** The upper 128 bits of the 256-bit register whose lower ones `reg` names. */
+  upper(reg: Reg): Reg {
+    return reg.slot < 0
+      ? { slot: -1, field: reg.field, upper: true }
+      : { slot: reg.slot + UPPER, field: -1 };
   }
 
   /** Immediate `i` as i64: 0 is the 64-bit one, 1 the sign-extended 32-bit one. */
@@ -272,6 +280,18 @@ export class Emitter {
   /** Store the low `bits` of `value`. */
   store(address: Node, value: Node, bits: number = bitsOf(value.type)): void {
     this.#push({ kind: "store", address, value, bits });
+  }
+
+  /** One load of 256 bits: its lower and upper half. */
+  loadPair(address: Node): [low: Node, high: Node] {
+    const low = node("v128", NodeKind.Load, { args: [address] });
+    const high = node("v128", NodeKind.Load, { args: [address] });
+    this.#push({ kind: "load", node: low, high, address, bits: 256, signed: false });
+    return [low, high];
+  }
+  /** One store of 256 bits. */
+  storePair(address: Node, value: Node, high: Node): void {
+    this.#push({ kind: "store", address, value, high, bits: 256 });
   }
 
   // ---- lazy flags ------------------------------------------------------------------------

@@ -57,6 +57,8 @@ export const enum NodeKind {
 export interface Reg {
   readonly slot: number;
   readonly field: number;
+  /** With `field`: the register that lies `layout.UPPER` bytes behind, the upper half of a wide one. */
+  readonly upper?: boolean;
 }
 
 /** Statements, in order; a statement tree is what back ends lower. */
@@ -79,11 +81,20 @@ export type Statement =
   | {
     readonly kind: "load";
     readonly node: Node;
+    /** The upper half of a load of 256 bits. */
+    readonly high?: Node;
     readonly address: Node;
     readonly bits: number;
     readonly signed: boolean;
   }
-  | { readonly kind: "store"; readonly address: Node; readonly value: Node; readonly bits: number }
+  | {
+    readonly kind: "store";
+    readonly address: Node;
+    readonly value: Node;
+    readonly bits: number;
+    /** The upper half of a store of 256 bits. */
+    readonly high?: Node;
+  }
   | {
     readonly kind: "call";
     readonly node: Node | null;

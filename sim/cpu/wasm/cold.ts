@@ -85,7 +85,7 @@ export class Handler extends GuestLowering {
       return reg.slot;
     }
     this.code.get(RECORD).mem(W.i32_load16_u, R.REGS + 2 * reg.field);
-    return 0;
+    return reg.upper === true ? L.UPPER : 0;
   }
 
   protected override readReg(n: Node): void {
@@ -160,10 +160,13 @@ export class Handler extends GuestLowering {
     number: number,
     value: number,
     type: Type,
+    upper: number,
   ): void {
     // Records of changed code were replaced: the next one leaves by itself.
-    this.code.get(address).get(value).i32(size | (number << 8)).get(RECORD)
-      .call(this.runtime(`store_slow_${type}`)).op(W.drop);
+    this.code.get(address).get(value);
+    if (upper >= 0) this.code.get(upper);
+    this.code.i32(size | (number << 8)).get(RECORD)
+      .call(this.runtime(upper < 0 ? `store_slow_${type}` : "store_slow_pair")).op(W.drop);
   }
   protected override ordinal(number: number): void {
     this.code.stateLoad(W.i64_load, L.NOW).get(RECORD).mem(W.i32_load16_u, R.INDEX)

@@ -18,6 +18,8 @@ export const runtimeSignatures = {
   store_slow_f32: { params: ["i64", "f32", "i32", "i32"], results: ["i32"] },
   store_slow_f64: { params: ["i64", "f64", "i32", "i32"], results: ["i32"] },
   store_slow_v128: { params: ["i64", "v128", "i32", "i32"], results: ["i32"] },
+  /** 256 bits: the lower half, then the upper one. */
+  store_slow_pair: { params: ["i64", "v128", "v128", "i32", "i32"], results: ["i32"] },
   /** Conditional branch at a record: `(record, taken)`. */
   predict: { params: ["i32", "i32"], results: [] },
   /** Indirect jump or call: `(target, record)`. */

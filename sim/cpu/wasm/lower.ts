@@ -70,7 +70,7 @@ function operands(s: Statement): readonly Node[] {
     case "load":
       return [s.address];
     case "store":
-      return [s.address, s.value];
+      return s.high === undefined ? [s.address, s.value] : [s.address, s.value, s.high];
     case "call":
       return s.args;
     case "setFlags":
@@ -183,9 +183,10 @@ export abstract class Lowering {
   protected abstract readCondition(condition: number): void;
   protected abstract readFlags(): void;
   protected abstract setFlags(kind: number, a: Node, b: Node): void;
-  /** Leaves the loaded value on the stack. */
+  /** Leaves the loaded value on the stack; of 256 bits, the lower half below the upper one. */
   protected abstract load(type: Type, address: Node, bits: number, signed: boolean): void;
-  protected abstract store(address: Node, value: Node, bits: number): void;
+  /** With `high`, 256 bits. */
+  protected abstract store(address: Node, value: Node, bits: number, high?: Node): void;
   protected abstract helper(helper: Helper, args: readonly Node[]): void;
   protected abstract jump(flow: "jump" | "call"): void;
   protected abstract fallthrough(): void;
@@ -269,9 +270,10 @@ export abstract class Lowering {
         return;
       case "load":
         this.load(s.node.type, s.address, s.bits, s.signed);
+        if (s.high !== undefined) this.#keep(s.high);
         return this.#keep(s.node);
       case "store":
-        return this.store(s.address, s.value, s.bits);
+        return this.store(s.address, s.value, s.bits, s.high);
       case "call":
         this.helper(s.helper, s.args);
         if (s.node !== null) this.#keep(s.node);

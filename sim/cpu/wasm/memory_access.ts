@@ -28,13 +28,14 @@ export abstract class GuestLowering extends Lowering {
    * number in its instruction.
    */
   protected abstract missedLoad(address: number, size: number, number: number): void;
-  /** The same for a store: do it with the value in local `value`, or leave. */
+  /** The same for a store: do it with the value in local `value` (256 bits: and `upper`), or leave. */
   protected abstract missedStore(
     address: number,
     size: number,
     number: number,
     value: number,
     type: Type,
+    upper: number,
   ): void;
   /** Push the ordinal of access `number` of the current instruction. */
   protected abstract ordinal(number: number): void;
@@ -109,23 +110,35 @@ export abstract class GuestLowering extends Lowering {
     this.missedLoad(l.address, bits / 8, number);
     code.op(W.end);
     this.#countIfConditional(ONE_LOAD);
-    if (type === "v128") code.op(0xfd, 0x00).memarg(0);
+    if (bits === 256) {
+      const at = this.temporary("i32");
+      code.tee(at).op(0xfd, 0x00).memarg(0).get(at).op(0xfd, 0x00).memarg(16);
+    } else if (type === "v128") code.op(0xfd, 0x00).memarg(0);
     else code.mem(loadOpcode(type, bits, signed), 0);
   }
 
-  protected override store(address: Node, value: Node, bits: number): void {
+  protected override store(address: Node, value: Node, bits: number, high?: Node): void {
     const code = this.code;
     const number = this.#number();
     const v = this.temporary(value.type);
     this.value(value);
     code.set(v);
+    const upper = high === undefined ? -1 : this.temporary("v128");
+    if (high !== undefined) {
+      this.value(high);
+      code.set(upper);
+    }
     const l = this.#lookup(address, bits / 8, WRITE_TLB, typeCode.void);
     this.#touch(l.place, WRITE_TLB, number);
     code.get(l.translated).op(W.i32_wrap_i64).get(v);
-    if (value.type === "v128") code.op(0xfd, 0x0b).memarg(0);
-    else code.mem(storeOpcode(value.type, bits), 0);
+    if (value.type === "v128") {
+      code.op(0xfd, 0x0b).memarg(0);
+      if (high !== undefined) {
+        code.get(l.translated).op(W.i32_wrap_i64).get(upper).op(0xfd, 0x0b).memarg(16);
+      }
+    } else code.mem(storeOpcode(value.type, bits), 0);
     code.br(1).op(W.end);
-    this.missedStore(l.address, bits / 8, number, v, value.type);
+    this.missedStore(l.address, bits / 8, number, v, value.type, upper);
     code.op(W.end);
     this.#countIfConditional(ONE_STORE);
   }

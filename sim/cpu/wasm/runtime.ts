@@ -72,6 +72,12 @@ export function runtimeModule(
     else c.mem(opcode, L.STORE_VALUE);
     define(name, params, results, c.get(2).get(3).call(store));
   }
+  {
+    const { params, results } = runtimeSignatures.store_slow_pair;
+    const c = address(new Code()).i32(0).get(1).op(0xfd, 0x0b).memarg(L.STORE_VALUE)
+      .i32(0).get(2).op(0xfd, 0x0b).memarg(L.STORE_VALUE + 16);
+    define("store_slow_pair", params, results, c.get(3).get(4).call(store));
+  }
 
   const signed = (name: keyof typeof runtimeSignatures, code: Code, locals: Type[] = []): number =>
     define(name, runtimeSignatures[name].params, runtimeSignatures[name].results, code, locals);

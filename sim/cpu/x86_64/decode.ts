@@ -1,13 +1,13 @@
 /**
  * The instruction decoder of x86-64: legacy and REX prefixes, opcode maps, ModRM, SIB,
- * displacement and immediate (Intel SDM volume 2, chapter 2), driven by the decode rows.
+ * VEX prefixes, displacement and immediate (Intel SDM volume 2, chapter 2), driven by the decode rows.
  *
- * No VEX, EVEX or XOP: such encodings are undefined instructions, as CPUID says.
+ * No EVEX or XOP: such encodings are undefined instructions, as CPUID says.
  */
 import { Decoded, Flow } from "../ir/decoded.ts";
 import { GPR, VECTOR, X87_REGISTERS, ZERO } from "../layout.ts";
-import { ADDRESS32, EXTRA_SHIFT, Form, FORM_SHIFT, SEGMENT_SHIFT } from "./instruction.ts";
-import { type Encoding, File, Imm, Place, Size } from "./row.ts";
+import { ADDRESS32, EXTRA_SHIFT, Form, FORM_SHIFT, LONG, SEGMENT_SHIFT } from "./instruction.ts";
+import { type Encoding, File, Imm, Length, Place, Size } from "./row.ts";
 
 /** How a ModRM register field becomes a state offset. */
 const enum Reg {
@@ -36,6 +36,10 @@ class Plan {
   readonly rmInRecord: boolean;
   /** The index scale goes to imm1 rather than to the form. */
   readonly scaleInRecord: boolean;
+  /** VEX.vvvv, whether VEX.L chooses 256 bits, and whether the index is a vector register. */
+  readonly third: Reg;
+  readonly long: boolean;
+  readonly vsib: boolean;
 
   constructor(row: Encoding) {
     this.modrm = row.modrm;
@@ -53,6 +57,9 @@ class Plan {
     this.staticReg = row.options.staticReg ?? false;
     this.rmInRecord = row.options.rmInRecord ?? false;
     this.scaleInRecord = row.immediate === Imm.None && !this.next;
+    this.third = registerKind(row, Place.Vex);
+    this.long = row.length !== Length.Ignored;
+    this.vsib = row.options.vsib ?? false;
   }
 }
 
@@ -86,6 +93,10 @@ const NONE = -1;
 const UNKNOWN = -2;
 const FIRST_GROUP = -3;
 
+/** Place of a VEX instruction's row: map (1–3), prefix and opcode; two more bits are L and W. */
+const vexPlace = (map: number, prefix: number, opcode: number): number =>
+  ((map - 1) << 10) | (prefix << 8) | opcode;
+
 /** A decoder over a list of rows; row 0 is what undefined encodings decode to. */
 export class Decoder {
   readonly #all: readonly Encoding[];
@@ -99,11 +110,20 @@ export class Decoder {
   readonly #rows = new Int16Array(4 * 4 * 256).fill(UNKNOWN);
   /** Row by group, then ModRM byte. */
   readonly #groups: Int16Array[] = [];
+  /** VEX rows by `vexPlace`; a row by `vexPlace << 2 | L << 1 | W`. */
+  readonly #byVex: number[][] = [];
+  #vexRows: Int16Array = new Int16Array(0);
 
-  constructor(rows: readonly Encoding[]) {
+  /** `allowed` says which rows the processor has. */
+  constructor(rows: readonly Encoding[], allowed?: (row: Encoding) => boolean) {
     this.#all = rows;
     for (let index = 1; index < rows.length; index++) {
-      const { map, opcode, count } = rows[index];
+      if (allowed !== undefined && !allowed(rows[index])) continue;
+      const { map, opcode, count, vex, prefix } = rows[index];
+      if (vex) {
+        (this.#byVex[vexPlace(map, prefix, opcode)] ??= []).push(index);
+        continue;
+      }
       const first = (map << 8) | opcode;
       for (let at = first; at < first + count; at++) (this.#byOpcode[at] ??= []).push(index);
     }
@@ -112,6 +132,23 @@ export class Decoder {
   /** Work out every opcode: a `TypeError` names a row whose encoding another one has. */
   complete(): void {
     for (let at = 0; at < this.#rows.length; at++) this.#row(at);
+    for (let at = 0; at < 4 * 3 * 4 * 256; at++) this.#vexRow(at);
+  }
+
+  /** The row at a place of `#vexRows`, NONE or a group. */
+  #vexRow(at: number): number {
+    if (this.#byVex.length === 0) return NONE;
+    if (this.#vexRows.length === 0) this.#vexRows = new Int16Array(4 * 3 * 4 * 256).fill(UNKNOWN);
+    if (this.#vexRows[at] !== UNKNOWN) return this.#vexRows[at];
+    this.#vexRows[at] = NONE;
+    for (const index of this.#byVex[at >> 2] ?? []) {
+      const { length, wide } = this.#all[index];
+      if (wide >= 0 && wide !== (at & 1)) continue;
+      if (length === Length.L128 && (at & 2) !== 0) continue;
+      if (length === Length.L256 && (at & 2) === 0) continue;
+      this.#insert(index, this.#vexRows, at);
+    }
+    return this.#vexRows[at];
   }
 
   /** The row at a place of `#rows`, NONE or a group. */
@@ -131,25 +168,25 @@ export class Decoder {
         ? specific
         : rows.filter((index) => this.#all[index].prefix < 0)
     ) {
-      this.#insert(index, at);
+      this.#insert(index, this.#rows, at);
     }
     return this.#rows[at];
   }
 
-  #insert(index: number, at: number): void {
+  #insert(index: number, table: Int16Array, at: number): void {
     const { name, modrm, digit, exact, exactCount, memory, register } = this.#all[index];
     const whole = digit < 0 && exact < 0 && memory && register;
     if (whole || !modrm) {
-      if (this.#rows[at] !== NONE) throw new TypeError(`${name}: encoding is taken`);
-      this.#rows[at] = index;
+      if (table[at] !== NONE) throw new TypeError(`${name}: encoding is taken`);
+      table[at] = index;
       return;
     }
-    if (this.#rows[at] === NONE) {
-      this.#rows[at] = FIRST_GROUP - this.#groups.length;
+    if (table[at] === NONE) {
+      table[at] = FIRST_GROUP - this.#groups.length;
       this.#groups.push(new Int16Array(256).fill(NONE));
     }
-    if (this.#rows[at] >= 0) throw new TypeError(`${name}: encoding is taken`);
-    const group = this.#groups[FIRST_GROUP - this.#rows[at]];
+    if (table[at] >= 0) throw new TypeError(`${name}: encoding is taken`);
+    const group = this.#groups[FIRST_GROUP - table[at]];
     const [from, to] = exact >= 0
       ? [exact, exact + exactCount]
       : [memory ? 0 : 0xc0, register ? 256 : 0xc0];
@@ -224,7 +261,26 @@ export class Decoder {
     }
 
     let map = 0;
-    if (byte === 0x0f) {
+    let prefix = repeat !== 0 ? repeat : opsize ? 1 : 0;
+    let vex = -1;
+    if ((byte === 0xc4 || byte === 0xc5) && this.#byVex.length > 0) {
+      // No prefix that VEX replaces may precede it; its bits are inverted but for W, L and pp.
+      if (rex !== 0 || prefix !== 0 || lock) return this.#undefined(at - offset, out);
+      if (at + 1 + (byte & 1 ^ 1) >= limit) return this.#short(available, limit - offset, out);
+      let wide = 0;
+      map = 1;
+      if (byte === 0xc4) {
+        map = bytes[at] & 31;
+        rex = 0x40 | ((bytes[at++] >> 5) ^ 7);
+        wide = bytes[at] >> 7;
+      } else rex = 0x40 | (((bytes[at] >> 5) & 4) ^ 4);
+      rex |= wide << 3;
+      vex = bytes[at++];
+      if (map < 1 || map > 3) return this.#undefined(at - offset, out);
+      // The order of pp is 66, F3, F2, as here.
+      prefix = vex & 3;
+      byte = bytes[at++];
+    } else if (byte === 0x0f) {
       if (at >= limit) return this.#short(available, at - offset, out);
       byte = bytes[at++];
       map = 1;
@@ -239,8 +295,9 @@ export class Decoder {
       return this.#exchange(rex, opsize, at - offset, out);
     }
     const opcode = byte;
-    const prefix = repeat !== 0 ? repeat : opsize ? 1 : 0;
-    let index = this.#row((map << 10) | (prefix << 8) | opcode);
+    let index = vex < 0
+      ? this.#row((map << 10) | (prefix << 8) | opcode)
+      : this.#vexRow((vexPlace(map, prefix, opcode) << 2) | ((vex >> 1) & 2) | ((rex >> 3) & 1));
     if (index === NONE) return this.#undefined(at - offset, out);
     let modrm = 0;
     if (index < NONE) {
@@ -264,6 +321,12 @@ export class Decoder {
     }
 
     const regs = out.regs;
+    if (vex >= 0) {
+      const third = ((vex >> 3) & 15) ^ 15;
+      if (plan.third === Reg.None && third !== 0) return this.#undefined(at - offset, out);
+      regs[3] = slot(plan.third, third, rex);
+      if (plan.long && (vex & 4) !== 0) statics |= LONG;
+    }
     let form: Form = Form.Register;
     let displacement = 0;
     let relative = false;
@@ -288,7 +351,15 @@ export class Decoder {
           if (at >= limit) return this.#short(available, at - offset, out);
           const sib = bytes[at++];
           const i = ((sib >> 3) & 7) | ((rex & 2) << 2);
-          if (i !== 4) {
+          if (plan.vsib) {
+            regs[2] = slot(Reg.Vector, i, rex);
+            scale = sib >> 6;
+            form = Form.Index;
+            // Destination, mask and index must be three registers.
+            if (regs[0] === regs[2] || regs[0] === regs[3] || regs[2] === regs[3]) {
+              return this.#undefined(at - offset, out);
+            }
+          } else if (i !== 4) {
             regs[2] = GPR + 8 * i;
             scale = sib >> 6;
             form = Form.Index;
@@ -314,6 +385,7 @@ export class Decoder {
           at += 4;
         }
         regs[1] = base;
+        if (plan.vsib && rm !== 4) return this.#undefined(at - offset, out);
         statics |= segment << SEGMENT_SHIFT;
       }
     } else {
@@ -399,6 +471,7 @@ export class Decoder {
         if (plan.immediate === Imm.Ib) out.imm1 = value << 24 >> 24;
         else if (plan.immediate === Imm.Ub) out.imm1 = value;
         else if (plan.immediate === Imm.Kb) statics |= value << EXTRA_SHIFT;
+        else if (plan.immediate === Imm.Is4) regs[4] = VECTOR + 16 * (value >> 4);
         else {
           out.imm1 = value & (size === 3 ? 63 : 31);
           if (out.imm1 === 0) statics |= 1 << EXTRA_SHIFT;

@@ -3,12 +3,14 @@
  * its sizes, and the emitter.
  *
  * Register operands lie in the record at fixed places: `reg(0)` ModRM.reg or the opcode's register,
- * `reg(1)` the rm register or the base, `reg(2)` the index.
+ * `reg(1)` the rm register or the base, `reg(2)` the index, `reg(3)` VEX.vvvv, `reg(4)` the one in an
+ * immediate byte.
  */
 import type { Emitter } from "../ir/emitter.ts";
 import type { Node, Reg, Type } from "../ir/types.ts";
 import { FS_BASE, gpr, GS_BASE } from "../layout.ts";
 import { Kind } from "./flags.ts";
+import type { Level } from "./level.ts";
 import { type Encoding, Imm, Place } from "./row.ts";
 
 /** Form of the rm operand, in the statics. */
@@ -31,10 +33,12 @@ export const FORM_SHIFT = 2;
 export const SEGMENT_SHIFT = 5;
 export const ADDRESS32 = 1 << 7;
 export const EXTRA_SHIFT = 8;
+/** VEX.L of an instruction that heeds it: 256 bits. */
+export const LONG: number = 1 << 30;
 
 /** Linux signal numbers and codes used by semantics. */
 const SIGILL = 4, SIGTRAP = 5, SIGFPE = 8, SIGSEGV = 11;
-const ILL_ILLOPN = 2, FPE_INTDIV = 1, SI_KERNEL = 0x80;
+const ILL_ILLOPN = 2, FPE_INTDIV = 1, FPE_FLTINV = 7, SI_KERNEL = 0x80;
 
 /** One instruction being translated. */
 export class Instruction {
@@ -46,14 +50,22 @@ export class Instruction {
   readonly #segment: number;
   /** Whether the address size is 32 bits. */
   readonly address32: boolean;
+  /** Whether it works on 256 bits. */
+  readonly long: boolean;
   #address: Node | null = null;
 
-  constructor(readonly e: Emitter, readonly row: Encoding, statics: number) {
+  constructor(
+    readonly e: Emitter,
+    readonly row: Encoding,
+    readonly statics: number,
+    readonly level: Level = 2,
+  ) {
     this.size = 8 << ((statics >> SIZE_SHIFT) & 3);
     this.form = (statics >> FORM_SHIFT) & 7;
     this.#segment = (statics >> SEGMENT_SHIFT) & 3;
     this.address32 = (statics & ADDRESS32) !== 0;
-    this.extra = statics >> EXTRA_SHIFT;
+    this.long = (statics & LONG) !== 0;
+    this.extra = (statics & ~LONG) >> EXTRA_SHIFT;
   }
 
   // ---- operands --------------------------------------------------------------------------
@@ -71,8 +83,18 @@ export class Instruction {
   /** The register of operand `i`, which is not in memory. */
   register(i: number): Reg {
     const o = this.row.operands[i];
-    if (o.place === Place.Fixed) return this.e.fixed(o.slot);
-    return this.e.reg(o.place === Place.Rm ? 1 : 0);
+    switch (o.place) {
+      case Place.Fixed:
+        return this.e.fixed(o.slot);
+      case Place.Rm:
+        return this.e.reg(1);
+      case Place.Vex:
+        return this.e.reg(3);
+      case Place.ImmediateReg:
+        return this.e.reg(4);
+      default:
+        return this.e.reg(0);
+    }
   }
 
   /** Value of general or immediate operand `i`: i64 for 64 bits, else i32, zero- or sign-extended. */
@@ -143,12 +165,24 @@ export class Instruction {
     let sum = e.get64(e.reg(1));
     if (this.form === Form.Next) sum = e.add(sum, e.imm(0));
     else if (this.form !== Form.Base) {
-      const inRecord = this.row.immediate === Imm.None && !this.row.options.next;
-      const scale = inRecord ? e.imm(1) : e.i64(this.form - Form.Index);
-      sum = e.add(sum, e.shl(e.get64(e.reg(2)), scale));
+      sum = e.add(sum, e.shl(e.get64(e.reg(2)), this.#scale()));
     }
     sum = e.add(sum, e.imm(this.row.options.next ? 1 : 0));
     return this.address32 ? e.and(sum, e.i64(0xffffffffn)) : sum;
+  }
+
+  /** Address of an element whose index is `index` (i64), of a memory operand with a vector of indices. */
+  indexed(index: Node): Node {
+    const e = this.e;
+    const scaled = e.shl(index, this.#scale());
+    const sum = e.add(e.add(e.get64(e.reg(1)), scaled), e.imm(this.row.options.next ? 1 : 0));
+    return this.segmented(this.address32 ? e.and(sum, e.i64(0xffffffffn)) : sum);
+  }
+
+  /** log2 of the index scale, i64. */
+  #scale(): Node {
+    const inRecord = this.row.immediate === Imm.None && !this.row.options.next;
+    return inRecord ? this.e.imm(1) : this.e.i64(this.form - Form.Index);
   }
 
   /** Add the base of an FS or GS override. */
@@ -197,8 +231,11 @@ export class Instruction {
   /** Write the low 64 (i64) or 32 (i32) bits of vector register operand `i`, keep the rest. */
   setLow(i: number, value: Node): void {
     const lane = value.type === "i64" ? "i64x2.replace_lane" : "i32x4.replace_lane";
-    const old = this.e.getVector(this.register(i));
-    this.setVector(i, this.e.op(lane, [old, value], 0));
+    this.setVector(i, this.e.op(lane, [this.upperPart(i), value], 0));
+  }
+  /** The vector whose upper lanes stay when the lowest of operand `i` is written. */
+  upperPart(i: number): Node {
+    return this.e.getVector(this.register(i));
   }
   /** Store vector `value` to operand `i`, aligned memory unless told otherwise, or its register. */
   putVector(i: number, value: Node, aligned = true): void {
@@ -264,6 +301,10 @@ export class Instruction {
     this.e.setFlags(Kind.Merge, this.wide(value), this.e.zext(this.e.packedFlags()));
   }
 
+  /** #XM if `condition`: an unmasked SSE exception; which one, MXCSR says. */
+  floatFault(condition: Node): void {
+    this.e.if(condition, () => this.e.fault(SIGFPE, FPE_FLTINV));
+  }
   /** #DE. */
   divideError(): void {
     this.e.fault(SIGFPE, FPE_INTDIV);

@@ -22,6 +22,7 @@ import { Decoder } from "./decode.ts";
 import { flags } from "./flags.ts";
 import { Instruction } from "./instruction.ts";
 import { mmx } from "./mmx.ts";
+import { type Level, levelOf } from "./level.ts";
 import { moves } from "./moves.ts";
 import type { Encoding } from "./row.ts";
 import { shifts } from "./shifts.ts";
@@ -55,36 +56,51 @@ export const rows: readonly Encoding[] = [
   ...mmx,
 ];
 
-const decoder = new Decoder(rows);
-
 /** Bytes as hexadecimal, for messages. */
 function hexadecimal(bytes: Uint8Array): string {
   return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
 }
 
-/** The x86-64 instruction set. */
-export const x86_64: Isa = {
-  arch: "x86_64",
-  rows,
-  flags,
-  decode(
-    bytes: Uint8Array,
-    offset: number,
-    available: number,
-    pc: number,
-    out: Decoded,
-  ): boolean {
-    return decoder.decode(bytes, offset, available, pc, out);
-  },
-  emit(row: number, statics: number, e: Emitter): void {
-    const encoding = rows[row];
-    encoding.emit(new Instruction(e, encoding, statics));
-  },
-  describe(bytes: Uint8Array, offset: number, available: number, pc: number): string {
-    const row = decoder.rowAt(bytes, offset, available, pc);
-    if (row > 0) return rows[row].name;
-    return `undefined instruction ${
-      hexadecimal(bytes.subarray(offset, offset + Math.min(available, 15)))
-    }`;
-  },
-};
+/** What an undefined instruction is called. */
+function describeUndefined(bytes: Uint8Array, level: Level): string {
+  const text = hexadecimal(bytes);
+  const at = bytes.findIndex((b) => !LEGACY_PREFIXES.includes(b));
+  if (bytes[at] === 0x62) return `AVX-512 (EVEX) instruction, which no level has: ${text}`;
+  if ((bytes[at] === 0xc4 || bytes[at] === 0xc5) && level < 3) {
+    return `AVX or BMI (VEX) instruction, above the level x86-64-v${level}: ${text}`;
+  }
+  return `undefined instruction ${text}`;
+}
+const LEGACY_PREFIXES = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
+
+/** The instruction set of `rows` as a processor of `level` has it. */
+export function instructionSet(rows: readonly Encoding[], level: Level): Isa {
+  const decoder = new Decoder(rows, level > 1 ? undefined : (row) => levelOf(row) === 1);
+  return {
+    arch: "x86_64",
+    rows,
+    flags,
+    decode(
+      bytes: Uint8Array,
+      offset: number,
+      available: number,
+      pc: number,
+      out: Decoded,
+    ): boolean {
+      return decoder.decode(bytes, offset, available, pc, out);
+    },
+    emit(row: number, statics: number, e: Emitter): void {
+      const encoding = rows[row];
+      encoding.emit(new Instruction(e, encoding, statics, level));
+    },
+    describe(bytes: Uint8Array, offset: number, available: number, pc: number): string {
+      const row = decoder.rowAt(bytes, offset, available, pc);
+      if (row > 0) return rows[row].name;
+      const end = offset + Math.min(available, 15);
+      return describeUndefined(bytes.subarray(offset, end), level);
+    },
+  };
+}
+
+/** The x86-64 instruction set at the level x86-64-v2. */
+export const x86_64: Isa = instructionSet(rows, 2);

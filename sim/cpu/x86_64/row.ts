@@ -5,7 +5,8 @@
  * An encoding is written `[prefix.][map.]opcode[+r|+cc] [/digit] [m|r] [modrm[+i]]`:
  * `prefix` is np, 66, f3 or f2 where it selects the instruction (absent: any); `map` is 0f, 0f38 or
  * 0f3a; `/digit` fixes ModRM.reg; `m` or `r` asks for a memory or a register operand; two more hex
- * digits fix the whole ModRM byte.
+ * digits fix the whole ModRM byte. `vex.` before them asks for a VEX prefix; then `L0`, `L1` and `W0`,
+ * `W1` fix its bits and `LIG` says that L is ignored.
  */
 import { Flow } from "../ir/decoded.ts";
 import { gpr, vector } from "../layout.ts";
@@ -24,6 +25,9 @@ export const enum Place {
   OpcodeReg,
   /** A register that the instruction implies. */
   Fixed,
+  /** VEX.vvvv, and bits 7:4 of a VEX instruction's immediate byte. */
+  Vex,
+  ImmediateReg,
   Immediate,
   /** Immediate byte that is part of the statics (shuffle controls, predicates). */
   Static,
@@ -67,6 +71,8 @@ export const enum Imm {
   Moffs,
   /** ENTER: word and byte. */
   IwIb,
+  /** A byte whose upper half is a register number. */
+  Is4,
   /** Shift count: masked to the operand size; statics say whether it is zero. */
   Count,
   /** Implied shift count of one. */
@@ -101,10 +107,22 @@ export interface Options {
   readonly staticReg?: boolean;
   /** The register number of ModRM.rm goes to imm1 (x87 stack registers). */
   readonly rmInRecord?: boolean;
+  /** The index of the memory operand is a vector register. */
+  readonly vsib?: boolean;
+}
+
+/** What a row asks of VEX.L. */
+export const enum Length {
+  Any = -1,
+  L128 = 0,
+  L256 = 1,
+  Ignored = 2,
 }
 
 /** One decode row. */
 export interface Encoding {
+  /** The encoding as it was written. */
+  readonly encoding: string;
   /** Mnemonic and operand codes. */
   readonly name: string;
   readonly emit: Semantic;
@@ -126,6 +144,10 @@ export interface Encoding {
   readonly register: boolean;
   readonly exact: number;
   readonly exactCount: number;
+  /** Whether it has a VEX prefix, and what its L and W (-1: any) must be. */
+  readonly vex: boolean;
+  readonly length: Length;
+  readonly wide: number;
 }
 
 const widths: Record<string, number> = {
@@ -184,6 +206,12 @@ function operand(code: string): Operand {
       return make(Place.Reg, File.Segment);
     case "Z":
       return make(Place.OpcodeReg, File.General);
+    case "H":
+      return make(Place.Vex, File.Vector);
+    case "B":
+      return make(Place.Vex, File.General);
+    case "L":
+      return make(Place.ImmediateReg, File.Vector);
     case "I":
     case "C":
       return make(Place.Immediate, File.General);
@@ -203,6 +231,8 @@ function immediateOf(codes: readonly string[]): Imm {
         return Imm.Ub;
       case "Kb":
         return Imm.Kb;
+      case "Lx":
+        return Imm.Is4;
       case "Iw":
         return codes.includes("Ib") ? Imm.IwIb : Imm.Iw;
       case "Iz":
@@ -229,15 +259,21 @@ const maps = ["", "0f", "0f38", "0f3a"];
 const prefixes = ["np", "66", "f3", "f2"];
 
 /** What follows from the text of a row beyond its opcode. */
-type Shape = Omit<Encoding, "name" | "emit" | "options" | "map" | "prefix" | "opcode" | "count">;
+type Shape = Omit<
+  Encoding,
+  "name" | "emit" | "options" | "encoding" | "map" | "prefix" | "opcode" | "count" | "vex"
+>;
 
 function shapeOf(encoding: string, name: string, options: Options): Shape {
   let digit = -1, exact = -1, exactCount = 0, memory = true, register = true;
+  let length = Length.Any, wide = -1;
   const modifiers = encoding.split(" ").slice(1);
   for (const m of modifiers) {
     if (m[0] === "/") digit = Number(m[1]);
     else if (m === "m") register = false;
     else if (m === "r") memory = false;
+    else if (m[0] === "L") length = m === "LIG" ? Length.Ignored : Number(m[1]);
+    else if (m[0] === "W") wide = Number(m[1]);
     else {
       exact = parseInt(m, 16);
       exactCount = m.endsWith("+i") ? 8 : 1;
@@ -257,10 +293,22 @@ function shapeOf(encoding: string, name: string, options: Options): Shape {
     : Size.Fixed;
   if (codes.some((c) => c[0] === "M")) register = false;
   if (codes.some((c) => "RUN".includes(c[0]) && c !== "Ub")) memory = false;
-  const modrm = digit >= 0 || exact >= 0 || modifiers.length > 0 ||
+  const modrm = digit >= 0 || exact >= 0 || !memory || !register ||
     operands.some((o, i) => (o.place === Place.Reg || o.place === Place.Rm) && codes[i][0] !== "O");
   const immediate = immediateOf(codes);
-  return { operands, immediate, size, modrm, digit, memory, register, exact, exactCount };
+  return {
+    operands,
+    immediate,
+    size,
+    modrm,
+    digit,
+    memory,
+    register,
+    exact,
+    exactCount,
+    length,
+    wide,
+  };
 }
 
 /** A row as written; all but the opcode is worked out when the row is first met. */
@@ -269,27 +317,28 @@ class Row implements Encoding {
   readonly prefix: number;
   readonly opcode: number;
   readonly count: number;
-  readonly #encoding: string;
+  readonly vex: boolean;
   #known: Shape | null = null;
 
   constructor(
-    encoding: string,
+    readonly encoding: string,
     readonly name: string,
     readonly emit: Semantic,
     readonly options: Options,
   ) {
-    this.#encoding = encoding;
     const end = encoding.indexOf(" ");
     const parts = (end < 0 ? encoding : encoding.slice(0, end)).split(".");
     const last = parts.pop()!;
     this.opcode = parseInt(last, 16);
     this.count = last.endsWith("+r") ? 8 : last.endsWith("+cc") ? 16 : 1;
     this.map = parts.length === 0 ? 0 : Math.max(0, maps.indexOf(parts[parts.length - 1]));
+    this.vex = parts[0] === "vex";
+    if (this.vex) parts.shift();
     this.prefix = parts.length === 0 ? -1 : prefixes.indexOf(parts[0]);
   }
 
   get #shape(): Shape {
-    return this.#known ??= shapeOf(this.#encoding, this.name, this.options);
+    return this.#known ??= shapeOf(this.encoding, this.name, this.options);
   }
   get operands(): readonly Operand[] {
     return this.#shape.operands;
@@ -318,12 +367,19 @@ class Row implements Encoding {
   get exactCount(): number {
     return this.#shape.exactCount;
   }
+  get length(): Length {
+    return this.#shape.length;
+  }
+  get wide(): number {
+    return this.#shape.wide;
+  }
 }
 
 /**
  * Build a row. `name` is the mnemonic and the operand codes, `add Ev,Gv`. Besides the SDM's codes:
  * `Ub` is an immediate byte that is zero-extended, `Kb` an immediate byte that specialises the
- * semantics, `Cb` a shift count, `C1` the implied count of one.
+ * semantics, `Cb` a shift count, `C1` the implied count of one; `H` and `B` are a vector and a general
+ * register in VEX.vvvv, `L` a vector register in the upper half of an immediate byte.
  */
 export function row(
   encoding: string,

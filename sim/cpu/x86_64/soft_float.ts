@@ -45,11 +45,13 @@ export interface Format {
   readonly precision: number;
   readonly least: number;
   readonly most: number;
+  /** Bits of the interchange format. */
+  readonly width: number;
 }
 
-export const SINGLE: Format = { precision: 24, least: -126, most: 127 };
-export const DOUBLE: Format = { precision: 53, least: -1022, most: 1023 };
-export const EXTENDED: Format = { precision: 64, least: -16382, most: 16383 };
+export const SINGLE: Format = { precision: 24, least: -126, most: 127, width: 32 };
+export const DOUBLE: Format = { precision: 53, least: -1022, most: 1023, width: 64 };
+export const EXTENDED: Format = { precision: 64, least: -16382, most: 16383, width: 80 };
 
 /** How to round, and the exceptions raised so far. */
 export class Environment {
@@ -107,8 +109,8 @@ export function bitLength(x: bigint): number {
 
 /** Unpack the bits of an interchange format (single or double). */
 export function unpack(bits: bigint, f: Format): Float {
+  const { width } = f;
   const fractionBits = f.precision - 1;
-  const width = f === SINGLE ? 32 : 64;
   const sign = (bits >> BigInt(width - 1)) !== 0n;
   const fraction = bits & ((1n << BigInt(fractionBits)) - 1n);
   const biased = Number((bits >> BigInt(fractionBits)) & BigInt(2 * f.most + 1));
@@ -139,8 +141,8 @@ export function unpack(bits: bigint, f: Format): Float {
 
 /** Pack a value that the format represents exactly (as `round` leaves it). */
 export function pack(x: Float, f: Format): bigint {
+  const { width } = f;
   const fractionBits = f.precision - 1;
-  const width = f === SINGLE ? 32 : 64;
   const sign = x.sign ? 1n << BigInt(width - 1) : 0n;
   const top = BigInt(2 * f.most + 1) << BigInt(fractionBits);
   switch (x.class) {
@@ -354,6 +356,18 @@ export function squareRoot(env: Environment, f: Format, a: Float): Float {
   const n = a.significand << BigInt(extra);
   const root = rootOf(n);
   return round(env, f, false, root, (a.exponent - extra) / 2, root * root !== n);
+}
+
+/** a × b + c with one rounding; none of them a NaN. */
+export function fused(env: Environment, f: Format, a: Float, b: Float, c: Float): Float {
+  const sign = a.sign !== b.sign;
+  const none = a.class === Class.Zero || b.class === Class.Zero;
+  if (a.class === Class.Infinity || b.class === Class.Infinity) {
+    if (none || (c.class === Class.Infinity && c.sign !== sign)) return invalid(env);
+    return infinity(sign);
+  }
+  if (none) return add(env, f, zero(sign), c);
+  return add(env, f, finite(sign, a.significand * b.significand, a.exponent + b.exponent), c);
 }
 
 /** Round to an integral value. */

@@ -51,16 +51,14 @@ function roundByMode(x: Instruction, shape: string, v: Node): Node {
   return e.read(result);
 }
 
-const SIGFPE = 8, FPE_FLTRES = 6, FPE_FLTINV = 7;
 const IE = 1;
 
 /** Set a sticky flag of MXCSR, or fault if it is not masked. */
-function raise(x: Instruction, flag: number): void {
+export function raise(x: Instruction, flag: number): void {
   const e = x.e;
   const old = e.getState("i32", MXCSR);
   e.setState(MXCSR, e.or(old, e.i32(flag)));
-  const code = flag === IE ? FPE_FLTINV : FPE_FLTRES;
-  e.if(e.eqz(e.and(old, e.i32(flag << 7))), () => e.fault(SIGFPE, code));
+  x.floatFault(e.eqz(e.and(old, e.i32(flag << 7))));
 }
 
 /** Flags of a conversion to integers: invalid unless it `fits`, else inexact if `inexact`. */
@@ -150,15 +148,16 @@ const narrow: Semantic = (x) => {
 /** A source of 64 bits as a vector (upper half unspecified from a register). */
 const half = (x: Instruction): Node => x.inMemory(1) ? x.zeroExtended(x.low64(1)) : x.vector(1);
 
-const widenPacked: Semantic = (x) => {
-  const v = half(x);
+/** The two low singles of `v` as doubles. */
+export function singlesToDoubles(x: Instruction, v: Node): Node {
   const r = x.e.op("f64x2.promote_low_f32x4", [v]);
   const unusual = x.e.or(anyNan(x, Shape.D2, r), unusualMode(x));
-  x.setVector(0, guarded(x, r, unusual, FloatOp.Convert, Shape.D2, null, v));
-};
-const narrowPacked: Semantic = (x) => {
+  return guarded(x, r, unusual, FloatOp.Convert, Shape.D2, null, v);
+}
+const widenPacked: Semantic = (x) => x.setVector(0, singlesToDoubles(x, half(x)));
+/** Two doubles as singles, zeros above. */
+export function doublesToSingles(x: Instruction, v: Node): Node {
   const e = x.e;
-  const v = x.vector(1);
   const r = e.op("f32x4.demote_f64x2_zero", [v]);
   // The upper lanes are zeros: copies of the lower ones stand for them in the check.
   const low = e.op("i64x2.splat", [e.op("i64x2.extract_lane", [r], 0)]);
@@ -172,8 +171,9 @@ const narrowPacked: Semantic = (x) => {
   const stand = (): Node => e.and(lane(0), lane(1));
   // Lanes 2 and 3 of the slow answer come from no operand.
   const all = guarded(x, r, unusual, FloatOp.Convert, Shape.S4, null, v, stand);
-  x.setVector(0, x.zeroExtended(e.op("i64x2.extract_lane", [all], 0)));
-};
+  return x.zeroExtended(e.op("i64x2.extract_lane", [all], 0));
+}
+const narrowPacked: Semantic = (x) => x.setVector(0, doublesToSingles(x, x.vector(1)));
 
 /** Four 32-bit integers as singles. */
 export function singlesOf(x: Instruction, v: Node): Node {

@@ -44,9 +44,17 @@ class Format {
   isZero(x: Node): Node {
     return this.op("eq", x, this.constant(0));
   }
+  /** The least normal number. */
+  get #least(): Node {
+    return this.constant(this.type === "f32" ? 2 ** -126 : 2 ** -1022);
+  }
   /** Zero or denormal. */
   isTiny(x: Node): Node {
-    return this.op("lt", this.abs(x), this.constant(this.type === "f32" ? 2 ** -126 : 2 ** -1022));
+    return this.op("lt", this.abs(x), this.#least);
+  }
+  /** It may have been rounded from a tiny value: zero, denormal, or the least normal number. */
+  maybeTiny(x: Node): Node {
+    return this.op("le", this.abs(x), this.#least);
   }
   isDenormal(x: Node): Node {
     return this.e.and(this.isTiny(x), this.op("ne", x, this.constant(0)));
@@ -113,9 +121,9 @@ function buildScalar(op: FloatOp, type: "f32" | "f64") {
       : e.or(f.isInfinite(a), f.isInfinite(b));
     answerIf(e, e.eqz(f.isFinite(r)), e.and(infinite, f.op("eq", r, r)));
     if (op === FloatOp.Mul) {
-      answerIf(e, f.isTiny(r), e.or(f.isZero(a), f.isZero(b)));
+      answerIf(e, f.maybeTiny(r), e.or(f.isZero(a), f.isZero(b)));
     } else if (op === FloatOp.Div) {
-      answerIf(e, f.isTiny(r), e.or(f.isZero(a), f.isInfinite(b)));
+      answerIf(e, f.maybeTiny(r), e.or(f.isZero(a), f.isInfinite(b)));
     }
     answerIf(e, e.and(mxcsr(e), e.i32(PE)), e.i32(1));
     return isExact(f, op, a, b, r);
@@ -168,7 +176,7 @@ export const narrowingStands = helper("narrow", ["f64", "f32"], (e, x, r) => {
   requireDefaultMode(e);
   answerIf(e, wide.isDenormal(x), e.i32(0));
   answerIf(e, e.eqz(f.isFinite(r)), wide.isInfinite(x));
-  answerIf(e, f.isTiny(r), wide.isZero(x));
+  answerIf(e, f.maybeTiny(r), wide.isZero(x));
   answerIf(e, e.and(mxcsr(e), e.i32(PE)), e.i32(1));
   return wide.op("eq", e.op("f64.promote_f32", [r]), x);
 });

@@ -15,8 +15,6 @@ import { type Encoding, row, type Semantic } from "./row.ts";
 import { MODE_DEFAULT, MODE_MASK, PE, stands } from "./sse_exact.ts";
 import { FIRST, FloatOp, RESULT, SECOND, Shape, slowFloat } from "./sse_float_slow.ts";
 
-const SIGFPE = 8;
-
 /** IR type of values of a shape: integers for scalars, so that NaN bits survive. */
 const valueTypes: Record<Shape, Type> = {
   [Shape.S1]: "i32",
@@ -55,14 +53,11 @@ export function slow(x: Instruction, op: number, shape: Shape, a: Node | null, b
   if (a !== null) passOperand(x, FIRST, a);
   passOperand(x, SECOND, b);
   const code = e.call(slowFloat, e.i32(op), e.i32(shape));
-  e.if(code, () => e.fault(SIGFPE, FLTINV));
+  x.floatFault(code);
   if (valueTypes[shape] !== "v128") return e.getState(valueTypes[shape], RESULT);
   const low = e.op("i64x2.splat", [e.getState("i64", RESULT)]);
   return e.op("i64x2.replace_lane", [low, e.getState("i64", RESULT + 8)], 1);
 }
-/** si_code of SIGFPE: an unmasked exception. */
-const FLTINV = 7;
-
 /** `fast`, or the slow path's answer where `unusual` ≠ 0 and `fast` does not stand. */
 export function guarded(
   x: Instruction,
@@ -148,7 +143,7 @@ function unordered(x: Instruction, shape: Shape, a: Node, b: Node): Node {
   return x.e.or(anyNan(x, shape, a), anyNan(x, shape, b));
 }
 
-/** Nonzero if some lane of `r` is infinite or a NaN; with `tiny`, also zero or denormal. */
+/** Nonzero if some lane of `r` is infinite or a NaN; with `tiny`, also if it might have underflowed. */
 export function special(x: Instruction, shape: Shape, r: Node, tiny: boolean): Node {
   const e = x.e;
   const wide = shape >= Shape.D1;
@@ -161,11 +156,11 @@ export function special(x: Instruction, shape: Shape, r: Node, tiny: boolean): N
     const scalar = wide ? e.i64(n) : e.i32(Number(BigInt.asIntN(32, n)));
     return vector ? e.op(`${lanes}.splat`, [scalar]) : scalar;
   };
-  // Adding one to the exponent brings its greatest value to 0, and 0 to 1, the lowest bit.
-  const next = vector
-    ? e.op(`${lanes}.add`, [bits, constant(1n << fraction)])
-    : e.add(bits, constant(1n << fraction));
-  const mask = constant((tiny ? all - 1n : all) << fraction);
+  // Adding one to the exponent brings its greatest value to 0. Two more than it is below 4 for the
+  // greatest two, for 0, and for 1, where a tiny result may have been rounded to.
+  const step = constant((tiny ? 2n : 1n) << fraction);
+  const next = vector ? e.op(`${lanes}.add`, [bits, step]) : e.add(bits, step);
+  const mask = constant((tiny ? all - 3n : all) << fraction);
   if (!vector) return e.eqz(e.and(next, mask));
   return e.eqz(e.op(`${lanes}.all_true`, [e.op("v128.and", [next, mask])]));
 }
@@ -241,23 +236,45 @@ function horizontal(op: FloatOp, shape: Shape, name: string): Semantic {
   };
 }
 
-/** CMPccxx: predicates 0–7 of the immediate. */
-const predicates = ["eq", "lt", "le", "", "ne", "lt", "le", ""];
+/**
+ * CMPccxx: what the sixteen predicates ask, and whether the answer is inverted. 0–7 are SSE's; VEX has 32,
+ * where bit 4 tells which NaNs raise an exception.
+ */
+const predicates: readonly [test: string, inverted: boolean][] = [
+  ["eq", false],
+  ["lt", false],
+  ["le", false],
+  ["unordered", false],
+  ["ne", false],
+  ["lt", true],
+  ["le", true],
+  ["unordered", true],
+  ["differ", true],
+  ["ge", true],
+  ["gt", true],
+  ["never", false],
+  ["differ", false],
+  ["ge", false],
+  ["gt", false],
+  ["never", true],
+];
 
 function compare(shape: Shape): Semantic {
   return (x) => {
     const e = x.e;
-    const predicate = x.extra & 7;
+    const predicate = x.extra & (x.row.vex ? 31 : 7);
     const b = source(x, shape), a = destination(x, shape);
     const fa = toFloat(x, a), fb = toFloat(x, b);
     const is = (name: string, p: Node, q: Node): Node => e.op(`${irShapes[shape]}.${name}`, [p, q]);
     const wide = a.type === "v128";
-    const both = (p: Node, q: Node): Node => wide ? e.op("v128.or", [p, q]) : e.or(p, q);
-    const inverted = (p: Node): Node => wide ? e.op("v128.not", [p]) : e.eqz(p);
-    let truth = predicates[predicate] === ""
-      ? both(is("ne", fa, fa), is("ne", fb, fb))
-      : is(predicates[predicate], fa, fb);
-    if (predicate >= 5) truth = inverted(truth);
+    const either = (p: Node, q: Node): Node => wide ? e.op("v128.or", [p, q]) : e.or(p, q);
+    const [test, inverted] = predicates[predicate & 15];
+    let truth: Node;
+    if (test === "unordered") truth = either(is("ne", fa, fa), is("ne", fb, fb));
+    else if (test === "differ") truth = either(is("lt", fa, fb), is("gt", fa, fb));
+    else if (test === "never") truth = wide ? e.v128(new Uint8Array(16)) : e.i32(0);
+    else truth = is(test, fa, fb);
+    if (inverted) truth = wide ? e.op("v128.not", [truth]) : e.eqz(truth);
     // A scalar truth value becomes a mask.
     if (!wide) truth = e.neg(shape === Shape.D1 ? e.zext(truth) : truth);
     const unusual = e.or(unordered(x, shape, fa, fb), unusualMode(x));

@@ -28,8 +28,8 @@ export const enum FloatOp {
   /** Signed integers of 32 and 64 bits to the format. */
   FromInt32,
   FromInt64,
-  /** Compares: `Compare` + predicate (0–7). */
-  Compare = 16,
+  /** Compares: `Compare` + predicate (0–31). */
+  Compare = 32,
 }
 
 /** Shapes: lanes and format. */
@@ -53,35 +53,40 @@ function chooseNan(env: F.Environment, a: F.Float, b: F.Float): F.Float {
   return F.quiet(F.isNan(a) ? a : b);
 }
 
+/** Outcomes of a comparison as bits, and for which of them each predicate (modulo 16) holds. */
+const LESS = 1, EQUAL = 2, GREATER = 4, UNORDERED = 8;
+const holds = [
+  EQUAL,
+  LESS,
+  LESS | EQUAL,
+  UNORDERED,
+  LESS | GREATER | UNORDERED,
+  EQUAL | GREATER | UNORDERED,
+  GREATER | UNORDERED,
+  LESS | EQUAL | GREATER,
+  EQUAL | UNORDERED,
+  LESS | UNORDERED,
+  LESS | EQUAL | UNORDERED,
+  0,
+  LESS | GREATER,
+  EQUAL | GREATER,
+  GREATER,
+  15,
+];
+
 function compare(env: F.Environment, predicate: number, a: F.Float, b: F.Float): boolean {
-  const unordered = F.isNan(a) || F.isNan(b);
-  if (unordered) {
+  let outcome = UNORDERED;
+  if (F.isNan(a) || F.isNan(b)) {
     const signaling = a.class === F.Class.SignalingNan || b.class === F.Class.SignalingNan;
-    // LT, LE, NLT and NLE refuse quiet NaNs as well.
-    const strict = (predicate & 3) === 1 || (predicate & 3) === 2;
-    if (signaling || strict) env.raise(F.INVALID);
-    return predicate >= 3 && predicate !== 7;
+    // The ordering predicates refuse quiet NaNs as well, the others do not; bit 4 turns that round.
+    const ordering = (predicate & 3) === 1 || (predicate & 3) === 2;
+    if (signaling || ordering !== ((predicate & 16) !== 0)) env.raise(F.INVALID);
+  } else {
+    denormals(env, a, b);
+    const o = F.order(a, b);
+    outcome = o < 0 ? LESS : o > 0 ? GREATER : EQUAL;
   }
-  denormals(env, a, b);
-  const o = F.order(a, b);
-  switch (predicate) {
-    case 0:
-      return o === 0;
-    case 1:
-      return o < 0;
-    case 2:
-      return o <= 0;
-    case 3:
-      return false;
-    case 4:
-      return o !== 0;
-    case 5:
-      return o >= 0;
-    case 6:
-      return o > 0;
-    default:
-      return true;
-  }
+  return (holds[predicate & 15] & outcome) !== 0;
 }
 
 function denormals(env: F.Environment, a: F.Float, b: F.Float): void {

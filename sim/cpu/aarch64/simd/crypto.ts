@@ -1,77 +1,12 @@
 /** AES, SHA-1 and SHA-256 instructions (FEAT_AES, FEAT_SHA1, FEAT_SHA256). */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
+import { mix, substituteRows } from "../../aes.ts";
 import { pure } from "../multiply.ts";
 import { familyRow, row } from "../row.ts";
-import {
-  and,
-  extract,
-  lane,
-  or,
-  permute,
-  replace,
-  result,
-  shuffle,
-  splat,
-  vec,
-  xor,
-  zeros,
-} from "./lanes.ts";
+import { extract, permute, replace, result, vec, xor, zeros } from "./lanes.ts";
 
 // ---- AES (FIPS 197) ----------------------------------------------------------------------
-
-/** Product in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1. */
-function product(a: number, b: number): number {
-  let r = 0;
-  for (let x = a, y = b; y !== 0; y >>= 1) {
-    if (y & 1) r ^= x;
-    x = (x << 1) ^ (x & 0x80 ? 0x11b : 0);
-  }
-  return r;
-}
-
-/** The substitution box and its inverse. */
-function substitutionBoxes(): [Uint8Array, Uint8Array] {
-  const box = new Uint8Array(256);
-  const inverse = new Uint8Array(256);
-  for (let x = 0; x < 256; x++) {
-    // x^254 is the multiplicative inverse, and 0 of 0.
-    let power = 1;
-    for (let i = 0; i < 254; i++) power = product(power, x);
-    let s = 0x63;
-    for (const by of [0, 1, 2, 3, 4]) s ^= ((power << by) | (power >> (8 - by))) & 0xff;
-    box[x] = s;
-    inverse[s] = x;
-  }
-  return [box, inverse];
-}
-
-/** Every byte replaced through a table of 256, sixteen at a time. */
-function substitute(e: Emitter, table: Uint8Array, x: Node): Node {
-  let r = zeros(e);
-  for (let i = 0; i < 16; i++) {
-    const part = e.v128(table.subarray(16 * i, 16 * i + 16));
-    r = or(e, r, e.op("i8x16.swizzle", [part, lane(e, 0, "sub", x, splat(e, 0, 16 * i))]));
-  }
-  return r;
-}
-const shiftRows = (e: Emitter, x: Node, by: number): Node =>
-  shuffle(e, x, x, (i) => (4 * ((i >> 2) + by * (i & 3)) & 12) | (i & 3));
-
-/** Every byte times x. */
-function double(e: Emitter, x: Node): Node {
-  const reduce = and(e, lane(e, 0, "shr_s", x, e.i32(7)), splat(e, 0, 0x1b));
-  return xor(e, lane(e, 0, "shl", x, e.i32(1)), reduce);
-}
-/** Every column rotated by `by` rows. */
-const rotateColumns = (e: Emitter, x: Node, by: number): Node =>
-  shuffle(e, x, x, (i) => (i & 12) | (i + by & 3));
-
-function mixColumns(e: Emitter, x: Node): Node {
-  const next = rotateColumns(e, x, 1);
-  const others = xor(e, rotateColumns(e, x, 2), rotateColumns(e, x, 3));
-  return xor(e, xor(e, double(e, xor(e, x, next)), next), others);
-}
 
 function vectorHelper(
   name: string,
@@ -82,32 +17,19 @@ function vectorHelper(
   return pure(`aarch64.${name}`, params, "v128", build);
 }
 
-let boxes: [Uint8Array, Uint8Array] | undefined;
-const rounds = [0, 1].map((inverse) =>
-  vectorHelper(inverse ? "aesd" : "aese", 2, (e, state, key) => {
-    boxes ??= substitutionBoxes();
-    const shifted = shiftRows(e, xor(e, state, key), inverse ? -1 : 1);
-    return substitute(e, boxes[inverse], shifted);
-  })
-);
-const mixes = [
-  vectorHelper("aesmc", 1, mixColumns),
-  vectorHelper("aesimc", 1, (e, x) => {
-    const twice = xor(e, x, rotateColumns(e, x, 2));
-    return mixColumns(e, xor(e, x, double(e, double(e, twice))));
-  }),
-];
-
 const aes = [
   row("AESE/AESD", "01001110 00 10100 0010 inverse:1 10 rn:5 rd:5", (f) => ({
     regs: [f.rd.v, f.rn.v],
     statics: ["inverse"],
-    emit: (e, { inverse }) => result(e, e.call(rounds[inverse], vec(e, 0), vec(e, 1)), 128),
+    emit: (e, { inverse }) => {
+      const state = xor(e, vec(e, 0), vec(e, 1));
+      result(e, e.call(substituteRows[inverse], state), 128);
+    },
   })),
   row("AESMC/AESIMC", "01001110 00 10100 0011 inverse:1 10 rn:5 rd:5", (f) => ({
     regs: [f.rd.v, f.rn.v],
     statics: ["inverse"],
-    emit: (e, { inverse }) => result(e, e.call(mixes[inverse], vec(e, 1)), 128),
+    emit: (e, { inverse }) => result(e, e.call(mix[inverse], vec(e, 1)), 128),
   })),
 ];
 

@@ -1,7 +1,7 @@
 /** Widening and narrowing operations on three registers, and dot products. */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
-import { polynomialProduct } from "../multiply.ts";
+import { polynomialProduct } from "../../carryless.ts";
 import { familyRow, row } from "../row.ts";
 import { difference, saturatingAdd, saturatingSubtract } from "./integer.ts";
 import { bitsOfQ, elementwise, lane, permute, result, splat, vec, width, zeros } from "./lanes.ts";

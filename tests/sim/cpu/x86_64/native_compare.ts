@@ -4,9 +4,22 @@ import { AT, type Case, usesX87, WINDOW_SIZE } from "./random_instruction.ts";
 
 const STATUS = CF | PF | AF | ZF | SF | OF;
 
+/** BMI's, ABM's. */
+const extended: Record<string, number> = {
+  andn: AF | PF,
+  blsr: AF | PF,
+  blsmsk: AF | PF,
+  blsi: AF | PF,
+  bzhi: AF | PF,
+  bextr: AF | SF | PF,
+  tzcnt: OF | SF | PF | AF,
+  lzcnt: OF | SF | PF | AF,
+};
+
 /** Flags that `c` leaves undefined (Intel SDM volume 2, "Flags affected"). */
 function undefinedFlags(c: Case): number {
   const name = c.row.name.split(" ")[0];
+  if (name in extended) return extended[name];
   const wide = c.count !== 1 ? OF : 0;
   switch (name) {
     case "and":
@@ -47,18 +60,18 @@ function undefinedFlags(c: Case): number {
 
 /** Rows whose denormal-operand flag is exact outside the default mode. */
 const EXACT_FLAGS =
-  /^((add|sub|mul|div|sqrt|min|max|cmp|hadd|hsub|addsub)[ps][sd]|cvt(sd2ss|ss2sd|si2ss|si2sd|pd2ps|ps2pd|dq2ps))$/;
+  /^v?((add|sub|mul|div|sqrt|min|max|cmp|hadd|hsub|addsub)[ps][sd]|cvt(sd2ss|ss2sd|si2ss|si2sd|pd2ps|ps2pd|dq2ps))$/;
 /** Rows whose steps' flags are not documented. */
-const NO_FLAGS = /^(dpp[sd])$/;
+const NO_FLAGS = /^v?(dpp[sd])$/;
 
 /**
  * Whether the lanes at `at` agree where they need not be equal: estimates have 12 bits on
  * processors, and which NaN a dot product gives is not documented.
  */
 function lanesMatch(name: string, e: DataView, a: DataView, at: number): boolean {
-  const estimate = /^r(cp|sqrt)/.test(name);
-  if (!estimate && name !== "dpps" && name !== "dppd") return false;
-  const step = name === "dppd" ? 8 : 4;
+  const estimate = /^v?r(cp|sqrt)/.test(name);
+  if (!estimate && !/^v?dpp[sd]$/.test(name)) return false;
+  const step = name.endsWith("dppd") ? 8 : 4;
   for (let i = 0; i < 16; i += step) {
     const x = step === 4 ? e.getFloat32(at + i, true) : e.getFloat64(at + i, true);
     const y = step === 4 ? a.getFloat32(at + i, true) : a.getFloat64(at + i, true);
@@ -124,12 +137,12 @@ export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): stri
   if (signal[0] === 0 && flags[0] !== flags[1]) {
     out.push(`flags ${flags.map((f) => f.toString(16)).join(" not ")}`);
   }
-  for (let i = 0; i < 16; i++) {
-    const at = AT.fx + 160 + 16 * i;
+  for (let i = 0; i < 32; i++) {
+    const at = i < 16 ? AT.fx + 160 + 16 * i : AT.upper + 16 * (i - 16);
     if (lanesMatch(name, e, a, at)) continue;
     const x = hex(e.getBigUint64(at + 8, true)) + hex(e.getBigUint64(at, true));
     const y = hex(a.getBigUint64(at + 8, true)) + hex(a.getBigUint64(at, true));
-    if (x !== y) out.push(`xmm${i} ${x} not ${y}`);
+    if (x !== y) out.push(`${i < 16 ? "xmm" : "upper"}${i & 15} ${x} not ${y}`);
   }
   if (usesX87(c.row)) out.push(...compareX87(c, name, e, a));
   const mode = e.getUint32(AT.fx + 24, true);

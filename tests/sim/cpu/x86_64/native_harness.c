@@ -1,6 +1,6 @@
 // Executes instruction sequences on the host processor, from and to records on stdin and stdout.
-// Each record says: code bytes and where they lie, registers, RFLAGS, an FXSAVE image, and the
-// contents of a data window. The answer is the same record after execution, with the signal that
+// Each record says: code bytes and where they lie, registers, RFLAGS, an FXSAVE image, the upper halves
+// of the vector registers (if the processor has AVX), and the contents of a data window. The answer is the same record after execution, with the signal that
 // ended it, if any. Built with: gcc -O1 -no-pie -o harness native_harness.c
 #define _GNU_SOURCE
 #include <signal.h>
@@ -28,6 +28,7 @@ struct record {
   uint64_t code_of_signal;
   uint8_t fx[512];
   uint8_t window[WINDOW];
+  uint8_t upper[256];
 };
 
 // At STATE: what the assembly below reads and writes with absolute addresses.
@@ -36,9 +37,12 @@ struct state {
   uint64_t rflags;    // 128
   uint64_t target;    // 136
   uint64_t host_rsp;  // 144
-  uint64_t pad[13];   // 152
+  uint64_t avx;       // 152
+  uint64_t pad[12];   // 160
   uint8_t fx[512];    // 256
-  uint64_t stack[64]; // 768
+  uint64_t bits[8];   // 768: the header of an XSAVE area
+  uint8_t upper[256]; // 832
+  uint64_t stack[64]; // 1088
 };
 #define S ((volatile struct state *)STATE)
 
@@ -48,7 +52,9 @@ __asm__(
     ".text\n.globl enter\nenter:\n"
     "push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"
     "mov %rsp, 0x30000000+144\n"
-    "fxrstor64 0x30000000+256\n"
+    "cmpq $0, 0x30000000+152\nje 1f\n"
+    "mov $7, %eax\nxor %edx, %edx\nxrstor64 0x30000000+256\njmp 2f\n"
+    "1: fxrstor64 0x30000000+256\n2:\n"
     "pushq 0x30000000+128\npopfq\n"
     "mov 0x30000000+0, %rax\nmov 0x30000000+8, %rcx\nmov 0x30000000+16, %rdx\n"
     "mov 0x30000000+24, %rbx\nmov 0x30000000+32, %rsp\nmov 0x30000000+40, %rbp\n"
@@ -64,9 +70,11 @@ __asm__(
     "mov %r9, 0x30000000+72\nmov %r10, 0x30000000+80\nmov %r11, 0x30000000+88\n"
     "mov %r12, 0x30000000+96\nmov %r13, 0x30000000+104\nmov %r14, 0x30000000+112\n"
     "mov %r15, 0x30000000+120\n"
-    "mov $0x30000000+1280, %rsp\n"
+    "mov $0x30000000+1600, %rsp\n"
     "pushfq\npopq 0x30000000+128\n"
-    "fxsave64 0x30000000+256\nfninit\n"
+    "cmpq $0, 0x30000000+152\nje 1f\n"
+    "mov $7, %eax\nxor %edx, %edx\nxsave64 0x30000000+256\nvzeroupper\njmp 2f\n"
+    "1: fxsave64 0x30000000+256\n2: fninit\n"
     "mov 0x30000000+144, %rsp\ncld\n"
     "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n");
 
@@ -97,6 +105,7 @@ int main(void) {
   struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   int signals[] = {SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGBUS};
   for (int i = 0; i < 5; i++) sigaction(signals[i], &action, 0);
+  S->avx = __builtin_cpu_supports("avx") != 0;
   struct record r;
   uint8_t *window = (uint8_t *)DATA + 2048;
   while (fread(&r, sizeof r, 1, stdin) == 1) {
@@ -108,6 +117,9 @@ int main(void) {
     memcpy(code + r.length + 6, &back, 8);
     memcpy((void *)S->gpr, r.gpr, 128);
     memcpy((void *)S->fx, r.fx, 512);
+    memset((void *)S->bits, 0, 64);
+    S->bits[0] = 7;
+    memcpy((void *)S->upper, r.upper, 256);
     S->rflags = r.rflags | 0x202;
     S->target = r.address;
     memcpy(window, r.window, WINDOW);
@@ -117,6 +129,7 @@ int main(void) {
     r.code_of_signal = caught_code;
     memcpy(r.gpr, (void *)S->gpr, 128);
     memcpy(r.fx, (void *)S->fx, 512);
+    if (S->avx) memcpy(r.upper, (void *)S->upper, 256);
     r.rflags = S->rflags;
     memcpy(r.window, window, WINDOW);
     fwrite(&r, sizeof r, 1, stdout);

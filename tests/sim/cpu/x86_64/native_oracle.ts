@@ -11,11 +11,19 @@ import {
   X87_TAGS,
   X87_TOP,
 } from "../../../../sim/cpu/layout.ts";
+import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
 import { x86_64 } from "../../../../sim/cpu/x86_64/isa.ts";
 import { AT, CODE, RECORD, WINDOW, WINDOW_SIZE } from "./random_instruction.ts";
 
 /** Whether this machine can be the oracle. */
 export const available = Deno.build.arch === "x86_64" && Deno.build.os === "linux" && hasGcc();
+
+/** Features of this machine's processor as the kernel names them. */
+export function features(): Set<string> {
+  if (!available) return new Set();
+  const text = Deno.readTextFileSync("/proc/cpuinfo");
+  return new Set(/^flags\s*: (.*)$/m.exec(text)?.[1].split(" "));
+}
 
 function hasGcc(): boolean {
   try {
@@ -77,8 +85,8 @@ export class Simulated {
   readonly #state: DataView;
 
   /** `heat`: see EngineOptions. */
-  constructor(heat?: number) {
-    this.cpu = new Engine({ isa: x86_64, physical: this.#physical, heat });
+  constructor(heat?: number, isa: Isa = x86_64) {
+    this.cpu = new Engine({ isa, physical: this.#physical, heat });
     this.#state = new DataView(this.cpu.stateBytes.buffer);
   }
 
@@ -98,6 +106,7 @@ export class Simulated {
       cpu.flags = Number(view.getBigUint64(AT.rflags, true));
       for (let i = 0; i < 32; i++) {
         state.setBigUint64(vector(0) + 8 * i, view.getBigUint64(AT.fx + 160 + 8 * i, true), true);
+        state.setBigUint64(vector(16) + 8 * i, view.getBigUint64(AT.upper + 8 * i, true), true);
       }
       state.setUint32(MXCSR, view.getUint32(AT.fx + 24, true), true);
       this.#loadX87(view);
@@ -116,6 +125,7 @@ export class Simulated {
     view.setBigUint64(AT.rflags, BigInt(cpu.flags), true);
     for (let i = 0; i < 32; i++) {
       view.setBigUint64(AT.fx + 160 + 8 * i, state.getBigUint64(vector(0) + 8 * i, true), true);
+      view.setBigUint64(AT.upper + 8 * i, state.getBigUint64(vector(16) + 8 * i, true), true);
     }
     view.setUint32(AT.fx + 24, state.getUint32(MXCSR, true), true);
     this.#saveX87(view);

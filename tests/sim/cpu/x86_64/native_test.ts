@@ -1,7 +1,8 @@
 import { assert } from "@std/assert";
 import { rows } from "../../../../sim/cpu/x86_64/isa.ts";
+import { rows as allRows, x86_64_v3 } from "../../../../sim/cpu/x86_64/level3_isa.ts";
 import { compare, describe } from "./native_compare.ts";
-import { available, native, Simulated, split } from "./native_oracle.ts";
+import { available, features, native, Simulated, split } from "./native_oracle.ts";
 import { AT, type Case, CODE, instance, Random, RECORD } from "./random_instruction.ts";
 
 const suffix = available ? "" : " (skipped: needs gcc on x86_64 Linux)";
@@ -29,6 +30,52 @@ for (const heat of [undefined, 1]) {
       cases.forEach((c, i) => input.set(c.record, i * RECORD));
       const expected = split(await native(input));
       const simulated = new Simulated(heat);
+      const failures: string[] = [];
+      cases.forEach((c, i) => {
+        const actual = c.record.slice();
+        simulated.run(actual, heat === undefined ? 1 : 3);
+        const difference = compare(c, expected[i], actual);
+        if (difference !== "") failures.push(describe(c, difference));
+      });
+      assert(
+        failures.length === 0,
+        `${failures.length} of ${cases.length}:\n${failures.slice(0, LIMIT).join("\n")}`,
+      );
+    },
+  });
+}
+
+const here = features();
+const hasLevel3 = ["avx2", "bmi2", "fma", "f16c", "aes", "pclmulqdq", "movbe", "abm"]
+  .every((name) => here.has(name));
+/** Rows of processors that this one is not. */
+const MISSING = new RegExp(
+  Object.entries({
+    sha_ni: "^sha",
+    vaes: "^vaes(enc|dec)",
+    vpclmulqdq: "^vpclmul",
+    adx: "^ad[co]x",
+  }).filter(([name]) => !here.has(name)).map(([, pattern]) => pattern).join("|") || "^$",
+);
+
+for (const heat of [undefined, 1]) {
+  const tier = heat === undefined ? "cold" : "hot";
+  Deno.test({
+    name: `x86_64-v3, ${tier} tier: random instances of every row equal this processor${
+      hasLevel3 ? "" : " (skipped: needs a processor of that level)"
+    }`,
+    ignore: !hasLevel3,
+    async fn() {
+      const random = new Random(SEED + 1);
+      const chosen = allRows.slice(rows.length).filter((r) =>
+        ONLY.test(r.name) && !EXCLUDED.test(r.name) && !MISSING.test(r.name)
+      );
+      const cases = chosen.flatMap((row) => Array.from({ length: PER_ROW }, () => row))
+        .map((row, i) => instance(row, CODE + 64 * i, random));
+      const input = new Uint8Array(cases.length * RECORD);
+      cases.forEach((c, i) => input.set(c.record, i * RECORD));
+      const expected = split(await native(input));
+      const simulated = new Simulated(heat, x86_64_v3);
       const failures: string[] = [];
       cases.forEach((c, i) => {
         const actual = c.record.slice();

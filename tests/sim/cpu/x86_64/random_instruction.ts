@@ -2,7 +2,7 @@
  * Random instances of decode rows: instruction bytes, and a machine state in which their memory
  * operand lies in the data window.
  */
-import { type Encoding, File, Imm, Place, Size } from "../../../../sim/cpu/x86_64/row.ts";
+import { type Encoding, File, Imm, Length, Place, Size } from "../../../../sim/cpu/x86_64/row.ts";
 
 /** Where the harness keeps code and data. */
 export const CODE = 0x10000000;
@@ -10,7 +10,7 @@ export const WINDOW = 0x20000000 + 2048;
 export const WINDOW_SIZE = 256;
 
 /** What the harness reads and writes (`struct record` of native_harness.c). */
-export const RECORD = 16 + 112 + 128 + 16 + 512 + WINDOW_SIZE;
+export const RECORD = 16 + 112 + 128 + 16 + 512 + WINDOW_SIZE + 256;
 export const AT = {
   address: 0,
   length: 8,
@@ -21,6 +21,7 @@ export const AT = {
   signalCode: 264,
   fx: 272,
   window: 784,
+  upper: 784 + WINDOW_SIZE,
 };
 
 /** A small generator of 32-bit numbers (xorshift), seeded. */
@@ -127,6 +128,21 @@ export interface Case {
   readonly memory: boolean;
 }
 
+/** The bits of a VEX prefix beyond those of REX. */
+interface VexBits {
+  readonly third: number;
+  readonly long: number;
+  readonly wide: number;
+}
+
+/** A VEX prefix of two bytes or three; `rex` has R, X and B as a REX prefix does. */
+function vexPrefix(row: Encoding, rex: number, v: VexBits, r: Random): number[] {
+  const last = ((v.third ^ 15) << 3) | (v.long << 2) | row.prefix;
+  const short = row.map === 1 && v.wide === 0 && (rex & 3) === 0;
+  if (short && !r.chance(4)) return [0xc5, ((rex & 4) << 5 ^ 0x80) | last];
+  return [0xc4, ((rex & 7) << 5 ^ 0xe0) | row.map, (v.wide << 7) | last];
+}
+
 const opcodeMaps = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 const mandatory = [[], [0x66], [0xf3], [0xf2]];
 
@@ -152,7 +168,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     if (size === 64) rexW = 8;
   }
   if (opsize) prefixes.push(0x66);
-  if (row.prefix > 0) prefixes.push(...mandatory[row.prefix]);
+  if (row.prefix > 0 && !row.vex) prefixes.push(...mandatory[row.prefix]);
   if (string && r.chance(2)) prefixes.push(r.pick([0xf2, 0xf3]));
   let rex = rexW;
   let useRex = rexW !== 0 || r.chance(2);
@@ -184,13 +200,19 @@ export function instance(row: Encoding, address: number, r: Random): Case {
         const base = r.pick([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         const index = r.pick([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         if (base > 7 || index > 7) useRex = true;
+        if (row.options.vsib) target = WINDOW + 64;
         const displacement = r.below(256) - 128;
         const wide = r.chance(3);
         const bytesOf = (n: number): number[] =>
           wide ? [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255] : [n & 255];
         const mode = wide ? 0x80 : 0x40;
-        const kind = r.below(4);
-        if (kind === 0) {
+        const kind = row.options.vsib ? 2 : r.below(4);
+        if (row.options.vsib) {
+          // The index is a vector register, neither destination nor mask; RBX is the base.
+          tail.push((r.below(4) << 6) | (VSIB_INDEX << 3) | 3, ...bytesOf(displacement));
+          modrm = mode | (reg << 3) | 4;
+          gpr[3] = BigInt(target - displacement);
+        } else if (kind === 0) {
           modrm = (reg << 3) | 5;
           relative = 0;
           tail.push(0, 0, 0, 0);
@@ -252,8 +274,21 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   else if (row.immediate === Imm.One) count = 1;
 
   const code = [...prefixes];
-  if (useRex) code.push(0x40 | rex);
-  code.push(...opcodeMaps[row.map], opcode);
+  const hasThird = row.operands.some((o) => o.place === Place.Vex);
+  const long = row.length === Length.Any || row.length === Length.Ignored ? r.below(2) : row.length;
+  if (row.vex) {
+    const wide = row.wide >= 0 ? row.wide : row.size === Size.Y ? rexW >> 3 : 0;
+    let third = hasThird ? r.below(16) : 0;
+    if (row.options.vsib) {
+      const reg = ((tail[0] >> 3) & 7) | ((rex & 4) << 1);
+      if (reg === VSIB_INDEX) return instance(row, address, r);
+      while (third === VSIB_INDEX || third === reg) third = r.below(16);
+    }
+    code.push(...vexPrefix(row, rex, { third, long, wide }, r), opcode);
+  } else {
+    if (useRex) code.push(0x40 | rex);
+    code.push(...opcodeMaps[row.map], opcode);
+  }
   const modrmAt = code.length;
   code.push(...tail);
   length = code.length;
@@ -294,6 +329,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
   gpr.forEach((v, i) => view.setBigUint64(AT.gpr + 8 * i, v, true));
   view.setBigUint64(AT.rflags, BigInt(r.next() & (string ? 0xcd5 : 0x8d5)), true);
   fillFx(view, r);
+  if (row.options.vsib) fillIndices(view, r);
   if (usesX87(row)) fillX87(view, r);
   if (/^pcmp.str/.test(row.name)) {
     // Short strings over few letters; lengths near the register's size.
@@ -369,4 +405,20 @@ function fillFx(view: DataView, r: Random): void {
   view.setUint32(AT.fx + 24, 0x1f80 | mode | (r.chance(2) ? 0x20 : 0), true);
   view.setUint32(AT.fx + 28, 0xffff, true);
   for (let i = 0; i < 32; i++) view.setBigUint64(AT.fx + 160 + 8 * i, vectorHalf(r), true);
+  for (let i = 0; i < 32; i++) view.setBigUint64(AT.upper + 8 * i, vectorHalf(r), true);
+}
+
+/** The vector register that gathers take their indices from. */
+const VSIB_INDEX = 5;
+
+/** Small indices, as 32 or as 64 bits. */
+function fillIndices(view: DataView, r: Random): void {
+  const wide = r.chance(2);
+  for (const at of [AT.fx + 160 + 16 * VSIB_INDEX, AT.upper + 16 * VSIB_INDEX]) {
+    for (let i = 0; i < 16; i += 8) {
+      const low = r.below(20) - 8, high = wide ? Math.sign(low) >> 1 : r.below(20) - 8;
+      view.setInt32(at + i, low, true);
+      view.setInt32(at + i + 4, high, true);
+    }
+  }
 }
