@@ -18,7 +18,9 @@ export type { Arch } from "./sim/arch.ts";
 export type { SyscallHook, SyscallHooks } from "./sim/kernel/dispatch.ts";
 export { BytesInput, CapturedOutput, type StandardStreams } from "./sim/kernel/fs/streams.ts";
 export { type CostModel, type Preset, preset, presets } from "./sim/models/preset.ts";
+export type { BranchKind, TraceSink } from "./sim/trace.ts";
 export { type Roi, RoiError, type RoiPoint } from "./sim/roi.ts";
+export type { FunctionName } from "./sim/symbol_places.ts";
 
 // Studies.
 export { compare, type CompareOptions, type Comparison } from "./sim/study/compare.ts";

@@ -72,6 +72,7 @@ function problemOf(exit: CpuExit, pc: number): string | undefined {
   switch (exit.kind) {
     case "quantum":
     case "yield":
+    case "break":
       return undefined;
     case "syscall":
       return `made a system call ${at}`;

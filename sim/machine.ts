@@ -32,6 +32,7 @@ import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import { type Preset, preset } from "./models/preset.ts";
 import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
 import type { Roi } from "./roi.ts";
+import type { TraceSink } from "./trace.ts";
 
 /** A host folder shown to the guest. */
 export interface MountOption {
@@ -86,6 +87,8 @@ export interface MachineOptions {
   readonly hugeText?: boolean;
   /** Count in a part of the run only. */
   readonly roi?: Roi;
+  /** Sees every event of the program, which then runs one instruction at a time. */
+  readonly trace?: TraceSink;
 }
 
 /** The outcome of one run. */
@@ -178,12 +181,15 @@ export class Machine {
       hugePages2M: options.hugePages2M,
       hugePages1G: options.hugePages1G,
     });
-    const cpu = new Engine({
+    const { trace } = options;
+    const engine = new Engine({
       isa,
       physical: memory.physical.memory,
       heat: options.heat ?? DEFAULT_HEAT,
       preset: typeof options.cpu === "string" ? preset(options.cpu) : options.cpu,
+      observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
+    const cpu = trace ? (await import("./trace.ts")).traced(engine, trace) : engine;
     const vfs = new Vfs(new OverlayFs(base, now), {
       now,
       random: (into) => random.fill(into),

@@ -64,6 +64,7 @@ export class ModularLoader implements ExecLoader {
     });
     const result = await linker.link(program.file.path);
     this.first ??= result;
+    space.objects = result.objects.map(({ path, base = 0, elf }) => ({ path, base, elf }));
     for (const [name, count] of Object.entries(result.counters.flat())) {
       this.counters[name] = (this.counters[name] ?? 0) + count;
     }

@@ -3,13 +3,20 @@ import { countersOf, type Counting, type Counts, difference } from "./counters.t
 import type { Cpu, CpuExit, CpuSpace } from "./cpu/cpu.ts";
 import type { Engine } from "./cpu/engine.ts";
 import type { SyscallHooks } from "./kernel/dispatch.ts";
+import type { AddressSpace, PlacedObject } from "./memory/address_space.ts";
+import { PROT_EXEC } from "./memory/abi.ts";
+import { type FunctionName, functionPlaces } from "./symbol_places.ts";
 
 /**
- * One end of a region: a count of retired instructions of the machine, or the name in a guest
- * marker. A program marks a point with `prctl(0x4953544d, "name")`, which fails with EINVAL on any
- * kernel and so changes nothing.
+ * One end of a region: a count of retired instructions of the machine; the name in a guest marker; or a
+ * function, about to run its first instruction. A program marks a point with
+ * `prctl(0x4953544d, "name")`, which fails with EINVAL on any kernel and so changes nothing. `main` is
+ * found in stripped programs too, as what is handed to `__libc_start_main`.
  */
-export type RoiPoint = { readonly instruction: number } | { readonly marker: string };
+export type RoiPoint =
+  | { readonly instruction: number }
+  | { readonly marker: string }
+  | FunctionName;
 
 /** Counting goes from the first time of `from` to the first time of `to` after it. */
 export interface Roi {
@@ -25,36 +32,52 @@ export class RoiError extends Error {
 /** Option of prctl(2) that marks a point: "ISTM". */
 export const MARKER_OPTION = 0x4953544d;
 
-const isAt = (point: RoiPoint, instructions: number): boolean =>
-  "instruction" in point && point.instruction <= instructions;
-
 /** Watches a run for the ends of its region. It stands between kernel and engine. */
 export class RoiCounter {
   #begin: Counts | undefined;
   #end: Counts | undefined;
   #retired = 0;
   #parts: Counting | undefined;
+  /** Spaces where the function that is waited for has its breakpoints, with their objects then. */
+  #armed = new WeakMap<CpuSpace, readonly PlacedObject[]>();
+  /** Whether the function was found anywhere. */
+  #found = false;
+  /** Instructions that retire before the next breakpoints: "to" comes after "from" has run. */
+  #notBefore = 0;
 
   constructor(readonly roi: Roi) {}
 
   /** What was counted inside the region; throws a `RoiError` that names the end not reached. */
   get counters(): Record<string, number> {
+    const point = this.#next;
+    if (point === undefined) return difference(this.#begin!, this.#end!);
     const missing = this.#begin === undefined ? "from" : "to";
-    if (this.#begin === undefined || this.#end === undefined) {
-      throw new RoiError(`the run ended before the region's "${missing}"`);
-    }
-    return difference(this.#begin, this.#end);
+    const why = "symbol" in point && !this.#found
+      ? `: no function ${nameOf(point)} was mapped`
+      : "";
+    throw new RoiError(`the run ended before the region's "${missing}"${why}`);
   }
 
-  /** Begins to watch: instruction counts in `cpu`, markers in system calls. */
+  /** The end that is waited for. */
+  get #next(): RoiPoint | undefined {
+    if (this.#begin === undefined) return this.roi.from;
+    return this.#end === undefined ? this.roi.to : undefined;
+  }
+
+  /** Begins to watch: counts and functions in `cpu`, markers and new mappings in system calls. */
   attach(parts: Counting, hooks: SyscallHooks): void {
     this.#parts = parts;
     this.#check();
     hooks.on("prctl", {
       enter: (call, [option, address]) => {
-        if (option !== MARKER_OPTION) return;
-        const name = call.space.readCString(address, 256);
-        if (typeof name === "string") this.#mark(name);
+        const point = this.#next;
+        if (option !== MARKER_OPTION || point === undefined || !("marker" in point)) return;
+        if (call.space.readCString(address, 256) === point.marker) this.#reach();
+      },
+    });
+    hooks.on("mmap", {
+      exit: ({ space }, [, , protection]) => {
+        if ((protection & PROT_EXEC) !== 0) this.#armed.delete(space);
       },
     });
   }
@@ -62,17 +85,16 @@ export class RoiCounter {
   /** `engine` with its runs cut where the region begins and ends. */
   cpu(engine: Engine): Cpu {
     const run = (space: CpuSpace, budget: number): CpuExit => {
-      let done = 0;
+      retired = 0;
       for (;;) {
-        const part = Math.min(budget - done, this.#distance());
-        const exit = engine.run(space, part);
-        done += engine.retired;
+        this.#arm(engine, space as AddressSpace);
+        const exit = engine.run(space, Math.min(budget - retired, this.#distance()));
+        retired += engine.retired;
         this.#retired += engine.retired;
+        if (exit.kind === "break") this.#broke(engine, space as AddressSpace);
         this.#check();
-        if (exit.kind !== "quantum" || done >= budget) {
-          retired = done;
-          return exit;
-        }
+        if (exit.kind !== "quantum" && exit.kind !== "break") return exit;
+        if (retired >= budget) return { kind: "quantum" };
       }
     };
     let retired = 0;
@@ -87,32 +109,64 @@ export class RoiCounter {
     });
   }
 
-  #mark(name: string): void {
-    const { from, to } = this.roi;
-    if (this.#begin === undefined) {
-      if ("marker" in from && from.marker === name) this.#begin = this.#snapshot();
-    } else if (this.#end === undefined && "marker" in to && to.marker === name) {
-      this.#end = this.#snapshot();
+  /** Break where the function that is waited for lies in `space`. */
+  #arm(engine: Engine, space: AddressSpace): void {
+    const point = this.#next;
+    if (point === undefined || !("symbol" in point)) return;
+    if (this.#retired < this.#notBefore || this.#armed.get(space) === space.objects) return;
+    this.#armed.set(space, space.objects);
+    let places = functionPlaces(space, point);
+    if (places.length > 0) this.#found = true;
+    else if (isMain(point)) places = functionPlaces(space, START);
+    if (places.length > 0) engine.breakAt(space, places);
+  }
+
+  /** The engine is at a breakpoint. */
+  #broke(engine: Engine, space: AddressSpace): void {
+    const point = this.#next as FunctionName;
+    if (isMain(point) && !this.#found) {
+      this.#found = true;
+      engine.breakAt(space, [engine.regNumber(engine.arch === "x86_64" ? RDI : 0)]);
+      return;
     }
+    engine.clearBreaks();
+    this.#reach();
   }
 
   #check(): void {
-    if (this.#begin === undefined && isAt(this.roi.from, this.#retired)) {
-      this.#begin = this.#snapshot();
-    }
-    if (this.#begin !== undefined && this.#end === undefined && isAt(this.roi.to, this.#retired)) {
-      this.#end = this.#snapshot();
+    for (let point = this.#next; point !== undefined; point = this.#next) {
+      if (!("instruction" in point) || point.instruction > this.#retired) return;
+      this.#reach();
     }
   }
 
-  /** Instructions to the next end that is a count. */
+  /** The end that is waited for is reached. */
+  #reach(): void {
+    const counts = countersOf(this.#parts!, this.#retired);
+    if (this.#begin === undefined) this.#begin = counts;
+    else this.#end = counts;
+    this.#notBefore = this.#retired + 1;
+    this.#armed = new WeakMap();
+    this.#found = false;
+  }
+
+  /** Instructions to the next end that is a count, or until breakpoints may be set. */
   #distance(): number {
-    const next = this.#begin === undefined ? this.roi.from : this.roi.to;
-    if (this.#end !== undefined || !("instruction" in next)) return Infinity;
-    return Math.max(1, next.instruction - this.#retired);
+    const point = this.#next;
+    if (point === undefined || "marker" in point) return Infinity;
+    if ("instruction" in point) return Math.max(1, point.instruction - this.#retired);
+    return Math.max(0, this.#notBefore - this.#retired) || Infinity;
   }
+}
 
-  #snapshot(): Counts {
-    return countersOf(this.#parts!, this.#retired);
-  }
+/** x86_64: the first argument's register. */
+const RDI = 7;
+const START: FunctionName = { symbol: "__libc_start_main" };
+
+function nameOf({ object, symbol }: FunctionName): string {
+  return object === undefined ? symbol : `${object}:${symbol}`;
+}
+
+function isMain({ object, symbol }: FunctionName): boolean {
+  return symbol === "main" && object === undefined;
 }

@@ -1,7 +1,7 @@
 /** `isthmus compare`: one program with and without modules. */
 import { compare, type Comparison } from "../../sim/study/compare.ts";
 import { type Measurement } from "../../sim/study/measure.ts";
-import type { Roi, RoiPoint } from "../../sim/roi.ts";
+import type { Roi } from "../../sim/roi.ts";
 import {
   type CommandSpec,
   jsonOption,
@@ -11,6 +11,7 @@ import {
   wholeNumber,
 } from "./command.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
+import { roiOption } from "./roi_option.ts";
 
 interface Values extends MachineValues {
   readonly with?: readonly string[];
@@ -19,21 +20,6 @@ interface Values extends MachineValues {
   readonly roi?: Roi;
   readonly counter?: readonly string[];
   readonly json?: boolean;
-}
-
-function pointOf(text: string): RoiPoint {
-  if (/^\d+$/.test(text)) return { instruction: Number(text) };
-  if (text === "") throw new UsageError("--roi wants FROM..TO");
-  return { marker: text };
-}
-
-/** A region: `FROM..TO`, each an instruction count or the name of a guest marker. */
-export function roiOf(text: string): Roi {
-  const [from, to, ...more] = text.split("..");
-  if (to === undefined || more.length > 0) {
-    throw new UsageError(`--roi: ${JSON.stringify(text)} is not FROM..TO`);
-  }
-  return { from: pointOf(from), to: pointOf(to) };
 }
 
 async function run({ positional, values }: Parsed<Values>): Promise<number> {
@@ -90,11 +76,7 @@ const spec: CommandSpec<Values> = {
       help: "repeat on so many seeded layouts; print median, range and what is noise",
       parse: wholeNumber("--layouts", 2),
     },
-    {
-      flags: "--roi <from..to>",
-      help: "count only there: instruction counts, or names of guest markers",
-      parse: roiOf,
-    },
+    roiOption,
     { flags: "--counter <name>", help: "show this counter; default the main ones", repeated: true },
     jsonOption,
   ],

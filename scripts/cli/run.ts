@@ -1,12 +1,15 @@
 /** `isthmus run`: one program on one machine. */
 import { Machine, type Result } from "../../sim/machine.ts";
+import type { Roi } from "../../sim/roi.ts";
 import type { Manifest } from "../../sim/study/manifest.ts";
 import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
+import { roiOption } from "./roi_option.ts";
 
 interface Values extends MachineValues {
   readonly stats?: string;
   readonly strace?: boolean;
+  readonly roi?: Roi;
   readonly json?: boolean;
 }
 
@@ -16,7 +19,7 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     const { StraceText } = await import("../../sim/kernel/strace/text.ts");
     strace = new StraceText((line) => console.error(line));
   }
-  const machine = await Machine.create({ ...await machineOf(values), strace });
+  const machine = await Machine.create({ ...await machineOf(values), strace, roi: values.roi });
   const result = await machine.run(positional);
   const files = [...values.json ? ["-"] : [], ...values.stats === undefined ? [] : [values.stats]];
   if (files.length > 0) {
@@ -49,6 +52,7 @@ const spec: CommandSpec<Values> = {
     ...machineOptions,
     { flags: "--stats <file>", help: "write counters and estimates as JSON; - is standard output" },
     { flags: "--strace", help: "print system calls on standard error" },
+    roiOption,
     { flags: "--json", help: "the same as --stats -" },
   ],
   example: "isthmus run --root ./root --cpu neoverse-n1 --stats - -- /bin/ls -l /usr",

@@ -11,6 +11,8 @@ import { CONTINUE_SLOT, DEAD_SLOT, HEAD_SLOT, RESYNC_SLOT } from "./wasm/runtime
 
 /** Most instructions in a block. */
 const MAX_INSTRUCTIONS = 64;
+/** Where a block with a breakpoint counts down from. */
+export const ARMED = 1;
 /** Targets that an indirect transfer is compared with. */
 const MAX_TARGETS = 6;
 /** Translated bytes are tracked by lines of 64 bytes within a frame. */
@@ -67,6 +69,9 @@ export class Blocks {
   #next: number;
   #links = 1;
   readonly cold = new ColdReport();
+  /** Addresses that only begin blocks and that regions leave out, and the blocks that begin there. */
+  readonly cuts = new Set<number>();
+  readonly cut: Block[] = [];
   /** Instructions predecoded so far. */
   decodedInstructions = 0;
 
@@ -97,12 +102,37 @@ export class Blocks {
   }
   /** Add to `report` what blocks ran since they last began to count down. */
   #settle(report: ColdReport): void {
-    for (const b of this.all) report.ran(b, this.heat, this.#i32[(b.head + R.HEAT) >> 2]);
+    for (const b of this.all) this.#ran(b, report);
+  }
+
+  /** `block` counts down from `heat` now. What it ran since it last began to is kept for reports. */
+  reheat(block: Block, heat: number): void {
+    this.#ran(block, this.cold);
+    this.#i32[(block.head + R.HEAT) >> 2] = heat;
+  }
+  #ran(block: Block, report: ColdReport): void {
+    const left = this.#i32[(block.head + R.HEAT) >> 2];
+    if (left > ARMED || !this.cuts.has(block.pc)) report.ran(block, this.heat, left);
+  }
+
+  /** From now on blocks begin at `pc`, and none goes over it: those that do are dropped, and their pages. */
+  cutAt(pc: number): void {
+    if (this.cuts.has(pc)) return;
+    this.cuts.add(pc);
+    for (const b of this.all) {
+      if (b.alive && b.pc <= pc && pc < b.pc + b.bytes) this.drop(b.frame);
+    }
+  }
+  /** Blocks may go over every address again. */
+  uncut(): void {
+    this.cuts.clear();
+    this.cut.length = 0;
   }
 
   /** Forget everything: room was short. No generated code may be running. */
   reset(): void {
     this.#settle(this.cold);
+    this.cut.length = 0;
     this.all.length = 0;
     this.#byFrame.clear();
     this.#lines.clear();
@@ -165,6 +195,7 @@ export class Blocks {
         complete = this.#isa.decode(this.#straddle, 0, 15, pc, d);
         if (!complete) throw new RangeError("decoder asks for more than 15 bytes");
       }
+      if (count > 0 && this.cuts.size !== 0 && this.cuts.has(pc + offset)) break;
       // A self-repeating instruction is a block of its own.
       if (d.flow === Flow.Repeat && count > 0) break;
       this.#write(record, d, count, offset);
@@ -210,6 +241,7 @@ export class Blocks {
     this.#pc(head + R.HEAD_PC, pc);
     this.#u32[(head + R.BLOCK) >> 2] = block.number;
     this.all.push(block);
+    if (this.cuts.has(pc)) this.cut.push(block);
     this.#index(block, start, offset, room);
     return block;
   }

@@ -45,6 +45,8 @@ export type CpuExit =
   | { readonly kind: "syscall" }
   /** `PAUSE`, `YIELD`, `WFE`: the quantum ends early. */
   | { readonly kind: "yield" }
+  /** A breakpoint: the instruction at pc is next. */
+  | { readonly kind: "break" }
   /** A guest fault: deliver `signal` with `code`, `address` (si_addr as a bigint: may be non-canonical). */
   | {
     readonly kind: "fault";

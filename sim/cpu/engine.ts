@@ -3,7 +3,7 @@
  * what comes back into a `CpuExit`.
  */
 import type { Arch } from "../arch.ts";
-import { type Block, Blocks, type CodeSource } from "./blocks.ts";
+import { ARMED, type Block, Blocks, type CodeSource } from "./blocks.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { Handlers } from "./handlers.ts";
 import { Flow, type Isa } from "./ir/decoded.ts";
@@ -80,6 +80,8 @@ export class Engine implements Cpu, CodeSource {
   readonly stateBytes: Uint8Array;
   readonly state: WebAssembly.Memory;
   readonly isa: Isa;
+  /** Physical memory by physical address. */
+  readonly physical: Uint8Array;
   readonly handlers: Handlers;
   readonly blocks: Blocks;
   readonly regions: Regions;
@@ -104,7 +106,6 @@ export class Engine implements Cpu, CodeSource {
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
-  readonly #physical: Uint8Array;
   readonly #run: (record: number) => number;
   readonly #fault = new MemoryFault("guest memory fault");
   readonly #spaces = new Map<CpuSpace, SpaceAreas>();
@@ -118,6 +119,8 @@ export class Engine implements Cpu, CodeSource {
   /** Block whose tail runs from SCRATCH, if any. */
   #scratchBlock: Block | null = null;
   #linksStale = false;
+  /** Addresses by space whose next execution leaves with a `break` exit. */
+  readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
   readonly #observe: EngineOptions["observe"];
 
   constructor(options: EngineOptions) {
@@ -131,7 +134,7 @@ export class Engine implements Cpu, CodeSource {
     this.#u32 = new Uint32Array(this.state.buffer);
     this.#i32 = new Int32Array(this.state.buffer);
     this.#view = new DataView(this.state.buffer);
-    this.#physical = this.#u8;
+    this.physical = this.#u8;
     this.stateBytes = this.#u8.subarray(0, L.THREAD_SIZE);
     this.watch = options.preset === undefined ? null : new Watch(
       options.preset,
@@ -287,6 +290,7 @@ export class Engine implements Cpu, CodeSource {
         const left = this.#signed(L.BUDGET);
         if (left === 0) return { kind: "quantum" };
         const tail = this.blocks.all[this.#u32[(this.#u32[L.EXIT_RECORD >> 2] + R.BLOCK) >> 2]];
+        if (this.#reached(tail)) return { kind: "break" };
         exit = this.#runTail(tail, left);
         if (exit === R.Exit.Stop) return { kind: "quantum" };
       }
@@ -308,7 +312,7 @@ export class Engine implements Cpu, CodeSource {
         case R.Exit.Fault:
           return this.#semanticFault();
         case R.Exit.Hot:
-          this.#hot(this.#u32[L.EXIT_RECORD >> 2]);
+          if (this.#hot(this.#u32[L.EXIT_RECORD >> 2])) return { kind: "break" };
           continue;
         case R.Exit.HotLink:
           this.#hotLink(this.#u32[L.EXIT_SLOT >> 2], this.#u32[L.EXIT_RECORD >> 2]);
@@ -379,6 +383,7 @@ export class Engine implements Cpu, CodeSource {
       }
       this.counts.translated++;
       block = this.blocks.translate(pc, physical, this);
+      if (this.blocks.cut.length > 0) this.#arm();
     }
     this.#dispatch.insert(this.#areas.dispatch, pc, block.head);
     return block;
@@ -416,9 +421,49 @@ export class Engine implements Cpu, CodeSource {
     return this.arch === "x86_64" ? SI_KERNEL : SEGV_MAPERR;
   }
 
-  #hot(head: number): void {
+  /** The block of `head` counted down to zero: it is hot, or breaks, which is the answer. */
+  #hot(head: number): boolean {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
-    if (this.regions.enqueue(block)) this.#compile();
+    if (this.#reached(block)) return true;
+    if (this.blocks.cuts.has(block.pc)) this.blocks.reheat(block, this.blocks.heat);
+    else if (this.regions.enqueue(block)) this.#compile();
+    return false;
+  }
+
+  // ---- breakpoints ------------------------------------------------------------------------
+
+  /**
+   * Leave with a `break` exit before the next execution of any of `pcs` in `space`, once. Replaces
+   * those of before; the blocks at `pcs` stay out of regions until `clearBreaks`.
+   */
+  breakAt(space: CpuSpace, pcs: readonly number[]): void {
+    for (const pc of pcs) this.blocks.cutAt(pc);
+    this.#linksStale = true;
+    if (pcs.length > 0) this.#breaks.set(space, new Set(pcs));
+    else this.#breaks.delete(space);
+    this.#arm();
+  }
+
+  /** No address breaks any more. */
+  clearBreaks(): void {
+    this.#breaks.clear();
+    this.#arm();
+    this.blocks.uncut();
+  }
+
+  /** Let blocks that break in the current space, and no others, count down to zero at once. */
+  #arm(): void {
+    const { heat, cut } = this.blocks;
+    const here = this.#space === null ? undefined : this.#breaks.get(this.#space);
+    for (const block of cut) this.blocks.reheat(block, here?.has(block.pc) ? ARMED : heat);
+  }
+
+  #reached({ pc }: Block): boolean {
+    if (this.#breaks.size === 0 || !this.#breaks.get(this.#space!)?.has(pc)) return false;
+    this.#breaks.delete(this.#space!);
+    this.#arm();
+    this.pc = pc;
+    return true;
   }
 
   /** The region at `head` often leaves through the link at `slot` to the current pc. */
@@ -434,7 +479,7 @@ export class Engine implements Cpu, CodeSource {
   #compile(): void {
     const installed = this.regions.compile((pc) => {
       const frame = this.#areas.pages.get(Math.floor(pc / 4096));
-      if (frame === undefined) return undefined;
+      if (frame === undefined || this.blocks.cuts.has(pc)) return undefined;
       return this.blocks.peek(pc, frame);
     });
     if (!installed.some((r) => r.pages.size > 1)) return;
@@ -513,7 +558,7 @@ export class Engine implements Cpu, CodeSource {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     const pc = block.pc + this.blocks.offsetOf(block, index);
     const physical = block.frame * 4096 + (pc % 4096);
-    return this.isa.describe(this.#physical, physical, Math.min(15, 4096 - (pc % 4096)), pc);
+    return this.isa.describe(this.physical, physical, Math.min(15, 4096 - (pc % 4096)), pc);
   }
 
   // ---- memory ----------------------------------------------------------------------------
@@ -609,8 +654,8 @@ export class Engine implements Cpu, CodeSource {
     const first = this.#translate(0, Access.Read, record, number);
     const second = this.#translate(part, Access.Read, record, number + 1);
     if (this.watch !== null) this.watch.counts.dataStraddles++;
-    this.#physical.copyWithin(BOUNCE, first, first + part);
-    this.#physical.copyWithin(BOUNCE + part, second, second + size - part);
+    this.physical.copyWithin(BOUNCE, first, first + part);
+    this.physical.copyWithin(BOUNCE + part, second, second + size - part);
     return BOUNCE;
   }
 
@@ -626,8 +671,8 @@ export class Engine implements Cpu, CodeSource {
     const second = part < size ? this.#translate(part, Access.Write, record, number + 1) : 0;
     if (part < size && this.watch !== null) this.watch.counts.dataStraddles++;
     const from = L.STORE_VALUE;
-    for (let i = 0; i < part; i++) this.#physical[first + i] = this.#u8[from + i];
-    for (let i = part; i < size; i++) this.#physical[second + i - part] = this.#u8[from + i];
+    for (let i = 0; i < part; i++) this.physical[first + i] = this.#u8[from + i];
+    for (let i = part; i < size; i++) this.physical[second + i - part] = this.#u8[from + i];
     const before = this.counts.invalidations;
     if (this.blocks.codeFrames[first >>> 12] !== 0) this.frameWritten(first, part);
     if (part < size && this.blocks.codeFrames[second >>> 12] !== 0) {
@@ -649,6 +694,7 @@ export class Engine implements Cpu, CodeSource {
     this.#u32[L.LINKS >> 2] = areas.links;
     this.#u32[L.DISPATCH >> 2] = areas.dispatch;
     this.#soft.flush();
+    this.#arm();
   }
 
   #newAreas(): SpaceAreas {
@@ -722,6 +768,7 @@ export class Engine implements Cpu, CodeSource {
   }
 
   spaceFreed(space: CpuSpace): void {
+    this.#breaks.delete(space);
     const areas = this.#spaces.get(space);
     if (areas === undefined) return;
     this.#clearAreas(areas);

@@ -81,7 +81,7 @@ export class Regions {
 
   /** `block` became hot. It stays cold until the next `compile`. Returns whether the batch is full. */
   enqueue(block: Block): boolean {
-    this.#reheat(block, HOT);
+    this.#blocks.reheat(block, HOT);
     if (block.alive) this.#queue.push(block);
     return this.#queue.length >= this.batch;
   }
@@ -136,7 +136,7 @@ export class Regions {
     for (const entry of candidates) {
       if (covered.has(entry) || (this.#byMember.has(entry.number) && !this.#spared.has(entry))) {
         this.#spared.add(entry);
-        this.#reheat(entry, this.heat);
+        this.#blocks.reheat(entry, this.heat);
         continue;
       }
       const blocks = this.#grow([entry], NO_EXTRA, peek);
@@ -227,13 +227,6 @@ export class Regions {
     return false;
   }
 
-  /** `block` counts down from `heat` now. What it ran since it last began to is kept for reports. */
-  #reheat(block: Block, heat: number): void {
-    const at = (block.head + R.HEAT) >> 2;
-    this.#blocks.cold.ran(block, this.heat, this.#i32[at]);
-    this.#i32[at] = heat;
-  }
-
   #install(region: Region): void {
     const old = this.#byEntry.get(region.entry.number);
     if (old !== undefined) {
@@ -267,7 +260,7 @@ export class Regions {
       this.#byEntry.delete(region.entry.number);
       if (region.entry.alive) {
         this.#u32[(region.entry.head + R.HANDLER) >> 2] = HEAD_SLOT;
-        this.#reheat(region.entry, this.heat);
+        this.#blocks.reheat(region.entry, this.heat);
       }
     }
   }

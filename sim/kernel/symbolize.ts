@@ -8,7 +8,8 @@ const PT_LOAD = 1;
 /** Largest file whose symbols are read for a message. */
 const LARGEST = 512 * 1024 * 1024;
 
-function readFile(file: MappedFile): Uint8Array {
+/** All bytes of a file. */
+export function readMappedFile(file: MappedFile): Uint8Array {
   const pages = Math.ceil(file.size / PAGE);
   const bytes = new Uint8Array(pages * PAGE);
   for (let i = 0; i < pages; i++) file.readPage(i, bytes.subarray(i * PAGE, (i + 1) * PAGE));
@@ -37,10 +38,26 @@ function functionAt(
   return size !== 0 && distance >= size ? null : { name: table.name(best), distance };
 }
 
+const inRange = (at: number, start: number, size: number): boolean =>
+  at >= start && at < start + size;
+
+/** Function and distance of an address in a file, or undefined if no symbol is there. */
+function nameAddress(elf: ElfFile, address: number): string | undefined {
+  const symbol = functionAt(elf.staticSymbols, address) ?? functionAt(elf.symbols, address);
+  return symbol ? `${symbol.name}+0x${symbol.distance.toString(16)} in ${elf.name}` : undefined;
+}
+
 /** `strlen+0x12 in /usr/lib/libc.so.6`, `/bin/true+0x1234`, `[stack]`; undefined where nothing is mapped. */
 export function symbolizeAddress(space: AddressSpace, pc: number): string | undefined {
   const vma = space.areas.lookup(pc);
   if (vma === null) return undefined;
+  for (const { path, base, elf } of space.objects) {
+    const address = pc - base;
+    if (!elf.segments.some((s) => s.type === PT_LOAD && inRange(address, s.vaddr, s.memsz))) {
+      continue;
+    }
+    return nameAddress(elf, address) ?? `${path}+0x${address.toString(16)}`;
+  }
   const file = vma.source?.file;
   if (!file) return vma.name || "anonymous memory";
   const path = vma.source?.path ?? file.path ?? "a file";
@@ -48,14 +65,13 @@ export function symbolizeAddress(space: AddressSpace, pc: number): string | unde
   const plain = `${path}+0x${offset.toString(16)}`;
   if (file.size > LARGEST) return plain;
   try {
-    const elf = ElfFile.parse(readFile(file), path);
+    const elf = ElfFile.parse(readMappedFile(file), path);
     const segment = elf.segments.find((s) =>
-      s.type === PT_LOAD && offset >= s.offset && offset < s.offset + s.filesz
+      s.type === PT_LOAD && inRange(offset, s.offset, s.filesz)
     );
     if (!segment) return plain;
     const address = segment.vaddr + offset - segment.offset;
-    const symbol = functionAt(elf.staticSymbols, address) ?? functionAt(elf.symbols, address);
-    return symbol ? `${symbol.name}+0x${symbol.distance.toString(16)} in ${path}` : plain;
+    return nameAddress(elf, address) ?? plain;
   } catch (error) {
     if (error instanceof ElfError) return plain;
     throw error;

@@ -2,6 +2,7 @@
  * An address space: a sorted list of areas and a page table. Processes and threads share it by
  * reference count. Addresses are JS numbers below 2^48.
  */
+import type { ElfFile } from "../../lib/elf/mod.ts";
 import { Access, type CpuSpace, type Resolved } from "../cpu/cpu.ts";
 import { ENOMEM, FAULT_MAPERR, HUGE_SIZE, PAGE_SIZE } from "./abi.ts";
 import { type AddressLayout, addressLayout } from "./address_layout.ts";
@@ -20,6 +21,13 @@ import { AnonymousSet, type MapSource, Vm, type Vma, VmaList } from "./vma.ts";
 /** Memory ran out in the middle of an operation that cannot be undone: the machine stops. */
 export class OutOfMemoryError extends Error {
   override readonly name = "OutOfMemoryError";
+}
+
+/** An ELF object that the modular linker placed: guest addresses are those of the file plus `base`. */
+export interface PlacedObject {
+  readonly path: string;
+  readonly base: number;
+  readonly elf: ElfFile;
 }
 
 export interface SpaceOptions {
@@ -45,6 +53,8 @@ export class AddressSpace implements CpuSpace {
   heapEnd = 0;
   /** Initial stack pointer: names `[stack]`. */
   stackStart = 0;
+  /** What the modular linker placed here, the program first; empty where the guest links itself. */
+  objects: readonly PlacedObject[] = [];
   /** Bytes done by the last kernel copy, also when it failed. */
   copied = 0;
   private users = 1;
@@ -288,6 +298,7 @@ export class AddressSpace implements CpuSpace {
     child.heapStart = this.heapStart;
     child.heapEnd = this.heapEnd;
     child.stackStart = this.stackStart;
+    child.objects = this.objects;
     for (const vma of this.areas.items) {
       if ((vma.flags & Vm.DontCopy) !== 0) continue;
       const copy = vma.slice(child, vma.start, vma.end);

@@ -63,6 +63,7 @@ Deno.test("wrong usage is one line and exit code 2", async () => {
   await assertUsage(["run", "--module", "nonsense", "/bin/true"], "ifed.concatenate");
   await assertUsage(["run", "--module", "./nonexistent.ts", "/bin/true"], "nonexistent.ts");
   await assertUsage(["compare", "/bin/true"], "--with");
+  await assertUsage(["run", "--roi", "main", "/bin/true"], "FROM..TO");
   await assertUsage(["inspect", "/nonexistent"], "/nonexistent");
 });
 
@@ -166,6 +167,12 @@ Deno.test("compare: difference, layouts, region of interest, JSON", async () => 
   assert(delta["itlb.misses"] < 0);
   const region = await isthmus(...args, "--roi", "1000..51000", "--json", ...program);
   assertEquals(JSON.parse(region.stdout).base.counters.instructions, 50000);
+  const functions = ["--roi", "libm09:many_optional..many_address", "--json"];
+  const named = await isthmus(...args, ...functions, ...program);
+  assert(JSON.parse(named.stdout).base.counters.instructions > 100);
+  const nowhere = await isthmus(...args, "--roi", "0..nowhere", ...program);
+  assertEquals([nowhere.code, nowhere.stdout], [1, ""]);
+  assertStringIncludes(nowhere.stderr, "no function nowhere");
   const layouts = await isthmus(...args, "--layouts", "2", "--counter", "itlb.misses", ...program);
   assertEquals(layouts.code, 0, layouts.stderr);
   assertStringIncludes(layouts.stdout, "2 layouts");

@@ -1,0 +1,78 @@
+/**
+ * Truth of the models on real programs: Debian's, started by Debian's own ld.so in the machine. The
+ * trace of a run, through the textbook simulator, gives the counters of other runs: in the cold tier, in
+ * the hot tier, and with blocks becoming hot at odd moments.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { BytesInput, CapturedOutput, Machine, type MachineOptions, preset } from "../../mod.ts";
+import { type Geometry, Textbook } from "../oracles/textbook.ts";
+import { textbookSink } from "../oracles/textbook_sink.ts";
+
+const LIMIT = 400_000;
+const PROGRAMS = [
+  { core: "reference", argv: ["/usr/bin/python3", "-S", "-c", "print(1)"] },
+  {
+    core: "neoverse-n1",
+    argv: ["/bin/dash", "-c", "x=1; while [ $x -lt 200 ]; do x=$((x+1)); done"],
+  },
+] as const;
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function geometry(core: string, arch: string): Geometry {
+  const { tlb, historyBits, targetBuffer, returnStack } = preset(core);
+  return { ...tlb, historyBits, targetBuffer, returnStack, pcShift: arch === "aarch64" ? 2 : 0 };
+}
+
+for (const [arch, debian] of [["x86_64", "amd64"], ["aarch64", "arm64"]] as const) {
+  const root = new URL(`../../.cache/roots/bookworm-${debian}`, import.meta.url).pathname;
+  for (const { core, argv } of PROGRAMS) {
+    const missing = !exists(root + argv[0]);
+    Deno.test({
+      name: `${arch} ${argv[0]}: counters equal the textbook's (${core})` +
+        (missing ? ` (skipped: needs ${root}${argv[0]})` : ""),
+      ignore: missing,
+      fn: async (t) => {
+        const run = async (options: MachineOptions) => {
+          const streams = {
+            ...{
+              stdin: new BytesInput(),
+              stdout: new CapturedOutput(),
+              stderr: new CapturedOutput(),
+            },
+          };
+          const machine = await Machine.create({
+            ...{ root, linker: "guest", streams, maxInstructions: LIMIT },
+            ...options,
+          });
+          return await machine.run(argv);
+        };
+        const book = new Textbook(geometry(core, arch));
+        await run({ trace: textbookSink(book) });
+        const expected = book.counters();
+        assert(
+          expected["walks.faulted"] > 20 && expected["returns"] > 1000,
+          JSON.stringify(expected),
+        );
+        for (const heat of [Infinity, 2, 50, 613]) {
+          await t.step(
+            heat === Infinity ? "cold tier" : `hot after ${heat} executions`,
+            async () => {
+              const { counters, execution } = await run({ cpu: core, heat });
+              for (const [name, count] of Object.entries(expected)) {
+                assertEquals(counters[name], count, name);
+              }
+              if (heat === 2) assert(execution["hot.share"] > 0.5, `${execution["hot.share"]} hot`);
+            },
+          );
+        }
+      },
+    });
+  }
+}
