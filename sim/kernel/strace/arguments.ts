@@ -6,17 +6,21 @@ import type { ArgType } from "../syscall.ts";
 import { readStrings } from "../user_strings.ts";
 import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
+import { argumentTypes } from "./operations.ts";
 import { pointer, quote, quoteShort, SHOWN } from "./strings.ts";
 import { structText } from "./structs.ts";
 import { getUnsigned64 } from "../abi/struct.ts";
 
 /** `AT_FDCWD` as a descriptor. */
 const AT_FDCWD = -100;
-const PR_SET_NAME = 15;
-/** Bytes of a thread's name. */
-const TASK_NAME = 15;
 const O_CREAT = 0o100;
 const O_TMPFILE = 0o20000000;
+
+/** `0644`, `022`, `000` */
+function octal(mode: number): string {
+  const digits = mode.toString(8);
+  return digits.length > 2 ? `0${digits}` : digits.padStart(3, "0");
+}
 
 /** Whether an argument is only known once the call has returned. */
 export function isOutput(type: ArgType): boolean {
@@ -25,9 +29,10 @@ export function isOutput(type: ArgType): boolean {
 
 /** Text of argument `i`. Outputs want the call's result; a failed call shows their address. */
 function argument(call: ThreadCall, i: number, result: number): string {
-  const type = call.row.args[i];
-  const value = call.args[i];
+  const type = argumentTypes(call)[i];
   const { space } = call;
+  // The row of a call with operations reads the rest as unsigned.
+  const value = type === "int" ? call.args[i] | 0 : call.args[i];
   if (call.row.name === "futex") {
     const text = futexArgument(call, i);
     if (text !== null) return text;
@@ -36,10 +41,9 @@ function argument(call: ThreadCall, i: number, result: number): string {
     case "ptr":
       return pointer(value);
     case "hex":
-      if (call.row.name === "prctl" && call.args[0] === PR_SET_NAME) return nameAt(call, value);
       return value === 0 ? "0" : `0x${value.toString(16)}`;
     case "mode":
-      return value === 0 ? "000" : `0${value.toString(8).padStart(3, "0")}`;
+      return octal(value);
     case "dirfd":
       return value === AT_FDCWD ? "AT_FDCWD" : String(value);
     case "signal":
@@ -77,13 +81,6 @@ function argument(call: ThreadCall, i: number, result: number): string {
   }
 }
 
-/** The name that prctl sets: what the kernel takes of it. */
-function nameAt(call: ThreadCall, at: number): string {
-  const bytes = call.space.readCBytes(at);
-  if (typeof bytes === "number") return pointer(at);
-  return bytes.length > TASK_NAME ? `${quote(bytes.subarray(0, TASK_NAME))}...` : quote(bytes);
-}
-
 function buffer(call: ThreadCall, at: number, length: number): string {
   if (at === 0) return "NULL";
   const bytes = call.space.readBytes(at, Math.min(length, SHOWN + 1));
@@ -114,14 +111,13 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
 /** Which of a call's arguments strace shows: some depend on flags. */
 function shown(call: ThreadCall): readonly number[] {
   const { row, args } = call;
-  const types = row.args;
+  const types = argumentTypes(call);
   const mode = types.indexOf("mode");
   if (mode > 0 && types[mode - 1] === "flags:open" && mode === types.length - 1) {
     return upTo((args[mode - 1] & (O_CREAT | O_TMPFILE)) !== 0 ? types.length : mode);
   }
   if (row.name === "mremap") return upTo(args[3] & 6 ? 5 : 4);
   if (row.name === "futex") return FUTEX_ARGUMENTS[args[1] & 127] ?? upTo(6);
-  if (row.name === "prctl") return upTo(2);
   return upTo(types.length);
 }
 
@@ -173,12 +169,12 @@ function cloneText(call: ThreadCall): string {
 
 /** The arguments that are known when the call begins, and how many they are. */
 export function argumentsBefore(call: ThreadCall): { text: string; count: number } {
-  const { row } = call;
-  if (row.name === "clone") return { text: "", count: 0 };
+  if (call.row.name === "clone") return { text: "", count: 0 };
   const list = shown(call);
+  const types = argumentTypes(call);
   const parts: string[] = [];
   for (const i of list) {
-    if (isOutput(row.args[i])) break;
+    if (isOutput(types[i])) break;
     parts.push(argument(call, i, 0));
   }
   const more = parts.length > 0 && parts.length < list.length ? ", " : "";

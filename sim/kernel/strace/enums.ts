@@ -120,6 +120,9 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
         "F_",
         "DUPFD GETFD SETFD GETFL SETFL GETLK SETLK SETLKW SETOWN GETOWN SETSIG GETSIG",
       ),
+      ["F_OFD_GETLK", 36],
+      ["F_OFD_SETLK", 37],
+      ["F_OFD_SETLKW", 38],
       ["F_SETLEASE", 1024],
       ["F_GETLEASE", 1025],
       ["F_NOTIFY", 1026],
@@ -168,6 +171,8 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
     comment: "MEMBARRIER_CMD_???",
   },
   priority: { names: counted("PRIO_", "PROCESS PGRP USER"), comment: "PRIO_???" },
+  dumpable: { names: counted("SUID_DUMP_", "DISABLE USER ROOT"), comment: "SUID_DUMP_???" },
+  lock: { names: counted("F_", "RDLCK WRLCK UNLCK"), comment: "F_???" },
   shutdown: { names: counted("SHUT_", "RD WR RDWR"), comment: "SHUT_???" },
 };
 

@@ -19,6 +19,7 @@ import {
 import { readStruct } from "../user_struct.ts";
 import { SIGCHLD, signalName } from "../signal_numbers.ts";
 import { SigSet } from "../signal_state.ts";
+import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
 import { pointer, quote, quoteShort } from "./strings.ts";
 
@@ -276,6 +277,54 @@ const fds: Printer = (at, { space }) => {
   return view && `[${view.getInt32(0, true)}, ${view.getInt32(4, true)}]`;
 };
 
+const int: Printer = (at, { space }) => {
+  const view = bytesAt(space, at, 4);
+  return view && `[${view.getInt32(0, true)}]`;
+};
+
+const signal: Printer = (at, { space }) => {
+  const view = bytesAt(space, at, 4);
+  return view && `[${signalName(view.getInt32(0, true)).replace("SIG0", "0")}]`;
+};
+
+/** Bytes of a thread's name that count. */
+const TASK_NAME = 15;
+
+/** A thread's name, as prctl takes it. */
+const taskName: Printer = (at, { space }) => {
+  const bytes = space.readCBytes(at);
+  if (typeof bytes === "number") return null;
+  return bytes.length > TASK_NAME ? `${quote(bytes.subarray(0, TASK_NAME))}...` : quote(bytes);
+};
+
+/** struct flock of 64 bits; the owner is an answer only. */
+const flock = (owner: boolean): Printer => (at, { space }) => {
+  const view = bytesAt(space, at, 32);
+  if (view === null) return null;
+  const whence = enumName("seek", view.getInt16(2, true));
+  const range = `l_start=${getSigned64(view, 8)}, l_len=${getSigned64(view, 16)}`;
+  const pid = owner ? `, l_pid=${view.getInt32(24, true)}` : "";
+  return `{l_type=${enumName("lock", view.getInt16(0, true))}, l_whence=${whence}, ${range}${pid}}`;
+};
+
+const winsize: Printer = (at, { space }) => {
+  const view = bytesAt(space, at, 8);
+  if (view === null) return null;
+  const [row, column, x, y] = [0, 2, 4, 6].map((offset) => view.getUint16(offset, true));
+  return `{ws_row=${row}, ws_col=${column}, ws_xpixel=${x}, ws_ypixel=${y}}`;
+};
+
+const epollEvent: Printer = (at, { space, arch }) => {
+  // Packed on x86_64.
+  const data = arch === "x86_64" ? 4 : 8;
+  const view = bytesAt(space, at, data + 8);
+  if (view === null) return null;
+  const events = flagNames("epoll", view.getInt32(0, true), arch);
+  const [low, high] = [view.getUint32(data, true), view.getUint32(data + 4, true)];
+  const value = high === 0 ? String(low) : String(getUnsigned64(view, data));
+  return `{events=${events}, data={u32=${low}, u64=${value}}}`;
+};
+
 const PRINTERS: { readonly [name: string]: Printer } = {
   timespec,
   timespec2: pair(timespec),
@@ -296,7 +345,13 @@ const PRINTERS: { readonly [name: string]: Printer } = {
   iovec,
   stat,
   fds,
-  pipe: fds,
+  int,
+  signal,
+  task_name: taskName,
+  flock: flock(false),
+  flock_owner: flock(true),
+  winsize,
+  epoll_event: epollEvent,
 };
 
 /** Text of the structure `name` at `at`; its address if it has no printer or cannot be read. */

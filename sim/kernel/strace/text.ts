@@ -1,4 +1,5 @@
 /** `--strace`: system calls, signals and exits in strace's format, a line each. */
+import type { ThreadCall } from "../call.ts";
 import { EINTR, errnoName, errnoText } from "../errno.ts";
 import type { ExecRequest } from "../exec.ts";
 import type { Process } from "../process.ts";
@@ -9,6 +10,7 @@ import { type BlockOptions, NO_RESULT } from "../syscall.ts";
 import { syscallName } from "../syscalls/names.ts";
 import type { Thread } from "../thread.ts";
 import { argumentsAfter, argumentsBefore } from "./arguments.ts";
+import { operationResult } from "./operations.ts";
 import type { StracePrinter } from "./printer.ts";
 import { quote, quoteShort } from "./strings.ts";
 import { siginfoText, signalSet } from "./structs.ts";
@@ -31,10 +33,13 @@ interface Open {
 const pidPrefix = (pid: number): string => `[pid ${String(pid).padStart(5)}] `;
 
 /** A result as strace shows it. */
-function resultText(name: string, result: number): string {
+function resultText(call: ThreadCall, result: number): string {
   if (result < 0 && result >= -4095) {
     return `-1 ${errnoName(-result)} (${errnoText(-result)})`;
   }
+  return operationResult(call, result) ?? plainResult(call.row.name, result);
+}
+function plainResult(name: string, result: number): string {
   return ADDRESSES.has(name) ? `0x${result.toString(16)}` : String(result);
 }
 
@@ -94,10 +99,10 @@ export class StraceText implements StracePrinter {
       // The result register is the one that the frame restored.
       const { cpu, abi } = call.kernel;
       const mask = `{mask=${signalSet(thread.mask)}}`;
-      return this.#finish(thread, mask, resultText(call.row.name, cpu.regNumber(abi.result)));
+      return this.#finish(thread, mask, resultText(call, cpu.regNumber(abi.result)));
     }
     const after = argumentsAfter(call, open.count, result);
-    this.#finish(thread, after, resultText(call.row.name, result));
+    this.#finish(thread, after, resultText(call, result));
   }
 
   interrupted(thread: Thread, { onSignal, deadline }: BlockOptions): void {

@@ -20,6 +20,7 @@ import {
   O_ASYNC,
   O_CLOEXEC,
   O_DIRECT,
+  O_LARGEFILE,
   O_NOATIME,
   O_NONBLOCK,
   O_PATH,
@@ -444,7 +445,7 @@ function memfdCreate(call: Call, va: number, flags: number): number {
   const { inode, location } = vfsOf(call).memfd(name, credentialsOf(call));
   const sealing = (flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0;
   inode.seals = sealing ? 0 : F_SEAL_SEAL;
-  const file = new RegularFile(inode, location, O_RDWR);
+  const file = new RegularFile(inode, location, O_RDWR | O_LARGEFILE);
   return tableOf(call).install(file, 0, (flags & MFD_CLOEXEC) !== 0);
 }
 
@@ -493,12 +494,18 @@ export const descriptorRows: readonly SyscallRow[] = [
   },
   { name: "dup", x86_64: 32, aarch64: 23, args: ["fd"], run: dup },
   { name: "dup2", x86_64: 33, aarch64: -1, args: ["fd", "fd"], run: dup2 },
-  { name: "dup3", x86_64: 292, aarch64: 24, args: ["fd", "fd", "flags:open"], run: dup3 },
+  { name: "dup3", x86_64: 292, aarch64: 24, args: ["fd", "fd", "flags:dup"], run: dup3 },
   { name: "fcntl", x86_64: 72, aarch64: 25, args: ["fd", "enum:fcntl", "hex"], run: fcntl },
   { name: "flock", x86_64: 73, aarch64: 32, args: ["fd", "flags:flock"], run: flock },
   { name: "ioctl", x86_64: 16, aarch64: 29, args: ["fd", "enum:ioctl", "hex"], run: ioctl },
-  { name: "pipe", x86_64: 22, aarch64: -1, args: ["ptr"], run: (call, to) => pipe2(call, to, 0) },
-  { name: "pipe2", x86_64: 293, aarch64: 59, args: ["ptr", "flags:open"], run: pipe2 },
+  {
+    name: "pipe",
+    x86_64: 22,
+    aarch64: -1,
+    args: ["out:fds"],
+    run: (call, to) => pipe2(call, to, 0),
+  },
+  { name: "pipe2", x86_64: 293, aarch64: 59, args: ["out:fds", "flags:pipe"], run: pipe2 },
   {
     name: "eventfd",
     x86_64: 284,
@@ -511,7 +518,7 @@ export const descriptorRows: readonly SyscallRow[] = [
     name: "timerfd_create",
     x86_64: 283,
     aarch64: 85,
-    args: ["enum:clock", "flags:open"],
+    args: ["enum:clock", "flags:timerfd"],
     run: timerfdCreate,
   },
   {
@@ -539,7 +546,7 @@ export const descriptorRows: readonly SyscallRow[] = [
     name: "signalfd4",
     x86_64: 289,
     aarch64: 74,
-    args: ["fd", "struct:sigset", "size", "flags:open"],
+    args: ["fd", "struct:sigset", "size", "flags:signalfd"],
     run: signalfd4,
   },
   {
@@ -550,7 +557,7 @@ export const descriptorRows: readonly SyscallRow[] = [
     run: memfdCreate,
   },
   { name: "inotify_init", x86_64: 253, aarch64: -1, args: [], run: (call) => inotifyInit(call, 0) },
-  { name: "inotify_init1", x86_64: 294, aarch64: 26, args: ["flags:open"], run: inotifyInit },
+  { name: "inotify_init1", x86_64: 294, aarch64: 26, args: ["flags:inotify"], run: inotifyInit },
   {
     name: "inotify_add_watch",
     x86_64: 254,

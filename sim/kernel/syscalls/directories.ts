@@ -225,7 +225,7 @@ export const directoryRows: readonly SyscallRow[] = [
     name: "unlinkat",
     x86_64: 263,
     aarch64: 35,
-    args: ["dirfd", "path", "flags:unlink"],
+    args: ["dirfd", "path", "flags:at"],
     run: unlinkat,
   },
   {

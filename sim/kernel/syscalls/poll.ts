@@ -312,7 +312,13 @@ export const pollRows: readonly SyscallRow[] = [
     args: ["int"],
     run: (call, size) => size <= 0 ? -EINVAL : epollCreate1(call, 0),
   },
-  { name: "epoll_create1", x86_64: 291, aarch64: 20, args: ["flags:open"], run: epollCreate1 },
+  {
+    name: "epoll_create1",
+    x86_64: 291,
+    aarch64: 20,
+    args: ["flags:epoll_create"],
+    run: epollCreate1,
+  },
   {
     name: "epoll_ctl",
     x86_64: 233,

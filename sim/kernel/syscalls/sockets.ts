@@ -586,7 +586,7 @@ export const socketRows: readonly SyscallRow[] = [
     name: "socketpair",
     x86_64: 53,
     aarch64: 199,
-    args: ["enum:family", "flags:socket", "int", "ptr"],
+    args: ["enum:family", "flags:socket", "int", "out:fds"],
     run: socketpair,
   },
   { name: "bind", x86_64: 49, aarch64: 200, args: ["fd", "struct:sockaddr", "int"], run: bind },
@@ -602,7 +602,7 @@ export const socketRows: readonly SyscallRow[] = [
     name: "accept4",
     x86_64: 288,
     aarch64: 242,
-    args: ["fd", "ptr", "ptr", "flags:socket"],
+    args: ["fd", "ptr", "ptr", "flags:accept"],
     run: accept4,
   },
   {
@@ -644,7 +644,7 @@ export const socketRows: readonly SyscallRow[] = [
     args: ["fd", "ptr", "uint", "flags:msg", "struct:timespec"],
     run: severalMessages(recvmsg),
   },
-  { name: "shutdown", x86_64: 48, aarch64: 210, args: ["fd", "int"], run: shutdown },
+  { name: "shutdown", x86_64: 48, aarch64: 210, args: ["fd", "enum:shutdown"], run: shutdown },
   {
     name: "setsockopt",
     x86_64: 54,
