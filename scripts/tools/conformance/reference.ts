@@ -94,7 +94,8 @@ export function commandLine(program: Program, architecture: string): string[] {
   return program.argv.map((word) => word.replaceAll("{triplet}", triplet));
 }
 
-async function run(program: Program, world: World): Promise<Outcome> {
+/** Runs a program in that world, whatever was remembered of it. */
+export async function run(program: Program, world: World): Promise<Outcome> {
   const { architecture, root, inputs } = world;
   const child = new Deno.Command("sh", {
     args: [

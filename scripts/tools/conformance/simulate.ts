@@ -15,12 +15,15 @@ interface Request {
   /** Absent: the default; "cold": never hot. */
   readonly heat?: number | "cold";
   readonly cpu?: string;
+  readonly linker?: string;
 }
 
 /** How a conformance run is done. */
 export interface Way {
   readonly heat?: number | "cold";
   readonly cpu?: string;
+  /** Who links programs; by default their own linker. */
+  readonly linker?: string;
 }
 
 /** What a simulated run gave. */
@@ -65,10 +68,10 @@ export async function simulate(
 }
 
 async function main(request: Request): Promise<number> {
-  const { root, inputs, argv, report, heat, cpu } = request;
+  const { root, inputs, argv, report, heat, cpu, linker = "guest" } = request;
   const machine = await Machine.create({
     root,
-    linker: "guest",
+    linker,
     mounts: [{ host: inputs, guest: "/mnt" }],
     heat: heat === "cold" ? Infinity : heat,
     cpu,
