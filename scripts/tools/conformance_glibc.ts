@@ -170,7 +170,7 @@ async function check(architecture: string, options: Options): Promise<number> {
       linkers: { ...list?.linkers, ...found },
     };
     await Deno.mkdir(path.replace(/\/[^/]*$/, ""), { recursive: true });
-    await Deno.writeTextFile(path, JSON.stringify(record, null, 1) + "\n");
+    await Deno.writeTextFile(path, JSON.stringify(record, null, 2) + "\n");
   }
   return options.update ? 0 : regressions;
 }
