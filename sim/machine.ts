@@ -8,6 +8,8 @@ import type { Arch } from "./arch.ts";
 import { commonHandlers } from "./cpu/common_handlers.ts";
 import { Engine } from "./cpu/engine.ts";
 import type { Isa } from "./cpu/ir/decoded.ts";
+import { XCR0 } from "./cpu/layout.ts";
+import type { Level } from "./cpu/x86_64/level.ts";
 import { countersOf, type Counting, estimate, executionOf } from "./counters.ts";
 import { Clock } from "./kernel/clock.ts";
 import { SyscallHooks } from "./kernel/dispatch.ts";
@@ -23,7 +25,7 @@ import { OverlayFs } from "./kernel/fs/overlay.ts";
 import { mountKernelFiles } from "./kernel/fs/procfs.ts";
 import type { StandardStreams } from "./kernel/fs/streams.ts";
 import { Vfs } from "./kernel/fs/vfs.ts";
-import { Kernel } from "./kernel/kernel.ts";
+import { type CpuIdentity, Kernel } from "./kernel/kernel.ts";
 import { Random } from "./kernel/random.ts";
 import type { StracePrinter } from "./kernel/strace/printer.ts";
 import { syscallRows } from "./kernel/syscalls/table.ts";
@@ -50,6 +52,8 @@ export interface MachineOptions {
   readonly arch?: Arch;
   /** Modelled core, or the name of a preset; without one nothing is modelled. */
   readonly cpu?: Preset | string;
+  /** The processor's level, x86-64-v1 to v3 (default 2); for x86_64 programs alone. */
+  readonly cpuLevel?: Level;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly uid?: number;
@@ -173,7 +177,11 @@ export class Machine {
     const env = this.environment;
     const path = this.#find(argv[0], base, now);
     const arch = options.arch ?? path.arch;
-    const { isa, hwcap, hwcap2 } = await processor(arch, options.cpu !== undefined);
+    const { isa, hwcap, hwcap2, identity, xcr0 } = await processor(
+      arch,
+      options.cpu !== undefined,
+      options.cpuLevel,
+    );
     const memory = new Memory({
       arch,
       bytes: options.memory,
@@ -190,6 +198,7 @@ export class Machine {
       observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
     const cpu = trace ? (await import("./trace.ts")).traced(engine, trace) : engine;
+    new DataView(engine.stateBytes.buffer).setUint32(XCR0, xcr0 ?? 0, true);
     const vfs = new Vfs(new OverlayFs(base, now), {
       now,
       random: (into) => random.fill(into),
@@ -214,6 +223,7 @@ export class Machine {
       layout: options.layout,
       hwcap,
       hwcap2,
+      identity,
       maxInstructions: options.maxInstructions,
       loader: huge?.withHugeText(loader) ?? loader,
       strace: options.strace,
@@ -360,20 +370,45 @@ function hostFolder(path: string, options: HostFsOptions): HostFs {
   }
 }
 
-/** An architecture's instructions, and what AT_HWCAP says of them; only the one in use is loaded. */
-async function processor(
-  arch: Arch,
-  models: boolean,
-): Promise<{ readonly isa: Isa; readonly hwcap: number; readonly hwcap2?: number }> {
+/** An architecture's instructions, and what they announce. */
+interface Processor {
+  readonly isa: Isa;
+  readonly hwcap: number;
+  readonly hwcap2?: number;
+  readonly identity?: CpuIdentity;
+  /** x86_64: XCR0. */
+  readonly xcr0?: number;
+}
+
+/** The processor of an architecture; only the one in use is loaded. */
+async function processor(arch: Arch, models: boolean, level?: Level): Promise<Processor> {
   const common = await commonHandlers(arch, models);
   if (arch === "aarch64") {
+    if (level !== undefined) {
+      throw new MachineError("a CPU level is for x86_64; the program is for aarch64");
+    }
     const { aarch64 } = await import("./cpu/aarch64/isa.ts");
     const { HWCAP, HWCAP2 } = await import("./cpu/aarch64/id_registers.ts");
     return { isa: { ...aarch64, common }, hwcap: HWCAP, hwcap2: HWCAP2 };
   }
-  const { x86_64 } = await import("./cpu/x86_64/isa.ts");
+  const chosen = level ?? 2;
+  const isa = await x86Level(chosen);
   const { cpuid } = await import("./cpu/x86_64/cpuid.ts");
-  return { isa: { ...x86_64, common }, hwcap: cpuid(1, 0)[3] >>> 0 };
+  const x = await import("./cpu/x86_64/features.ts");
+  return {
+    isa: { ...isa, common },
+    hwcap: cpuid(1, 0, chosen)[3] >>> 0,
+    hwcap2: x.hwcap2(chosen),
+    identity: { ...x.signature(chosen), name: x.BRAND, flags: x.featureNames(chosen) },
+    xcr0: x.xcr0(chosen),
+  };
+}
+
+/** The x86-64 instruction set of a level. */
+async function x86Level(level: Level): Promise<Isa> {
+  if (level === 3) return (await import("./cpu/x86_64/level3_isa.ts")).x86_64_v3;
+  const { instructionSet, rows, x86_64 } = await import("./cpu/x86_64/isa.ts");
+  return level === 2 ? x86_64 : instructionSet(rows, 1);
 }
 
 interface Found {

@@ -2,6 +2,7 @@
 import { isLinkerName } from "../../lib/elf/linker_name.ts";
 import type { Module } from "../../lib/linker/module.ts";
 import type { MachineOptions, MountOption } from "../../sim/machine.ts";
+import type { Level } from "../../sim/cpu/x86_64/level.ts";
 import { preset } from "../../sim/models/preset.ts";
 import { type OptionSpec, UsageError, wholeNumber } from "./command.ts";
 
@@ -12,6 +13,7 @@ export interface MachineValues {
   readonly pipeline?: readonly (readonly [string, readonly string[]])[];
   readonly module?: readonly string[];
   readonly cpu?: string;
+  readonly cpuLevel?: Level;
   readonly env?: readonly (readonly [string, string])[];
   readonly cwd?: string;
   readonly user?: { readonly uid: number; readonly gid: number };
@@ -83,6 +85,12 @@ function model(name: string): string {
   }
 }
 
+function level(text: string): Level {
+  const [, digit] = /^v([123])$/.exec(text) ?? [];
+  if (digit === undefined) throw new UsageError(`--cpu-level: ${text} is none of v1, v2, v3`);
+  return Number(digit) as Level;
+}
+
 export const machineOptions: readonly OptionSpec[] = [
   { flags: "--root <folder>", help: "what the guest sees as / (default: /)", parse: folder },
   {
@@ -105,6 +113,11 @@ export const machineOptions: readonly OptionSpec[] = [
     flags: "--cpu <preset>",
     help: "modelled core; without one only instructions are counted",
     parse: model,
+  },
+  {
+    flags: "--cpu-level <v1|v2|v3>",
+    help: "instructions that an x86_64 processor has and announces (default: v2)",
+    parse: level,
   },
   {
     flags: "--env <name=value>",
@@ -161,6 +174,7 @@ export async function machineOf(
     root: values.root,
     linker: values.linker,
     cpu: values.cpu,
+    cpuLevel: values.cpuLevel,
     env: values.env && Object.fromEntries(values.env),
     cwd: values.cwd,
     uid: values.user?.uid,

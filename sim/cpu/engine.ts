@@ -121,6 +121,8 @@ export class Engine implements Cpu, CodeSource {
   #linksStale = false;
   /** Addresses by space whose next execution leaves with a `break` exit. */
   readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
+  /** PKRU under which the soft TLB was filled. */
+  #keys = 0;
   readonly #observe: EngineOptions["observe"];
 
   constructor(options: EngineOptions) {
@@ -254,6 +256,8 @@ export class Engine implements Cpu, CodeSource {
   run(space: CpuSpace, budget: number): CpuExit {
     if (space !== this.#space) this.#enterSpace(space);
     this.#put(L.BUDGET, budget);
+    this.#put(L.QUANTUM, budget);
+    this.#useKeys();
     this.watch?.begin(budget);
     let exit: CpuExit;
     try {
@@ -308,6 +312,7 @@ export class Engine implements Cpu, CodeSource {
         case R.Exit.Yield:
           return { kind: "yield" };
         case R.Exit.InstructionCache:
+          this.#useKeys();
           continue;
         case R.Exit.Fault:
           return this.#semanticFault();
@@ -324,6 +329,16 @@ export class Engine implements Cpu, CodeSource {
           throw new RangeError(`generated code returned ${exit}`);
       }
     }
+  }
+
+  /** Let translations obey the running thread's protection keys. */
+  #useKeys(): void {
+    if (this.arch !== "x86_64") return;
+    const keys = this.#u32[L.PKRU >> 2];
+    this.#space!.pkru = keys;
+    if (keys === this.#keys) return;
+    this.#keys = keys;
+    this.#soft.flush();
   }
 
   /** Run the first `count` instructions of `block` alone, from a copy that ends in a stop record. */
@@ -528,6 +543,14 @@ export class Engine implements Cpu, CodeSource {
     const record = this.#u32[L.EXIT_RECORD >> 2];
     if (record !== 0) this.#rewindTo(record, false);
     const address = (BigInt(f.addressHigh >>> 0) << 32n) | BigInt(f.addressLow >>> 0);
+    if (f.code === SI_KERNEL && record !== 0 && this.isa.trap !== undefined) {
+      const bytes = this.#bytesOf(record);
+      return {
+        kind: "fault",
+        address,
+        ...this.isa.trap(f.signal, f.code, true, this.#view, bytes),
+      };
+    }
     // x86 page fault error code: write bit 1, user bit 2, instruction fetch bit 4.
     const error = 4 | (f.access === Access.Write ? 2 : 0) | (f.access === Access.Execute ? 16 : 0);
     return {
@@ -543,22 +566,34 @@ export class Engine implements Cpu, CodeSource {
   #semanticFault(): CpuExit {
     const record = this.#u32[L.EXIT_RECORD >> 2];
     const info = this.#u32[L.FAULT_ACCESS >> 2];
-    const at = this.#describe(record);
+    const bytes = this.#bytesOf(record);
     this.#rewindTo(record, (info & FAULT_AFTER) !== 0);
     const address = (info & FAULT_HAS_ADDRESS) !== 0
       ? this.#view.getBigUint64(L.FAULT_ADDRESS, true)
       : BigInt(this.pc);
-    return { kind: "fault", signal: info & 0xff, code: (info >> 8) & 0xff, address, detail: at };
+    const signal = info & 0xff, code = (info >> 8) & 0xff;
+    const trap = this.isa.trap?.(signal, code, false, this.#view, bytes) ?? { signal, code };
+    const detail = this.isa.describe(bytes, 0, bytes.length, this.pc);
+    return { kind: "fault", address, detail, ...trap };
   }
 
-  /** The instruction of `record` in words. */
-  #describe(record: number): string {
+  /** The bytes of the instruction of `record`, and some that follow: 15. */
+  #bytesOf(record: number): Uint8Array {
     const index = this.#view.getUint16(record + R.INDEX, true);
     const head = record - (index + 1) * R.RECORD_SIZE;
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     const pc = block.pc + this.blocks.offsetOf(block, index);
     const physical = block.frame * 4096 + (pc % 4096);
-    return this.isa.describe(this.physical, physical, Math.min(15, 4096 - (pc % 4096)), pc);
+    const room = Math.min(15, 4096 - (pc % 4096));
+    const bytes = new Uint8Array(15);
+    bytes.set(this.physical.subarray(physical, physical + room));
+    if (room < 15 && block.frame2 >= 0) {
+      bytes.set(
+        this.physical.subarray(block.frame2 * 4096, block.frame2 * 4096 + 15 - room),
+        room,
+      );
+    }
+    return bytes;
   }
 
   // ---- memory ----------------------------------------------------------------------------

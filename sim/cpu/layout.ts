@@ -47,6 +47,8 @@ export const X87_TOP = 0x8c;
 export const X87_FIP = 0x90;
 export const X87_FDP = 0x98;
 export const X87_FOP = 0xa0;
+/** x86_64: PKRU (u32). */
+export const PKRU = 0xa4;
 /** Scratch for helpers: operands and results too wide for a value, 64 bytes. */
 export const SCRATCH = 0xc0;
 /** 32 general registers of 8 bytes. x86_64: RAX RCX RDX RBX RSP RBP RSI RDI R8–R15; aarch64: X0–X30, SP. */
@@ -74,8 +76,9 @@ export const DISPATCH = 0x49c;
 export const FETCH_PAGE = 0x4a0;
 /** Instructions that retired in the hot tier, i64. */
 export const HOT_RETIRED = 0x4b8;
-/** Modelled time stamp base for RDTSC / CNTVCT (u64): ticks at the last exit. */
+/** Modelled time for RDTSC and CNTVCT: ticks at the start of the quantum (u64), ticks an instruction (f64). */
 export const CLOCK = 0x4c0;
+export const CLOCK_RATE = 0x4c8;
 
 /** Byte offset of general register `i`. */
 export const gpr = (i: number): number => GPR + 8 * i;
@@ -109,6 +112,11 @@ export const RETURN_TOP = 0x530;
 export const BRANCH_TARGET = 0x538;
 /** Instructions that were fetched from two pages (u32). */
 export const FETCH_STRADDLES = 0x540;
+/** Budget of the running quantum (i64); what RDRAND goes on from (u64). */
+export const QUANTUM = 0x548;
+export const RANDOM = 0x550;
+/** x86_64: the processor's XCR0 (u32), 0 without XSAVE. */
+export const XCR0 = 0x558;
 /** Return stack: up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 

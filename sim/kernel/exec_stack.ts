@@ -80,7 +80,7 @@ export function buildStack(
 
   const ids = process.credentials;
   const auxv = new Map<number, number>();
-  auxv.set(AT_MINSIGSTKSZ, abi.minimumSignalStack);
+  auxv.set(AT_MINSIGSTKSZ, abi.minimumSignalStack(kernel.cpu));
   auxv.set(AT_HWCAP, kernel.hwcap);
   auxv.set(AT_PAGESZ, PAGE);
   auxv.set(AT_CLKTCK, CLOCK_TICKS);

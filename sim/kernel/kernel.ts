@@ -4,7 +4,7 @@
  * and time is a function of retired instructions.
  */
 import type { Cpu, CpuExit } from "../cpu/cpu.ts";
-import { CLOCK } from "../cpu/layout.ts";
+import { CLOCK, CLOCK_RATE, RANDOM } from "../cpu/layout.ts";
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -18,7 +18,8 @@ import { type AddressLayout, addressLayout } from "../memory/address_layout.ts";
 import { Domain, type Memory } from "../memory/memory.ts";
 import { aarch64 } from "./abi/aarch64.ts";
 import type { Abi } from "./abi/abi.ts";
-import { faultInfo } from "./abi/siginfo.ts";
+import { faultInfo, SEGV_PKUERR } from "./abi/siginfo.ts";
+import { SIGSEGV } from "./signal_numbers.ts";
 import { setNumber64 } from "./abi/struct.ts";
 import { x86_64 } from "./abi/x86_64.ts";
 import { ThreadCall } from "./call.ts";
@@ -53,8 +54,20 @@ import { TimerQueue } from "./timers.ts";
 
 /** Instructions that a thread runs before the next has its turn, unless told otherwise. */
 export const DEFAULT_QUANTUM = 100_000;
+/** Page fault error code: a protection key forbade the access. */
+const PF_PK = 32;
 /** Process id of the first program. */
 const FIRST_PID = 100;
+
+/** A processor as CPUID names it. */
+export interface CpuIdentity {
+  readonly family: number;
+  readonly model: number;
+  readonly stepping: number;
+  readonly name: string;
+  /** Names of its features, as Linux spells them. */
+  readonly flags: string;
+}
 
 export interface KernelOptions {
   readonly memory: Memory;
@@ -72,6 +85,8 @@ export interface KernelOptions {
   /** AT_HWCAP and AT_HWCAP2, as the CPU announces itself. */
   readonly hwcap?: number;
   readonly hwcap2?: number;
+  /** x86_64: what /proc/cpuinfo says of the processor. */
+  readonly identity?: CpuIdentity;
   /** AT_PLATFORM, when it is not the architecture's name. */
   readonly platform?: string;
   readonly hostname?: string;
@@ -145,6 +160,7 @@ export class Kernel {
   readonly strace: StracePrinter | undefined;
   readonly hwcap: number;
   readonly hwcap2: number;
+  readonly identity: CpuIdentity | undefined;
   readonly platform: string;
   readonly hostname: string;
   readonly release: string;
@@ -195,6 +211,7 @@ export class Kernel {
     this.syscalls = options.syscalls ?? new SyscallHooks();
     this.hwcap = options.hwcap ?? 0;
     this.hwcap2 = options.hwcap2 ?? 0;
+    this.identity = options.identity;
     this.platform = options.platform ?? this.abi.platform;
     this.hostname = options.hostname ?? "isthmus";
     this.release = options.release ?? "6.1.0-isthmus";
@@ -203,6 +220,8 @@ export class Kernel {
     this.report = options.report ?? ((message) => console.error(message));
     const { buffer, byteOffset } = this.cpu.stateBytes;
     this.#state = new DataView(buffer, byteOffset);
+    this.#state.setFloat64(CLOCK_RATE, this.clock.nanosecondsPerInstruction, true);
+    this.#state.setUint32(RANDOM, options.seed ?? 1, true);
     this.memory.observer = this.cpu;
   }
 
@@ -454,11 +473,17 @@ export class Kernel {
   }
 
   #fault(thread: Thread, exit: CpuExit & { kind: "fault" }): void {
-    const { trapno = 0, error = 0, address, signal, code } = exit;
+    const { trapno = 0, address, signal, code } = exit;
+    let { error = 0 } = exit;
+    let key = 0;
+    if (signal === SIGSEGV && code === SEGV_PKUERR) {
+      key = thread.process.space.value.areas.lookup(Number(address))?.key ?? 0;
+      error |= PF_PK;
+    }
     thread.fault = { address, trapno, error };
     thread.faultDetail = exit.detail;
     this.counters.signals++;
-    forceSignal(thread, faultInfo(signal, code, address));
+    forceSignal(thread, faultInfo(signal, code, address, key));
   }
 
   #beginCall(thread: Thread): void {

@@ -44,6 +44,8 @@ export class AddressSpace implements CpuSpace {
   readonly resolved: Resolved = { physical: 0, pageShift: 12, writable: false };
   /** PKRU of the running thread; the kernel loads it at a switch. 0 permits everything. */
   pkru = 0;
+  /** Protection keys that are given out, a bit each; key 0 always is. */
+  keys = 1;
   /** RLIMIT_STACK in bytes. */
   stackLimit: number;
   /** RLIMIT_AS in bytes. */
@@ -299,6 +301,7 @@ export class AddressSpace implements CpuSpace {
     child.heapEnd = this.heapEnd;
     child.stackStart = this.stackStart;
     child.objects = this.objects;
+    child.keys = this.keys;
     for (const vma of this.areas.items) {
       if ((vma.flags & Vm.DontCopy) !== 0) continue;
       const copy = vma.slice(child, vma.start, vma.end);

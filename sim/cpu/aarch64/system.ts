@@ -1,6 +1,7 @@
 /** Hints, barriers, system instructions and system registers (DDI 0487, C4.1.93 and C5). */
 import { Flow } from "../ir/decoded.ts";
-import { CLOCK, FPCR, FPSR, MONITOR_ADDRESS, TPIDR } from "../layout.ts";
+import { FPCR, FPSR, MONITOR_ADDRESS, TPIDR } from "../layout.ts";
+import { ticks } from "../time.ts";
 import { setExplicit } from "./flags.ts";
 import { COLLECT, fpcr, FPCR_MASK, FPSR_MASK } from "./float/status.ts";
 import { idRegister } from "./id_registers.ts";
@@ -96,8 +97,12 @@ const registers = [
     emit: (e) => e.set64(e.reg(0), e.i64(0)),
   })),
   row("MRS CNTVCT_EL0", "1101010100 1 11 011 1110 0000 010 rt:5", (f) => ({
+    flow: Flow.Stop,
     regs: [f.rt.out],
-    emit: (e) => e.set64(e.reg(0), e.getState("i64", CLOCK)),
+    emit: (e) => {
+      e.set64(e.reg(0), ticks(e));
+      e.fallthrough();
+    },
   })),
   row("MRS (ID register)", "1101010100 1 register:16 rt:5", (f) => ({
     regs: [f.rt.out],

@@ -58,6 +58,7 @@ export const file: CommonFile = {
     "ir/ops_simd.ts",
     "ir/types.ts",
     "layout.ts",
+    "time.ts",
     "wasm/code.ts",
     "wasm/cold.ts",
     "wasm/dispatch.ts",
@@ -70,7 +71,7 @@ export const file: CommonFile = {
     "wasm/records.ts",
     "wasm/runtime.ts",
   ],
-  hash: 2047692574,
+  hash: 1898513228,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

@@ -47,6 +47,15 @@ export interface Row {
   readonly name: string;
 }
 
+/** A fault as the kernel of an architecture reports it. */
+export interface Trap {
+  readonly signal: number;
+  readonly code: number;
+  /** x86 trap number and error code, for the ucontext. */
+  readonly trapno: number;
+  readonly error: number;
+}
+
 /** An instruction set: its decoder and its semantics. */
 export interface Isa {
   readonly arch: "x86_64" | "aarch64";
@@ -63,6 +72,17 @@ export interface Isa {
   readonly flags: import("./flags.ts").FlagModel;
   /** Handlers made ahead, if there are any. */
   readonly common?: import("../common_handlers.ts").CommonHandlers;
+  /**
+   * What the kernel makes of a fault that semantics raised, or, with `access`, of an access to an address
+   * that can be nobody's. `bytes` are the instruction's and what follows; `state` is state memory.
+   */
+  trap?(
+    signal: number,
+    code: number,
+    access: boolean,
+    state: DataView,
+    bytes: Uint8Array,
+  ): Trap;
   /** Name or bytes of the instruction, for error messages. */
   describe(bytes: Uint8Array, offset: number, available: number, pc: number): string;
 }

@@ -597,6 +597,10 @@ export class Region extends GuestLowering {
   }
 
   protected override readState(n: Node): void {
+    if (n.offset === L.BUDGET) {
+      this.code.get(this.#budget);
+      return;
+    }
     this.code.i32(0);
     if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(n.offset!);
     else this.code.mem(loadOpcode(n.type, n.bits!, false), n.offset!);

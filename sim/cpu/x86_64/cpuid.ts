@@ -1,17 +1,27 @@
 /**
- * CPUID: announces what this CPU implements and nothing else, the level x86-64-v2.
+ * CPUID: announces what this CPU implements at its level and nothing else (`features.ts`).
  *
- * Vendor `GenuineIntel`, family 6, model 26, stepping 3 (the first processors of that level), brand
- * string `Isthmus`: C libraries pick the string functions they pick for that model. No AVX, XSAVE,
- * AES, PCLMUL, RDRAND, BMI, FSGSBASE, ERMS, RDTSCP.
- * Leaves: Intel SDM volume 2, CPUID, table 3-8.
+ * Vendor `GenuineIntel`, brand string `Isthmus`: C libraries pick the string functions they pick for
+ * the model. No ERMS, no AVX-512. Leaves: Intel SDM volume 2, CPUID, table 3-8.
  */
 import type { Helper } from "../ir/types.ts";
 import { gpr } from "../layout.ts";
+import {
+  AVX_OFFSET,
+  AVX_SIZE,
+  BRAND,
+  Component,
+  featureBits,
+  PKRU_OFFSET,
+  PKRU_SIZE,
+  Register,
+  signature,
+  xcr0,
+  XSAVE_SIZE,
+} from "./features.ts";
+import type { Level } from "./level.ts";
 
 type Registers = readonly [eax: number, ebx: number, ecx: number, edx: number];
-
-const bits = (...numbers: number[]): number => numbers.reduce((m, n) => m | (1 << n), 0);
 
 /** Bytes of `text` as little-endian words. */
 function words(text: string): number[] {
@@ -21,21 +31,16 @@ function words(text: string): number[] {
 }
 
 const [vendorB, vendorD, vendorC] = words("GenuineIntel");
-const brand = words("Isthmus");
+const brand = words(BRAND);
 
-const MAX_BASIC = 0xb;
+const maxBasic = (level: Level): number => level < 3 ? 0xb : 0xd;
 const MAX_EXTENDED = 0x80000008;
 
-/** Family 6, model 26, stepping 3. */
-const SIGNATURE = (1 << 16) | (6 << 8) | (10 << 4) | 3;
-/** FPU PSE TSC PAE CX8 PGE CMOV CLFSH MMX FXSR SSE SSE2. */
-const FEATURES_EDX = bits(0, 3, 4, 6, 8, 13, 15, 19, 23, 24, 25, 26);
-/** SSE3 SSSE3 CMPXCHG16B SSE4.1 SSE4.2 POPCNT. */
-const FEATURES_ECX = bits(0, 9, 13, 19, 20, 23);
-/** SYSCALL NX 1-GiB-pages long-mode. */
-const EXTENDED_EDX = bits(11, 20, 26, 29);
-/** LAHF and SAHF. */
-const EXTENDED_ECX = bits(0);
+/** EAX of leaf 1. */
+function signatureBits(level: Level): number {
+  const { family, model, stepping } = signature(level);
+  return ((model >> 4) << 16) | (family << 8) | ((model & 15) << 4) | stepping;
+}
 
 /** One cache of leaf 4: type (1 data, 2 instruction, 3 unified), level, ways, sets; 64-byte lines. */
 function cache(type: number, level: number, ways: number, sets: number): Registers {
@@ -59,25 +64,58 @@ const brandPart = (i: number): Registers => [
   brand[4 * i + 3],
 ];
 
-/** What CPUID answers for `leaf` and `subleaf`, as signed 32-bit values. */
-export function cpuid(leaf: number, subleaf: number): Registers {
+/** Leaf 0xd: the XSAVE areas. */
+function saveAreas(level: Level, subleaf: number): Registers {
+  if (xcr0(level) === 0) return NOTHING;
+  switch (subleaf) {
+    case 0:
+      return [xcr0(level), XSAVE_SIZE, XSAVE_SIZE, 0];
+    case 1:
+      // EBX: the compacted form of all components.
+      return [
+        featureBits(level, 0xd, Register.Eax),
+        AVX_OFFSET + AVX_SIZE + PKRU_SIZE,
+        0,
+        0,
+      ];
+    case Component.Avx:
+      return [AVX_SIZE, AVX_OFFSET, 0, 0];
+    case Component.Pkru:
+      return [PKRU_SIZE, PKRU_OFFSET, 0, 0];
+    default:
+      return NOTHING;
+  }
+}
+
+/** What CPUID of a processor of `level` answers for `leaf` and `subleaf`, as signed 32-bit values. */
+export function cpuid(leaf: number, subleaf: number, level: Level = 2): Registers {
   leaf >>>= 0;
   // Beyond the last basic leaf, Intel processors answer with that leaf.
-  if (leaf < 0x80000000 && leaf > MAX_BASIC) leaf = MAX_BASIC;
+  if (leaf < 0x80000000 && leaf > maxBasic(level)) leaf = maxBasic(level);
+  const bits = (register: Register): number => featureBits(level, leaf, register);
   switch (leaf) {
     case 0:
-      return [MAX_BASIC, vendorB, vendorC, vendorD];
+      return [maxBasic(level), vendorB, vendorC, vendorD];
     case 1:
-      return [SIGNATURE, (1 << 16) | (8 << 8), FEATURES_ECX, FEATURES_EDX];
+      return [
+        signatureBits(level),
+        (1 << 16) | (8 << 8),
+        bits(Register.Ecx),
+        bits(Register.Edx),
+      ];
     case 2:
       // One descriptor: "see leaf 4".
       return [0xff01, 0, 0, 0];
     case 4:
       return caches[subleaf] ?? NOTHING;
+    case 7:
+      return subleaf === 0 ? [0, bits(Register.Ebx), bits(Register.Ecx), 0] : NOTHING;
+    case 0xd:
+      return saveAreas(level, subleaf);
     case 0x80000000:
       return [MAX_EXTENDED | 0, 0, 0, 0];
     case 0x80000001:
-      return [0, 0, EXTENDED_ECX, EXTENDED_EDX];
+      return [0, 0, bits(Register.Ecx), bits(Register.Edx)];
     case 0x80000002:
     case 0x80000003:
     case 0x80000004:
@@ -93,8 +131,8 @@ export function cpuid(leaf: number, subleaf: number): Registers {
   }
 }
 
-/** The instruction. */
-export const cpuidHelper: Helper = {
+/** The instruction, by level; one machine has one level, so one name does. */
+export const cpuidHelpers: readonly Helper[] = ([1, 2, 3] as const).map((level): Helper => ({
   name: "x86_cpuid",
   params: [],
   result: null,
@@ -104,6 +142,7 @@ export const cpuidHelper: Helper = {
     const [a, b, c, d] = cpuid(
       state.getUint32(gpr(0), true),
       state.getUint32(gpr(1), true),
+      level,
     );
     const put = (i: number, v: number): void => state.setBigUint64(gpr(i), BigInt(v >>> 0), true);
     put(0, a);
@@ -111,4 +150,4 @@ export const cpuidHelper: Helper = {
     put(1, c);
     put(2, d);
   },
-};
+}));

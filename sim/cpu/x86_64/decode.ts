@@ -160,23 +160,24 @@ export class Decoder {
   #workOut(at: number): number {
     const prefix = (at >> 8) & 3;
     const rows = this.#byOpcode[((at >> 10) << 8) | (at & 255)] ?? [];
-    // Rows for any prefix take what those that name theirs leave.
-    const specific = rows.filter((index) => this.#all[index].prefix === prefix);
     this.#rows[at] = NONE;
-    for (
-      const index of specific.length > 0
-        ? specific
-        : rows.filter((index) => this.#all[index].prefix < 0)
-    ) {
-      this.#insert(index, this.#rows, at);
+    for (const index of rows) {
+      if (this.#all[index].prefix === prefix) this.#insert(index, this.#rows, at);
+    }
+    // Rows for any prefix take what those that name theirs leave.
+    const shared = this.#rows[at] !== NONE;
+    if (this.#rows[at] >= 0) return this.#rows[at];
+    for (const index of rows) {
+      if (this.#all[index].prefix < 0) this.#insert(index, this.#rows, at, shared);
     }
     return this.#rows[at];
   }
 
-  #insert(index: number, table: Int16Array, at: number): void {
+  /** With `leftovers`, only ModRM bytes that no row has. */
+  #insert(index: number, table: Int16Array, at: number, leftovers = false): void {
     const { name, modrm, digit, exact, exactCount, memory, register } = this.#all[index];
     const whole = digit < 0 && exact < 0 && memory && register;
-    if (whole || !modrm) {
+    if ((whole || !modrm) && !leftovers) {
       if (table[at] !== NONE) throw new TypeError(`${name}: encoding is taken`);
       table[at] = index;
       return;
@@ -193,6 +194,7 @@ export class Decoder {
     for (let byte = from; byte < to; byte++) {
       if (digit >= 0 && ((byte >> 3) & 7) !== digit) continue;
       if (!(byte >= 0xc0 ? register : memory)) continue;
+      if (leftovers && group[byte] !== NONE) continue;
       if (group[byte] !== NONE) throw new TypeError(`${name}: encoding is taken`);
       group[byte] = index;
     }

@@ -12,6 +12,7 @@ import { FS_BASE, gpr, GS_BASE } from "../layout.ts";
 import { Kind } from "./flags.ts";
 import type { Level } from "./level.ts";
 import { type Encoding, Imm, Place } from "./row.ts";
+import { FPE_SSE, TRAP_BRKPT } from "./traps.ts";
 
 /** Form of the rm operand, in the statics. */
 export const enum Form {
@@ -38,7 +39,7 @@ export const LONG: number = 1 << 30;
 
 /** Linux signal numbers and codes used by semantics. */
 const SIGILL = 4, SIGTRAP = 5, SIGFPE = 8, SIGSEGV = 11;
-const ILL_ILLOPN = 2, FPE_INTDIV = 1, FPE_FLTINV = 7, SI_KERNEL = 0x80;
+const ILL_ILLOPN = 2, FPE_INTDIV = 1, SI_KERNEL = 0x80;
 
 /** One instruction being translated. */
 export class Instruction {
@@ -303,7 +304,7 @@ export class Instruction {
 
   /** #XM if `condition`: an unmasked SSE exception; which one, MXCSR says. */
   floatFault(condition: Node): void {
-    this.e.if(condition, () => this.e.fault(SIGFPE, FPE_FLTINV));
+    this.e.if(condition, () => this.e.fault(SIGFPE, FPE_SSE));
   }
   /** #DE. */
   divideError(): void {
@@ -317,7 +318,11 @@ export class Instruction {
   protection(): void {
     this.e.fault(SIGSEGV, SI_KERNEL, this.e.i64(0));
   }
-  /** #BP, #DB: reported after the instruction. */
+  /** #DB of INT1, reported after the instruction. */
+  debug(): void {
+    this.e.fault(SIGTRAP, TRAP_BRKPT, null, true);
+  }
+  /** #BP: reported after the instruction. */
   trap(): void {
     this.e.fault(SIGTRAP, SI_KERNEL, this.e.i64(0), true);
   }

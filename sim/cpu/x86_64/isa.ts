@@ -1,19 +1,18 @@
 /**
- * The x86-64 instruction set at the level x86-64-v2, in 64-bit user mode: decoder, semantics, flags.
+ * The x86-64 instruction set at the levels x86-64-v1 and v2, in 64-bit user mode: decoder, semantics,
+ * flags.
  *
  * All integer instructions that user mode may run, x87, MMX, SSE to SSE4.2, CMPXCHG16B, POPCNT,
- * CRC32. Everything else (VEX, EVEX, AES, BMI, XSAVE, RDRAND …) is an undefined instruction, as
- * CPUID says. Known differences from processors:
+ * CRC32. Everything else is an undefined instruction, as CPUID says; `level3_isa.ts` has more. Known
+ * differences from processors:
  * - far transfers, loads of segment registers and IRET are undefined instructions, and INT n is a
  *   protection fault (no 32-bit system calls);
  * - RCPxx and RSQRTxx give full precision; see `sse_float.ts` for MXCSR.DE;
- * - an unmasked SSE exception is reported as FPE_FLTINV whichever it is;
  * - the x87 instruction and data pointers read as zero, and unmasked x87 overflow and underflow
  *   deliver the masked result to registers;
- * - RDTSC reads the modelled clock, which stands still within a quantum;
- * - a non-canonical address is #GP (SIGSEGV) through RSP and RBP too, where Linux says SIGBUS.
+ * - RFLAGS.AC asks for no alignment checks.
  */
-import type { Decoded, Isa } from "../ir/decoded.ts";
+import { Decoded, type Isa, type Trap } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { bits } from "./bits.ts";
@@ -33,6 +32,7 @@ import { sseMoves } from "./sse_moves.ts";
 import { sseShuffle } from "./sse_shuffle.ts";
 import { sseStrings } from "./sse_strings.ts";
 import { strings } from "./strings.ts";
+import { nonCanonicalTrap, semanticTrap } from "./traps.ts";
 import { x87 } from "./x87.ts";
 import { system, undefinedRow } from "./system.ts";
 
@@ -92,6 +92,18 @@ export function instructionSet(rows: readonly Encoding[], level: Level): Isa {
     emit(row: number, statics: number, e: Emitter): void {
       const encoding = rows[row];
       encoding.emit(new Instruction(e, encoding, statics, level));
+    },
+    trap(
+      signal: number,
+      code: number,
+      access: boolean,
+      state: DataView,
+      bytes: Uint8Array,
+    ): Trap {
+      if (!access) return semanticTrap(signal, code, state);
+      const d = new Decoded();
+      decoder.decode(bytes, 0, 15, 0, d);
+      return nonCanonicalTrap(rows[d.row].name, d, state);
     },
     describe(bytes: Uint8Array, offset: number, available: number, pc: number): string {
       const row = decoder.rowAt(bytes, offset, available, pc);

@@ -13,12 +13,16 @@ import { vexInteger } from "./vex/integer.ts";
 import { vexMoves } from "./vex/moves.ts";
 import { vexPermute } from "./vex/permute.ts";
 import { vexSse } from "./vex/sse.ts";
+import { system3 } from "./system3.ts";
+import { xsave } from "./xsave.ts";
 
 /** Every decode row, those of level 2 first. */
 export const rows: readonly Encoding[] = [
   ...base,
   ...bmi,
   ...crypto,
+  ...system3,
+  ...xsave,
   ...vexMoves,
   ...vexSse,
   ...vexInteger,

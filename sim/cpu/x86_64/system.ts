@@ -1,8 +1,9 @@
 /** SYSCALL, CPUID, RDTSC, flags transfer, no-operations, fences, and what user mode may not do. */
 import type { Node } from "../ir/types.ts";
 import { Flow } from "../ir/decoded.ts";
-import { CLOCK, DF, gpr, RFLAGS_OTHER } from "../layout.ts";
-import { cpuidHelper } from "./cpuid.ts";
+import { DF, gpr, RFLAGS_OTHER } from "../layout.ts";
+import { ticks } from "../time.ts";
+import { cpuidHelpers } from "./cpuid.ts";
 import { CF, Kind, OF, STATUS } from "./flags.ts";
 import type { Instruction } from "./instruction.ts";
 import { pop, push } from "./moves.ts";
@@ -70,13 +71,14 @@ const syscall: Semantic = (x) => {
 
 const rdtsc: Semantic = (x) => {
   const e = x.e;
-  const ticks = e.getState("i64", CLOCK);
-  x.setGpr(0, e.wrap(ticks), 32);
-  x.setGpr(2, e.wrap(e.shrU(ticks, e.i64(32))), 32);
+  const now = ticks(e);
+  x.setGpr(0, e.wrap(now), 32);
+  x.setGpr(2, e.wrap(e.shrU(now, e.i64(32))), 32);
+  e.fallthrough();
 };
 
 const cpuid: Semantic = (x) => {
-  x.e.call(cpuidHelper);
+  x.e.call(cpuidHelpers[x.level - 1]);
 };
 
 const nop: Semantic = () => {};
@@ -96,7 +98,7 @@ export const system: readonly Encoding[] = [
   row("0f.b9", "ud1 Gv,Ev", undefinedOpcode, STOP),
   row("0f.ff", "ud0 Gv,Ev", undefinedOpcode, STOP),
   row("0f.a2", "cpuid", cpuid),
-  row("0f.31", "rdtsc", rdtsc),
+  row("0f.31", "rdtsc", rdtsc, STOP),
   row("9c", "pushf", pushf, { d64: true }),
   row("9d", "popf", popf, { d64: true }),
   row("9e", "sahf", sahf),
@@ -115,7 +117,7 @@ export const system: readonly Encoding[] = [
   row("np.0f.ae /7 r", "sfence", nop),
   row("np.0f.ae /7 m", "clflush Mb", nop),
   row("cc", "int3", trap, STOP),
-  row("f1", "int1", trap, STOP),
+  row("f1", "int1", (x) => x.debug(), STOP),
   row("cd", "int Ub", privileged, STOP),
   row("f4", "hlt", privileged, STOP),
   ...["06", "08", "09", "30", "32", "33"].map((op) => row(`0f.${op}`, "system", privileged, STOP)),

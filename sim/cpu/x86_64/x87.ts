@@ -10,10 +10,10 @@ import { type Encoding, row, type Semantic } from "./row.ts";
 import * as F from "./soft_float.ts";
 import * as A from "./x87_arithmetic.ts";
 import { C0, C1, C2, C3, ERROR_SUMMARY, X87 } from "./x87_state.ts";
+import { FPE_X87 } from "./traps.ts";
 import * as T from "./x87_transcendental.ts";
 
 const SIGFPE = 8;
-const FPE_FLTINV = 7;
 
 // ---- operations on the host -----------------------------------------------------------------
 
@@ -145,7 +145,7 @@ export function wait(x: Instruction): void {
   const e = x.e;
   e.if(
     e.and(e.getState("i32", L.X87_STATUS), e.i32(ERROR_SUMMARY)),
-    () => e.fault(SIGFPE, FPE_FLTINV),
+    () => e.fault(SIGFPE, FPE_X87),
   );
 }
 
@@ -441,18 +441,43 @@ const frstor: Semantic = (x) => {
   loadRegisters(x, 28, 10);
 };
 
-/** FXSAVE: 512 bytes, tags abridged to one bit a register. */
-const fxsave: Semantic = (x) => {
+/** The x87 part of an FXSAVE image: tags abridged to one bit a register. */
+export function storeLegacy(x: Instruction): void {
   const e = x.e;
-  x.align16();
   const at = (n: number): Node => e.add(x.address(), e.i64(n));
   e.store(at(0), e.getState("i32", L.X87_CONTROL), 16);
   e.store(at(2), statusWord(x), 16);
   e.store(at(4), e.xor(e.getState("i32", L.X87_TAGS), e.i32(0xff)));
   for (const n of [8, 16]) e.store(at(n), e.i64(0));
+  storeRegisters(x, 32, 16);
+}
+/** Load it; the first loads come before all writes. */
+export function loadLegacy(x: Instruction): void {
+  const e = x.e;
+  const at = (n: number): Node => e.add(x.address(), e.i64(n));
+  const control = e.load("i32", at(0), 16), status = e.load("i32", at(2), 16);
+  const tags = e.load("i32", at(4), 8);
+  e.load("i64", at(152));
+  e.setState(L.X87_CONTROL, controlWord(x, control));
+  setStatus(x, status);
+  e.setState(L.X87_TAGS, e.xor(tags, e.i32(0xff)));
+  e.call(newControl, e.i32(0));
+  loadRegisters(x, 32, 16);
+}
+/** The initial x87 configuration, registers included. */
+export function resetLegacy(x: Instruction): void {
+  initialize(x);
+  for (let i = 0; i < 8; i++) x.e.call(setRawHelper, x.e.i32(i), x.e.i64(0), x.e.i32(0));
+}
+
+/** FXSAVE: 512 bytes. */
+const fxsave: Semantic = (x) => {
+  const e = x.e;
+  x.align16();
+  const at = (n: number): Node => e.add(x.address(), e.i64(n));
+  storeLegacy(x);
   e.store(at(24), e.getState("i32", L.MXCSR));
   e.store(at(28), e.i32(0xffff));
-  storeRegisters(x, 32, 16);
   for (let i = 0; i < 16; i++) e.store(at(160 + 16 * i), e.getVector(e.fixed(L.vector(i))));
 };
 const fxrstor: Semantic = (x) => {
@@ -461,14 +486,8 @@ const fxrstor: Semantic = (x) => {
   const at = (n: number): Node => e.add(x.address(), e.i64(n));
   const mxcsr = e.load("i32", at(24));
   e.if(e.gtU(mxcsr, e.i32(0xffff)), () => x.protection());
-  const control = e.load("i32", at(0), 16), status = e.load("i32", at(2), 16);
-  const tags = e.load("i32", at(4), 8);
   const vectors = Array.from({ length: 16 }, (_, i) => e.load("v128", at(160 + 16 * i)));
-  e.setState(L.X87_CONTROL, controlWord(x, control));
-  setStatus(x, status);
-  e.setState(L.X87_TAGS, e.xor(tags, e.i32(0xff)));
-  e.call(newControl, e.i32(0));
-  loadRegisters(x, 32, 16);
+  loadLegacy(x);
   e.setState(L.MXCSR, mxcsr);
   vectors.forEach((v, i) => e.setVector(e.fixed(L.vector(i)), v));
 };

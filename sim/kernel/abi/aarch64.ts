@@ -145,7 +145,7 @@ export const aarch64: Abi = {
   syscallSize: 4,
   taskSize: 0x1_0000_0000_0000,
   platform: "aarch64",
-  minimumSignalStack: FRAME_SIZE + 16,
+  minimumSignalStack: () => FRAME_SIZE + 16,
   elfMachine: 183,
   // mov x8, #139 (rt_sigreturn); svc #0
   sigreturnCode: Uint8Array.of(0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4),

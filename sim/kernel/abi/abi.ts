@@ -48,7 +48,7 @@ export interface Abi {
   /** AT_PLATFORM. */
   readonly platform: string;
   /** MINSIGSTKSZ announced as AT_MINSIGSTKSZ. */
-  readonly minimumSignalStack: number;
+  minimumSignalStack(cpu: Cpu): number;
   /** e_machine of its programs. */
   readonly elfMachine: number;
   /** Instructions that call rt_sigreturn, for handlers without SA_RESTORER; null where all have one. */

@@ -24,6 +24,7 @@ export const CLD_CONTINUED = 6;
 /** si_code of SIGSEGV and SIGBUS. */
 export const SEGV_MAPERR = 1;
 export const SEGV_ACCERR = 2;
+export const SEGV_PKUERR = 4;
 export const BUS_ADRALN = 1;
 export const BUS_ADRERR = 2;
 
@@ -44,10 +45,11 @@ export function killInfo(signo: number, code: number, pid: number, uid: number):
   return bytes(view);
 }
 
-/** A fault; `address` is si_addr. */
-export function faultInfo(signo: number, code: number, address: bigint): Uint8Array {
+/** A fault; `address` is si_addr, `key` the protection key that forbade it. */
+export function faultInfo(signo: number, code: number, address: bigint, key = 0): Uint8Array {
   const view = siginfo(signo, code);
   view.setBigUint64(16, BigInt.asUintN(64, address), true);
+  view.setUint32(32, key, true);
   return bytes(view);
 }
 

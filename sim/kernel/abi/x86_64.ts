@@ -1,7 +1,8 @@
 /**
  * The x86_64 Linux ABI: syscall registers (System V psABI, appendix A.2.1) and signal frames
  * (arch/x86/include/asm/sigframe.h, arch/x86/include/uapi/asm/sigcontext.h). The floating-point
- * state is the 512-byte FXSAVE image (Intel SDM, vol. 1, 10.5.1), the form of a CPU without XSAVE.
+ * state is the 512-byte FXSAVE image (Intel SDM, vol. 1, 10.5.1), and on a CPU with XSAVE the standard
+ * form of its area, which that image begins.
  */
 import type { Cpu } from "../../cpu/cpu.ts";
 import {
@@ -9,6 +10,7 @@ import {
   GPR,
   GS_BASE,
   MXCSR,
+  PKRU,
   THREAD_SIZE,
   VECTOR,
   X87_CONTROL,
@@ -19,7 +21,15 @@ import {
   X87_STATUS,
   X87_TAGS,
   X87_TOP,
+  XCR0,
 } from "../../cpu/layout.ts";
+import {
+  AVX_OFFSET,
+  AVX_SIZE,
+  Component,
+  PKRU_OFFSET,
+  XSAVE_SIZE,
+} from "../../cpu/x86_64/features.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
 import { SIGINFO_SIZE } from "./siginfo.ts";
@@ -81,9 +91,34 @@ const MXCSR_RESET = 0x1f80;
 const MXCSR_MASK = 0xffff;
 const X87_RESET = 0x37f;
 
-function resetFloatingPoint(bytes: Uint8Array): void {
+/** Words of the XSAVE area (struct _fpx_sw_bytes, struct _header) and their values. */
+const SW_MAGIC1 = 464, SW_EXTENDED_SIZE = 468, SW_FEATURES = 472, SW_SIZE = 480;
+const XSTATE_BV = 512;
+const MAGIC1 = 0x46505853, MAGIC2 = 0x46505845;
+const UC_FP_XSTATE = 1;
+/** Access to key 0 alone: Linux's init_pkru. */
+const PKRU_RESET = 0x55555554;
+
+const AVX = 1 << Component.Avx, PROTECTION_KEYS = 1 << Component.Pkru;
+const UPPER_HALVES = VECTOR + 256;
+
+/** XCR0 of the processor: 0 without XSAVE. */
+function enabled(cpu: Cpu): number {
+  const { buffer, byteOffset } = cpu.stateBytes;
+  return new DataView(buffer, byteOffset).getUint32(XCR0, true);
+}
+
+/** Bytes of floating-point state in a frame. */
+function areaSize(cpu: Cpu): number {
+  return enabled(cpu) === 0 ? FXSAVE_SIZE : XSAVE_SIZE + 4;
+}
+
+/** The initial floating-point state, and the protection keys that Linux starts with. */
+function resetFloatingPoint(cpu: Cpu, bytes: Uint8Array = cpu.stateBytes): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  bytes.fill(0, VECTOR, VECTOR + 256);
+  const features = enabled(cpu);
+  bytes.fill(0, VECTOR, VECTOR + 512);
+  view.setUint32(PKRU, (features & PROTECTION_KEYS) !== 0 ? PKRU_RESET : 0, true);
   bytes.fill(0, X87_REGISTERS, X87_REGISTERS + 128);
   view.setUint32(MXCSR, MXCSR_RESET, true);
   view.setUint32(X87_CONTROL, X87_RESET, true);
@@ -133,17 +168,81 @@ function restoreFx(state: Uint8Array, fx: Uint8Array): void {
   state.set(fx.subarray(160, 416), VECTOR);
 }
 
+/** The whole area of a frame from the live state. */
+function saveArea(cpu: Cpu): Uint8Array {
+  const state = cpu.stateBytes;
+  const features = enabled(cpu);
+  const area = new Uint8Array(areaSize(cpu));
+  saveFx(state, area);
+  if (features === 0) return area;
+  const view = new DataView(area.buffer);
+  view.setUint32(SW_MAGIC1, MAGIC1, true);
+  view.setUint32(SW_EXTENDED_SIZE, XSAVE_SIZE + 4, true);
+  view.setUint32(SW_FEATURES, features, true);
+  view.setUint32(SW_SIZE, XSAVE_SIZE, true);
+  view.setUint32(XSAVE_SIZE, MAGIC2, true);
+  const upper = state.subarray(UPPER_HALVES, UPPER_HALVES + AVX_SIZE);
+  const inUse = upper.some((byte) => byte !== 0);
+  view.setUint32(XSTATE_BV, inUse ? features : features & ~AVX, true);
+  area.set(upper, AVX_OFFSET);
+  area.set(state.subarray(PKRU, PKRU + 4), PKRU_OFFSET);
+  return area;
+}
+
+/** Load what a frame's area holds; false if it cannot be loaded. */
+function restoreArea(cpu: Cpu, space: AddressSpace, address: number): boolean {
+  const state = cpu.stateBytes;
+  const features = enabled(cpu);
+  const fx = new Uint8Array(FXSAVE_SIZE);
+  if (space.copyIn(address, fx) < 0) return false;
+  const view = new DataView(fx.buffer);
+  if (view.getUint32(24, true) > MXCSR_MASK) return false;
+  const size = view.getUint32(SW_SIZE, true);
+  let extended = features !== 0 && view.getUint32(SW_MAGIC1, true) === MAGIC1 &&
+    size >= AVX_OFFSET && size <= XSAVE_SIZE;
+  const area = new Uint8Array(XSAVE_SIZE + 4);
+  if (extended) {
+    if (space.copyIn(address, area.subarray(0, size + 4)) < 0) return false;
+    extended = new DataView(area.buffer).getUint32(size, true) === MAGIC2;
+  }
+  if (!extended) {
+    resetFloatingPoint(cpu);
+    restoreFx(state, fx);
+    return true;
+  }
+  const header = new DataView(area.buffer).getUint32(XSTATE_BV, true);
+  if ((header & ~features) !== 0) return false;
+  const present = header & view.getUint32(SW_FEATURES, true);
+  // Of the legacy part, what the header lacks takes its initial value.
+  const has = (component: Component): boolean => (present & (1 << component)) !== 0;
+  resetFloatingPoint(cpu);
+  const initial = state.slice();
+  restoreFx(state, fx);
+  if (!has(Component.X87)) {
+    state.set(initial.subarray(X87_CONTROL, X87_FOP + 4), X87_CONTROL);
+    state.set(initial.subarray(X87_REGISTERS, X87_REGISTERS + 128), X87_REGISTERS);
+  }
+  if (!has(Component.Sse)) state.fill(0, VECTOR, VECTOR + 256);
+  if (has(Component.Avx)) {
+    state.set(area.subarray(AVX_OFFSET, AVX_OFFSET + AVX_SIZE), UPPER_HALVES);
+  }
+  const keys = new DataView(state.buffer, state.byteOffset);
+  if (has(Component.Pkru)) state.set(area.subarray(PKRU_OFFSET, PKRU_OFFSET + 4), PKRU);
+  else keys.setUint32(PKRU, 0, true);
+  return true;
+}
+
 function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   const state = cpu.stateBytes;
   const current = cpu.regNumber(RSP);
   let sp = frame.top || current - RED_ZONE;
-  const fpstate = Math.floor((sp - FXSAVE_SIZE) / 64) * 64;
+  const fpstate = Math.floor((sp - areaSize(cpu)) / 64) * 64;
   sp = Math.floor((fpstate - FRAME_SIZE) / 16) * 16 - 8;
 
   const bytes = new Uint8Array(FRAME_SIZE);
   const view = new DataView(bytes.buffer);
   setNumber64(view, 0, frame.restorer);
-  setNumber64(view, UC, UC_FLAGS);
+  setNumber64(view, UC, enabled(cpu) === 0 ? UC_FLAGS : UC_FLAGS | UC_FP_XSTATE);
   setNumber64(view, UC_STACK, frame.stack.sp);
   view.setInt32(UC_STACK + 8, frame.stack.flags, true);
   setNumber64(view, UC_STACK + 16, frame.stack.size);
@@ -167,9 +266,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   view.setUint32(UC_SIGMASK + 4, frame.maskHigh, true);
   const info = (frame.flags & SA_SIGINFO) !== 0;
   if (info) bytes.set(frame.info, INFO);
-  const fx = new Uint8Array(FXSAVE_SIZE);
-  saveFx(state, fx);
-  if (space.copyOut(fpstate, fx) < 0 || space.copyOut(sp, bytes) < 0) return false;
+  if (space.copyOut(fpstate, saveArea(cpu)) < 0 || space.copyOut(sp, bytes) < 0) return false;
 
   cpu.setRegNumber(RDI, frame.signo);
   cpu.setRegNumber(RSI, sp + INFO);
@@ -178,7 +275,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   cpu.setRegNumber(RSP, sp);
   cpu.flags = cpu.flags & ~(DIRECTION | TRAP);
   cpu.pc = frame.handler;
-  resetFloatingPoint(cpu.stateBytes);
+  resetFloatingPoint(cpu);
   return true;
 }
 
@@ -188,11 +285,9 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   const view = new DataView(bytes.buffer);
   const fpstate = getUnsigned64(view, UC_MCONTEXT + SC_FPSTATE);
   if (fpstate !== 0) {
-    const fx = new Uint8Array(FXSAVE_SIZE);
-    if (space.copyIn(fpstate, fx) < 0) return null;
-    restoreFx(cpu.stateBytes, fx);
+    if (!restoreArea(cpu, space, fpstate)) return null;
   } else {
-    resetFloatingPoint(cpu.stateBytes);
+    resetFloatingPoint(cpu);
   }
   const state = cpu.stateBytes;
   for (let i = 0; i < 16; i++) {
@@ -236,12 +331,12 @@ export const x86_64: Abi = {
   syscallSize: 2,
   taskSize: 0x7fff_ffff_f000,
   platform: "x86_64",
-  minimumSignalStack: FRAME_SIZE + FXSAVE_SIZE + 128 + 64,
+  minimumSignalStack: (cpu) => FRAME_SIZE + areaSize(cpu) + RED_ZONE + 64,
   elfMachine: 62,
   sigreturnCode: null,
   start(cpu, pc, stackPointer) {
     const state = freshState();
-    resetFloatingPoint(state);
+    resetFloatingPoint(cpu, state);
     cpu.load(state);
     cpu.flags = 0x202;
     cpu.setRegNumber(RSP, stackPointer);

@@ -27,32 +27,29 @@ const AARCH64_FEATURES =
     "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg")
     .split(" ");
 
-/** What x86-64-v2 has, in /proc/cpuinfo's words. */
-const X86_FLAGS = "fpu tsc msr cx8 cmov mmx fxsr sse sse2 syscall nx lm constant_tsc rep_good " +
-  "nopl cpuid pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm";
-
 function cpuInfo(kernel: Kernel, arch: Arch): string {
   let text = "";
+  const { identity } = kernel;
   for (let cpu = 0; cpu < kernel.cpus; cpu++) {
     const rows: [string, string | number][] = arch === "x86_64"
       ? [
         ["processor\t", cpu],
         ["vendor_id\t", "GenuineIntel"],
-        ["cpu family\t", 6],
-        ["model\t\t", 85],
-        ["model name\t", "Isthmus x86-64-v2"],
-        ["stepping\t", 4],
+        ["cpu family\t", identity?.family ?? 6],
+        ["model\t\t", identity?.model ?? 0],
+        ["model name\t", identity?.name ?? "Isthmus"],
+        ["stepping\t", identity?.stepping ?? 0],
         ["cpu MHz\t\t", "1000.000"],
         ["physical id\t", 0],
         ["siblings\t", kernel.cpus],
         ["core id\t\t", cpu],
         ["cpu cores\t", kernel.cpus],
         ["fpu\t\t", "yes"],
-        ["flags\t\t", X86_FLAGS],
+        ["flags\t\t", identity?.flags ?? ""],
         ["bogomips\t", "2000.00"],
         ["clflush size\t", 64],
         ["cache_alignment\t", 64],
-        ["address sizes\t", "32 bits physical, 48 bits virtual"],
+        ["address sizes\t", "40 bits physical, 48 bits virtual"],
       ]
       : [
         ["processor\t", cpu],

@@ -1,5 +1,5 @@
 /** Memory: mmap and its family, over the address space. */
-import { EFAULT, EINVAL, ENOSPC, ESRCH } from "../errno.ts";
+import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
 import { RLIMIT_STACK } from "../process.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 
@@ -238,23 +238,5 @@ export const memoryRows: readonly SyscallRow[] = [
     aarch64: 271,
     args: ["int", "ptr", "size", "ptr", "size", "size"],
     run: processVm(true),
-  },
-  {
-    name: "pkey_mprotect",
-    x86_64: 329,
-    aarch64: 288,
-    args: ["ptr", "size", "flags:prot", "int"],
-    run: ({ space }, address, length, prot, key) =>
-      key === -1 ? space.mprotect(address, length, prot) : -EINVAL,
-    support: "partial: protection keys are not announced",
-  },
-  {
-    name: "pkey_alloc",
-    x86_64: 330,
-    aarch64: 289,
-    args: ["uint", "uint"],
-    // What a CPU without protection keys answers.
-    run: () => -ENOSPC,
-    support: "partial: protection keys are not announced",
   },
 ];

@@ -8,6 +8,7 @@ import { limitRows } from "./limits.ts";
 import { machineRows } from "./machine.ts";
 import { memoryRows } from "./memory.ts";
 import { pidfdRows } from "./pidfd.ts";
+import { protectionKeyRows } from "./protection_keys.ts";
 import { schedulingRows } from "./scheduling.ts";
 import { signalRows } from "./signals.ts";
 import { timeRows } from "./time.ts";
@@ -24,6 +25,7 @@ export const processRows: readonly SyscallRow[] = [
   ...timeRows,
   ...timerRows,
   ...memoryRows,
+  ...protectionKeyRows,
   ...identityRows,
   ...limitRows,
   ...schedulingRows,

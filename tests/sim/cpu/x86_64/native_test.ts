@@ -9,7 +9,7 @@ const suffix = available ? "" : " (skipped: needs gcc on x86_64 Linux)";
 
 /** Rows that a lone instruction cannot show, or that differ by design. */
 const EXCLUDED =
-  /^(undefined|jcc|jmp|call|ret|loop|jrcxz|syscall|cpuid|rdtsc|pause|hlt|in\/out|ins\/outs|int|cli|sti|prefetch|nop Ev|clflush|mov Ev,Sw|popf|ud|fxrstor|system|mov Rq)/;
+  /^(undefined|jcc|jmp|call|ret|loop|jrcxz|syscall|cpuid|rdtsc|pause|hlt|in\/out|ins\/outs|int|cli|sti|prefetch|nop Ev|clflush|mov Ev,Sw|popf|ud|fxrstor|system|mov Rq|xsave|xrstor|xgetbv|rdtscp|rdpid|rdrand|rdseed|(rd|wr)[fg]sbase|(rd|wr)pkru|clwb)/;
 
 const PER_ROW = Number(Deno.env.get("PER_ROW") ?? 24);
 const SEED = Number(Deno.env.get("SEED") ?? 1);
