@@ -12,6 +12,7 @@ import { Vm } from "./memory/vma.ts";
 /** `loader`, with the text of what it maps promoted. */
 export function withHugeText(loader: ExecLoader): ExecLoader {
   return {
+    forked: loader.forked?.bind(loader),
     async load(kernel, process, space, program) {
       const image = await loader.load(kernel, process, space, program);
       promoteText(space);

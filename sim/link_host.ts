@@ -3,10 +3,11 @@
  * place in every address space, where nothing is mapped to run: the CPU leaves when control gets
  * there.
  */
-import type { HostCall, HostFunction } from "../lib/linker/target.ts";
+import type { HostCall, HostFunction, LinkTarget } from "../lib/linker/target.ts";
 import { LinkTargetError } from "../lib/linker/target.ts";
 import type { Engine } from "./cpu/engine.ts";
 import type { Kernel } from "./kernel/kernel.ts";
+import type { Process } from "./kernel/process.ts";
 import type { Thread } from "./kernel/thread.ts";
 import {
   MAP_ANONYMOUS,
@@ -25,12 +26,25 @@ const STRIDE = 16;
 /** aarch64: the link register. */
 const X30 = 30;
 
+/** A process that the linker serves while it runs. */
+export interface ServedProcess {
+  readonly target: LinkTarget;
+  /** The process was entered early and its thread, which is in the CPU, has reached `landing`. */
+  land(): Promise<void>;
+  /** The same for a copy of the process. */
+  fork(child: Process): ServedProcess;
+}
+
 /** The host functions of one machine. */
 export class HostFunctions {
   /** Where a nested call returns to; the host function with id 0. */
   readonly returnAddress = START;
+  /** Where processes that were entered early come back; the host function with id 1. */
+  readonly landing = START + STRIDE;
   readonly #functions: { readonly name: string; readonly handler: HostFunction }[] = [];
+  readonly #addresses = new Map<HostFunction, Map<string, number>>();
   readonly #reserved = new WeakSet<AddressSpace>();
+  readonly #served = new WeakMap<AddressSpace, ServedProcess>();
   #kernel: Kernel | null = null;
 
   constructor(readonly engine: Engine) {}
@@ -43,11 +57,17 @@ export class HostFunctions {
     kernel.onHost = (thread, id) => this.#enter(kernel, thread, id);
   }
 
-  /** A new address that enters `handler`. */
+  /** The address that enters `handler` under `name`. */
   provide(name: string, handler: HostFunction): number {
-    const id = this.#functions.push({ name, handler });
-    if (id * STRIDE >= SIZE) throw new LinkTargetError(`no address is left for ${name}`);
-    return START + id * STRIDE;
+    let names = this.#addresses.get(handler);
+    if (names === undefined) this.#addresses.set(handler, names = new Map());
+    let address = names.get(name);
+    if (address === undefined) {
+      const id = this.#functions.push({ name, handler }) + 1;
+      if (id * STRIDE >= SIZE) throw new LinkTargetError(`no address is left for ${name}`);
+      names.set(name, address = START + id * STRIDE);
+    }
+    return address;
   }
 
   /** Keeps the range free in `space`. */
@@ -60,14 +80,37 @@ export class HostFunctions {
     this.#reserved.add(space);
   }
 
+  /** Who answers for the process in `space`. */
+  serve(space: AddressSpace, process: ServedProcess): void {
+    this.#served.set(space, process);
+  }
+
+  /** A process was copied: the child is served as its parent was. */
+  forked(parent: Process, child: Process): void {
+    const [from, to] = [parent.space.value, child.space.value];
+    if (this.#reserved.has(from)) this.#reserved.add(to);
+    const served = this.#served.get(from);
+    if (served !== undefined) this.#served.set(to, served.fork(child));
+  }
+
+  #servedIn(space: AddressSpace): ServedProcess {
+    const served = this.#served.get(space);
+    if (served === undefined) {
+      throw new LinkTargetError("a process that was never linked called a host function");
+    }
+    return served;
+  }
+
   /** The thread's control has reached an address of the range: run the function and return. */
-  #enter(kernel: Kernel, thread: Thread, id: number): void {
-    const entry = this.#functions[id - 1];
+  #enter(kernel: Kernel, thread: Thread, id: number): void | Promise<void> {
+    const space = thread.process.space.value;
+    if (START + id * STRIDE === this.landing) return this.#servedIn(space).land();
+    const entry = this.#functions[id - 2];
     if (entry === undefined) {
       throw new LinkTargetError(`the guest jumped to host function ${id}, which does not exist`);
     }
     const { cpu, abi } = kernel;
-    const returnAddress = popReturn(kernel, thread.process.space.value);
+    const returnAddress = popReturn(kernel, space);
     const call: HostCall = {
       argument: (index) => {
         const value = cpu.regNumber(argumentRegister(kernel, index));
@@ -75,9 +118,11 @@ export class HostFunctions {
       },
       result: (value) => cpu.setRegNumber(abi.result, value),
       returnAddress,
+      threadPointer: cpu.threadPointer,
     };
-    entry.handler(call);
+    // The return address first: a handler that kills the thread must not be undone.
     cpu.pc = returnAddress;
+    return entry.handler(call, this.#servedIn(space).target);
   }
 }
 

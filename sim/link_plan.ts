@@ -60,5 +60,8 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     patch: refuse,
     provide: refuse,
     call: refuse,
+    enter: refuse,
+    landing: 0,
+    threadPointers: [],
   };
 }

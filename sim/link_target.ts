@@ -6,10 +6,12 @@ import {
   type Architecture,
   type GuestFiles,
   type HostFunction,
+  type Landing,
   type LinkTarget,
   LinkTargetError,
   type MapOptions,
   type Protection,
+  type Start,
 } from "../lib/linker/target.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 import {
@@ -30,10 +32,15 @@ import {
   PROT_READ,
 } from "./memory/abi.ts";
 import { Domain } from "./memory/memory.ts";
+import { FS_BASE } from "./cpu/layout.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { errnoName } from "./kernel/errno.ts";
+import { getUnsigned64 } from "./kernel/abi/struct.ts";
+import type { FsContext } from "./kernel/fs/task.ts";
+import type { Vfs } from "./kernel/fs/vfs.ts";
+import type { Process } from "./kernel/process.ts";
 import { callGuest } from "./link_call.ts";
-import { ProcessFile } from "./link_files.ts";
+import { ProcessFile, ProcessFiles } from "./link_files.ts";
 import type { HostFunctions } from "./link_host.ts";
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
@@ -41,8 +48,11 @@ const hex = (address: number): string => `0x${address.toString(16)}`;
 /** What a target is a view of. */
 export interface ProcessTargetOptions {
   readonly kernel: Kernel;
+  /** Whose root, directory and rights decide what files there are. */
+  readonly process: Process;
+  readonly vfs: Vfs;
+  /** The process's address space, or the one that it is about to enter. */
   readonly space: AddressSpace;
-  readonly files: GuestFiles;
   readonly host: HostFunctions;
 }
 
@@ -53,21 +63,36 @@ export class ProcessTarget implements LinkTarget {
   readonly platform: string;
   readonly hwcap: number;
   readonly hwcap2: number;
-  readonly files: GuestFiles;
   readonly #kernel: Kernel;
+  readonly #process: Process;
+  readonly #vfs: Vfs;
   readonly #space: AddressSpace;
   readonly #host: HostFunctions;
+  /** Set while the process that was entered early has not come back. */
+  #land: ((landing: Landing) => void) | undefined;
   #placed = false;
 
-  constructor({ kernel, space, files, host }: ProcessTargetOptions) {
+  /** Told that the process is to start before it is linked. */
+  onEnter: (start: Start, prepare: (stackPointer: number) => void) => void = () => {
+    throw new LinkTargetError("this process cannot be entered early");
+  };
+
+  constructor({ kernel, process, vfs, space, host }: ProcessTargetOptions) {
     this.arch = kernel.abi.arch;
     this.platform = kernel.platform;
     this.hwcap = kernel.hwcap;
     this.hwcap2 = kernel.hwcap2;
-    this.files = files;
     this.#kernel = kernel;
+    this.#process = process;
+    this.#vfs = vfs;
     this.#space = space;
     this.#host = host;
+  }
+
+  get files(): GuestFiles {
+    const { credentials, fs } = this.#process;
+    const { fsuid: uid, fsgid: gid, groups } = credentials;
+    return new ProcessFiles(this.#vfs, fs.value as FsContext, { uid, gid, groups });
   }
 
   /**
@@ -191,6 +216,43 @@ export class ProcessTarget implements LinkTarget {
     return callGuest(this.#kernel, this.#space, address, args, limit, this.#host.returnAddress);
   }
 
+  enter(start: Start, prepare: (stackPointer: number) => void): Promise<Landing> {
+    this.#host.reserveIn(this.#space);
+    return new Promise((resolve) => {
+      this.#land = resolve;
+      this.onEnter(start, prepare);
+    });
+  }
+
+  get landing(): number {
+    return this.#host.landing;
+  }
+
+  /** The process has come back: its registers are in the CPU. */
+  land(): void {
+    const { cpu, abi } = this.#kernel;
+    if (this.#land === undefined) {
+      throw new LinkTargetError("the process came back twice from its early start");
+    }
+    this.#land({
+      stackPointer: cpu.regNumber(abi.stackPointer),
+      threadPointer: cpu.threadPointer,
+    });
+    this.#land = undefined;
+  }
+
+  get threadPointers(): readonly number[] {
+    const { threads, current, cpu } = this.#kernel;
+    const pointers: number[] = [];
+    for (const thread of threads.values()) {
+      if (thread.process.space.value !== this.#space || thread.status === "dead") continue;
+      pointers.push(
+        thread === current ? cpu.threadPointer : getUnsigned64(viewOf(thread.state), FS_BASE),
+      );
+    }
+    return pointers;
+  }
+
   #asLinker(copy: () => number): number {
     const { memory } = this.#space;
     const { domain } = memory;
@@ -203,4 +265,8 @@ export class ProcessTarget implements LinkTarget {
   #refuse(what: string, errno: number): never {
     throw new LinkTargetError(`cannot ${what}: ${errnoName(-errno)}`);
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

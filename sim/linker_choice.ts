@@ -51,7 +51,8 @@ export class LinkerChoice implements ExecLoader {
   readonly #host: HostFunctions;
   readonly #loaders = new Map<string, ModularLoader>();
   #started = false;
-  #first: FirstLink | undefined;
+  /** Who linked the machine's first program. */
+  #first: { readonly loader: ModularLoader; readonly linker: string } | undefined;
 
   constructor(options: LinkerChoiceOptions) {
     this.#options = options;
@@ -60,7 +61,9 @@ export class LinkerChoice implements ExecLoader {
 
   /** How the machine's first program was linked; undefined if the guest's own linker did it. */
   get first(): FirstLink | undefined {
-    return this.#first;
+    const { loader, linker } = this.#first ?? {};
+    if (loader?.first === undefined) return undefined;
+    return { ...loader.first, linker: linker!, modules: loader.moduleNames };
   }
 
   /** The modular linkers' work so far, over all programs, under the names of `LinkCounters.flat`. */
@@ -93,6 +96,10 @@ export class LinkerChoice implements ExecLoader {
     return this.#link(kernel, process, space, program, linker);
   }
 
+  forked(_kernel: Kernel, parent: Process, child: Process): void {
+    this.#host.forked(parent, child);
+  }
+
   /** A program whose linker is not there is one whose interpreter is not there. */
   #unknown(kernel: Kernel, program: Program, linker: string): number {
     const there = [GUEST, ...Object.keys(this.#options.pipelines)].join(", ");
@@ -103,8 +110,8 @@ export class LinkerChoice implements ExecLoader {
   }
 
   /**
-   * What cannot be linked is an error for the machine's first program; for a later one it is reported,
-   * and its execve fails with ELIBBAD.
+   * A program whose files are at fault says so itself and exits. Any other error of the link is one for the
+   * machine's first program; for a later one it is reported, and its execve fails with ELIBBAD.
    */
   async #link(
     kernel: Kernel,
@@ -117,9 +124,7 @@ export class LinkerChoice implements ExecLoader {
     try {
       const loader = await this.#loader(linker);
       const image = await loader.load(kernel, process, space, program);
-      if (!this.#started && loader.first !== undefined) {
-        this.#first = { ...loader.first, linker, modules: loader.moduleNames };
-      }
+      if (!this.#started) this.#first = { loader, linker };
       this.#started = true;
       return image;
     } catch (error) {

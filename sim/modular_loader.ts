@@ -5,17 +5,19 @@ import {
   AT_ENTRY,
   AT_PHDR,
   AT_PHNUM,
+  type LinkCounters,
   Linker,
+  LinkError,
   type LinkResult,
   type Module,
+  type Start,
 } from "../lib/linker/mod.ts";
 import type { ExecLoader, Program, ProgramImage } from "./kernel/exec.ts";
-import type { FsContext } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { Process } from "./kernel/process.ts";
-import { ProcessFiles } from "./link_files.ts";
-import type { HostFunctions } from "./link_host.ts";
+import { failureMessage, mapFailure } from "./link_failure.ts";
+import type { HostFunctions, ServedProcess } from "./link_host.ts";
 import { ProcessTarget } from "./link_target.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 
@@ -26,15 +28,23 @@ export interface ModularLoaderOptions {
   readonly modules: readonly Module[];
 }
 
-/** Links programs with one list of modules. */
+/** How a process is started: linked, or in the middle of being linked. */
+type Begun =
+  | { readonly kind: "image"; readonly image: ProgramImage }
+  | {
+    readonly kind: "early";
+    readonly start: Start;
+    readonly prepare: (stackPointer: number) => void;
+  };
+
+/** Links programs with one list of modules, and serves them while they run. */
 export class ModularLoader implements ExecLoader {
-  /** The linker's work so far, over all programs, under the names of `LinkCounters.flat`. */
-  readonly counters: Record<string, number> = {};
   /** The first program that was linked. */
   first: LinkResult | undefined;
   readonly #vfs: Vfs;
   readonly #modules: readonly Module[];
   readonly #host: HostFunctions;
+  readonly #counters: LinkCounters[] = [];
 
   constructor({ host, vfs, modules }: ModularLoaderOptions) {
     this.#vfs = vfs;
@@ -42,11 +52,25 @@ export class ModularLoader implements ExecLoader {
     this.#host = host;
   }
 
+  /** The linker's work so far, over all programs, under the names of `LinkCounters.flat`. */
+  get counters(): Record<string, number> {
+    const sums: Record<string, number> = {};
+    for (const counters of this.#counters) {
+      for (const [name, count] of Object.entries(counters.flat())) {
+        sums[name] = (sums[name] ?? 0) + count;
+      }
+    }
+    return sums;
+  }
+
   get moduleNames(): readonly string[] {
     return this.#modules.map(({ name }) => name);
   }
 
-  /** Links `program` into `space`; a program that cannot be linked is a `LinkError` or `ElfError`. */
+  /**
+   * Links `program` into `space`. A program whose files are at fault is one that says so and exits, as
+   * under the system's own loader; any other error is a `LinkError` or `ElfError`.
+   */
   async load(
     kernel: Kernel,
     process: Process,
@@ -54,21 +78,79 @@ export class ModularLoader implements ExecLoader {
     program: Program,
   ): Promise<ProgramImage> {
     this.#host.attach(kernel);
-    const { fsuid: uid, fsgid: gid, groups } = process.credentials;
-    const fs = process.fs.value as FsContext;
-    const files = new ProcessFiles(this.#vfs, fs, { uid, gid, groups });
-    const target = new ProcessTarget({ kernel, space, files, host: this.#host });
+    const target = this.#target(kernel, process, space);
     const linker = new Linker(target, {
       modules: this.#modules,
       environment: program.env.map(variable),
     });
-    const result = await linker.link(program.file.path);
-    this.first ??= result;
-    space.objects = result.objects.map(({ path, base = 0, elf }) => ({ path, base, elf }));
-    for (const [name, count] of Object.entries(result.counters.flat())) {
-      this.counters[name] = (this.counters[name] ?? 0) + count;
+    this.#counters.push(linker.counters);
+    const early = new Promise<Begun>((resolve) => {
+      target.onEnter = (start, prepare) => resolve({ kind: "early", start, prepare });
+    });
+    const linking = this.#link(linker, kernel, space, program);
+    // Whoever waits first hears of an error: here, or where the process comes back from its early start.
+    linking.catch(() => {});
+    this.#serve(kernel, space, linker, target, linking);
+    const begun = await Promise.race([
+      early,
+      linking.then((image): Begun => ({ kind: "image", image })),
+    ]);
+    if (begun.kind === "image") return begun.image;
+    return { ...imageOf(begun.start, linker, space), prepare: begun.prepare };
+  }
+
+  #target(kernel: Kernel, process: Process, space: AddressSpace): ProcessTarget {
+    return new ProcessTarget({ kernel, process, vfs: this.#vfs, space, host: this.#host });
+  }
+
+  #serve(
+    kernel: Kernel,
+    space: AddressSpace,
+    linker: Linker,
+    target: ProcessTarget,
+    linking: Promise<ProgramImage>,
+  ): void {
+    const served = (linker: Linker, target: ProcessTarget): ServedProcess => ({
+      target,
+      land: async () => {
+        target.land();
+        kernel.cpu.pc = (await linking).entry;
+      },
+      fork: (child) => {
+        const copy = this.#target(kernel, child, child.space.value);
+        return served(linker.fork(copy), copy);
+      },
+    });
+    this.#host.serve(space, served(linker, target));
+  }
+
+  /** The whole link; a program whose files are at fault becomes one that says so. */
+  async #link(
+    linker: Linker,
+    kernel: Kernel,
+    space: AddressSpace,
+    program: Program,
+  ): Promise<ProgramImage> {
+    try {
+      const result = await linker.link(program.file.path);
+      this.first ??= result;
+      return imageOf(result.start, linker, space);
+    } catch (error) {
+      const failure = error instanceof LinkError ? error.failure : undefined;
+      if (failure === undefined) throw error;
+      const message = failureMessage(program.argv[0] ?? program.filename, failure);
+      const entry = mapFailure(space, kernel.abi.arch, message, failure.status);
+      const heap = space.layout.programBase;
+      return {
+        entry,
+        programEntry: entry,
+        phdr: 0,
+        phnum: 0,
+        base: 0,
+        heap,
+        executableStack: false,
+      };
     }
-    return imageOf(result, space);
   }
 }
 
@@ -77,7 +159,7 @@ function variable(text: string): [string, string] {
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-function imageOf({ start, objects }: LinkResult, space: AddressSpace): ProgramImage {
+function imageOf(start: Start, linker: Linker, space: AddressSpace): ProgramImage {
   const { auxv } = start;
   return {
     entry: start.entry,
@@ -86,7 +168,7 @@ function imageOf({ start, objects }: LinkResult, space: AddressSpace): ProgramIm
     phnum: auxv.get(AT_PHNUM) ?? 0,
     base: auxv.get(AT_BASE) ?? 0,
     heap: start.heap + space.layout.brkGap,
-    executableStack: objects.some(({ elf }) =>
+    executableStack: linker.objects.some(({ elf }) =>
       elf.segments.some(({ type, flags }) => type === PT_GNU_STACK && (flags & PF_X) !== 0)
     ),
     threadPointer: start.threadPointer,

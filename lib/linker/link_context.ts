@@ -6,11 +6,23 @@ import type {
   Architecture,
   GuestFile,
   GuestFiles,
-  HostFunction,
+  HostCall,
+  Landing,
   MapOptions,
   Protection,
   Start,
 } from "./target.ts";
+
+/** A service of the linker to the running process; `link` is the calling process's. */
+export type HostService = (call: HostCall, link: LinkContext) => void | Promise<void>;
+
+/** Names one module's state of a process, and says how it is made and copied. */
+export interface StateKey<T> {
+  /** The state of a new process. */
+  create(link: LinkContext): T;
+  /** The state of a process that has forked; it must share nothing that changes with `state`. */
+  fork(state: T, link: LinkContext): T;
+}
 
 /**
  * What a pass may do. One context lives as long as its process, so modules can key their state by
@@ -29,6 +41,9 @@ export interface LinkContext {
   /** The environment the program starts with. */
   readonly environment: ReadonlyMap<string, string>;
   readonly counters: LinkCounters;
+
+  /** A module's own state of this process, made when first asked for. */
+  state<T>(key: StateKey<T>): T;
 
   readonly program: LinkObject;
   /** Every object of the process in load order, as far as collected. */
@@ -53,8 +68,8 @@ export interface LinkContext {
   /** Maps pages of an object (load). */
   map(at: number, size: number, protection: Protection, options?: MapOptions): void;
   /**
-   * Maps zeroed memory that belongs to the process and to no object (post-collect to post-relocate).
-   * Returns its page-aligned address.
+   * Maps zeroed memory that belongs to the process and to no object (post-collect to post-relocate, and by
+   * services of the running process). Returns its page-aligned address.
    */
   allocate(size: number, protection: Protection, name: string): number;
   /** Changes the rights of mapped pages (load to post-protect). */
@@ -74,8 +89,13 @@ export interface LinkContext {
   /** Writes after the protect phase, for run-time services; counted, with its reason. */
   patch(at: number, bytes: Uint8Array, reason: string): void;
 
-  /** The objects a reference from `object` searches by default, in order. */
+  /**
+   * The objects a reference from `object` searches by default, in order: as `rescope` has decided, else
+   * the objects of the start and those of its own batch.
+   */
   scope(object: LinkObject): readonly LinkObject[];
+  /** Decides the objects that references from `object` search by default. */
+  rescope(object: LinkObject, scope: readonly LinkObject[]): void;
   /**
    * Mediated resolution (from post-collect on): asks the modules for a symbol, object by object of
    * `scope`; the first definition is the answer. Undefined if there is none.
@@ -87,8 +107,32 @@ export interface LinkContext {
 
   /** Calls a guest function that chooses an implementation (IFUNC), and returns its result. */
   call(address: number, args: readonly (number | bigint)[]): number;
-  /** Makes a guest address whose execution enters the host. */
-  provide(name: string, handler: HostFunction): number;
+  /**
+   * Makes a guest address whose execution enters the host. A service that is the same function in every
+   * process has the same address in every process.
+   */
+  provide(name: string, service: HostService): number;
+
+  /**
+   * Starts the process before it is linked, so that guest code may prepare it (post-load): its stack is
+   * built, `prepare` may change it, and it runs from `start.entry` until control reaches `landing`.
+   */
+  enter(
+    start: { readonly entry: number; readonly auxv?: Iterable<[number, number]> },
+    prepare: (stackPointer: number) => void,
+  ): Promise<Landing>;
+  /** Guest address that ends what `enter` began. */
+  readonly landing: number;
+  /** Thread pointers of the live threads of the process. */
+  readonly threadPointers: readonly number[];
+
+  /**
+   * Links more objects into the running process, as a batch of its own through every phase but start;
+   * those already loaded are found again. If it fails, the process is as before.
+   */
+  open(what: readonly (string | GuestFile | ElfFile)[]): Promise<readonly LinkObject[]>;
+  /** Unmaps objects of the running process and forgets them. */
+  unload(objects: readonly LinkObject[]): void;
 
   /** Changes how the program starts (start); later values win. */
   begin(start: Partial<Omit<Start, "auxv">> & { readonly auxv?: Iterable<[number, number]> }): void;

@@ -1,11 +1,25 @@
 import type { Stage } from "./phase.ts";
 
+/** Why a program or library cannot be linked, as the system's own loader words it. */
+export interface Failure {
+  /** What was being done, for a program that cannot start: `symbol lookup error` and the like. */
+  readonly occasion: string;
+  /** Name of the object at fault; empty where the message says it. */
+  readonly object: string;
+  /** What is wrong, with the text of an errno after it where there was one. */
+  readonly message: string;
+  /** Exit status of a program that cannot start. */
+  readonly status: number;
+}
+
 /**
  * A link that cannot go on, or a pass that broke the rules of its phase. The message reads
  * `phase: module: object: problem`, leaving out what is not known.
  */
 export class LinkError extends Error {
   override readonly name = "LinkError";
+  /** Where the fault lies in the program's files: what its user is told. */
+  readonly failure: Failure | undefined;
 
   constructor(
     /** What is wrong, as a sentence without its full stop. */
@@ -16,10 +30,17 @@ export class LinkError extends Error {
       readonly module?: string;
       readonly object?: string;
     } = {},
-    options?: { readonly cause?: unknown },
+    options?: { readonly cause?: unknown; readonly failure?: Failure },
   ) {
     const place = [where.phase, where.module, where.object].filter((part) => part !== undefined);
     super([...place, problem].join(": "), options);
+    this.failure = options?.failure;
+  }
+
+  /** A link that cannot go on because of the files it was given. */
+  static of(failure: Failure): LinkError {
+    const { object, message } = failure;
+    return new LinkError(object === "" ? message : `${object}: ${message}`, {}, { failure });
   }
 
   /** Whatever a pass threw as a LinkError; one that already says where keeps what it says. */
@@ -28,7 +49,8 @@ export class LinkError extends Error {
       const known = Object.fromEntries(
         Object.entries(cause.where).filter(([, value]) => value !== undefined),
       );
-      return new LinkError(cause.problem, { ...where, ...known }, { cause: cause.cause });
+      const { failure } = cause;
+      return new LinkError(cause.problem, { ...where, ...known }, { cause: cause.cause, failure });
     }
     return new LinkError(cause instanceof Error ? cause.message : String(cause), where, { cause });
   }

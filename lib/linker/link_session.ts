@@ -1,18 +1,26 @@
 import { ElfFile, LookupKey } from "../elf/mod.ts";
 import { LinkCounters } from "./counters.ts";
 import { LinkError } from "./link_error.ts";
-import type { LinkContext } from "./link_context.ts";
+import type { HostService, LinkContext, StateKey } from "./link_context.ts";
 import { LinkMemory } from "./link_memory.ts";
 import { LinkObject } from "./link_object.ts";
-import { imageExtent, pageUp } from "./layout.ts";
+import { imageExtent, pageUp, segmentPages } from "./layout.ts";
 import type { Module } from "./module.ts";
 import { isWithin, type Phase, PHASES, type Stage } from "./phase.ts";
-import { type Definition, type Resolver, resolverChain, type SymbolReference } from "./resolve.ts";
+import {
+  type Definition,
+  type Resolver,
+  resolverChain,
+  type SymbolLookup,
+  type SymbolReference,
+} from "./resolve.ts";
 import type {
   Architecture,
   GuestFile,
   GuestFiles,
+  HostCall,
   HostFunction,
+  Landing,
   LinkTarget,
   MapOptions,
   Protection,
@@ -22,15 +30,30 @@ import type {
 /** Instructions a guest function that chooses an implementation may take. */
 const CALL_LIMIT = 1_000_000;
 
+/** Whose process a target is. */
+const sessions = new WeakMap<LinkTarget, LinkSession>();
+/** What the target is given for each service, so that the same service has the same address. */
+const handlers = new WeakMap<HostService, HostFunction>();
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** The one `LinkContext` of a process: state, the rules of the phases, and the counting. */
 export class LinkSession implements LinkContext {
-  readonly counters = new LinkCounters();
+  readonly counters: LinkCounters;
   readonly #target: LinkTarget;
   readonly #memory: LinkMemory;
   readonly #resolve: Resolver;
-  readonly #objects: LinkObject[] = [];
+  #objects: LinkObject[] = [];
   readonly #byIdentity = new Map<string, LinkObject>();
   readonly #byElf = new Map<ElfFile, LinkObject>();
+  readonly #scopes = new Map<LinkObject, readonly LinkObject[]>();
+  readonly #states = new Map<StateKey<unknown>, unknown>();
+  /** Address space set aside for one object alone, in its load phase. */
+  readonly #owned = new Map<LinkObject, { readonly at: number; readonly size: number }[]>();
+  /** The question at work, and the hashes of names asked for. */
+  readonly #lookup: Mutable<SymbolLookup>;
+  readonly #keys = new Map<string, LookupKey>();
+  #nextIndex = 0;
   readonly #auxv = new Map<number, number>();
   #begin: Partial<Omit<Start, "auxv">> = {};
   #batch = 0;
@@ -42,15 +65,34 @@ export class LinkSession implements LinkContext {
     target: LinkTarget,
     modules: readonly Module[],
     readonly environment: ReadonlyMap<string, string>,
+    readonly open: LinkContext["open"],
+    /** The process that this one is a fork of. */
+    parent?: LinkSession,
   ) {
     this.#target = target;
     this.#memory = new LinkMemory(target);
     this.#resolve = resolverChain(modules);
+    this.counters = parent?.counters ?? new LinkCounters();
+    this.#lookup = { link: this as LinkContext } as Mutable<SymbolLookup>;
+    sessions.set(target, this);
+    if (parent !== undefined) this.#copy(parent);
+  }
+
+  #copy(parent: LinkSession): void {
+    this.#objects = [...parent.#objects];
+    for (const [key, object] of parent.#byIdentity) this.#byIdentity.set(key, object);
+    for (const [elf, object] of parent.#byElf) this.#byElf.set(elf, object);
+    for (const [object, scope] of parent.#scopes) this.#scopes.set(object, scope);
+    for (const [object, ranges] of parent.#owned) this.#owned.set(object, ranges);
+    this.#nextIndex = parent.#nextIndex;
+    this.#batch = parent.#batch;
+    this.#phase = parent.#phase;
+    for (const [key, state] of parent.#states) this.#states.set(key, key.fork(state, this));
   }
 
   // What the driver calls.
 
-  enter(phase: Stage): void {
+  enterPhase(phase: Stage): void {
     this.#phase = phase;
   }
 
@@ -67,6 +109,12 @@ export class LinkSession implements LinkContext {
 
   nextBatch(): void {
     this.#batch++;
+  }
+
+  /** Undoes the batch at work: nothing of its objects is left in the process. */
+  abandonBatch(): void {
+    this.#memory.drop();
+    this.#forget(this.batch);
   }
 
   start(): Start {
@@ -88,6 +136,14 @@ export class LinkSession implements LinkContext {
 
   get pageSize(): number {
     return this.#target.pageSize;
+  }
+
+  get landing(): number {
+    return this.#target.landing;
+  }
+
+  get threadPointers(): readonly number[] {
+    return this.#target.threadPointers;
   }
 
   get platform(): string {
@@ -126,9 +182,21 @@ export class LinkSession implements LinkContext {
     return object;
   }
 
+  state<T>(key: StateKey<T>): T {
+    let state = this.#states.get(key) as T | undefined;
+    if (state === undefined) this.#states.set(key, state = key.create(this));
+    return state;
+  }
+
   reserve(size: number, align: number, hint?: number): number {
     this.#during("post-collect", "load", "reserve address space");
-    return this.#target.reserve(size, align, hint);
+    const at = this.#target.reserve(size, align, hint);
+    if (this.#phase === "load" && this.#object !== undefined) {
+      const owned = this.#owned.get(this.#object) ?? [];
+      owned.push({ at, size });
+      this.#owned.set(this.#object, owned);
+    }
+    return at;
   }
 
   place(object: LinkObject, base: number): void {
@@ -154,7 +222,7 @@ export class LinkSession implements LinkContext {
   }
 
   allocate(size: number, protection: Protection, name: string): number {
-    this.#during("post-collect", "post-relocate", "allocate memory");
+    if (this.#phase !== "run") this.#during("post-collect", "post-relocate", "allocate memory");
     const rounded = pageUp(Math.max(size, 1), this.pageSize);
     const at = this.#target.reserve(rounded, this.pageSize);
     this.#target.map(at, rounded, protection, { name });
@@ -207,38 +275,110 @@ export class LinkSession implements LinkContext {
   }
 
   scope(object: LinkObject): readonly LinkObject[] {
+    const decided = this.#scopes.get(object);
+    if (decided !== undefined) return decided;
     return this.#objects.filter((other) => other.batch === 0 || other.batch === object.batch);
   }
 
+  rescope(object: LinkObject, scope: readonly LinkObject[]): void {
+    this.#scopes.set(object, scope);
+  }
+
   resolve(reference: SymbolReference, scope?: readonly LinkObject[]): Definition | undefined {
-    this.#during("post-collect", "start", "resolve a symbol");
+    if (this.#phase !== "run") this.#during("post-collect", "start", "resolve a symbol");
     this.counters.lookups++;
-    const { name, version, versionHidden, from, use } = reference;
-    const key = new LookupKey(name);
+    const { name, from } = reference;
+    let key = this.#keys.get(name);
+    if (key === undefined) this.#keys.set(name, key = new LookupKey(name));
+    const lookup = this.#lookup;
+    lookup.key = key;
+    lookup.version = reference.version;
+    lookup.versionHidden = reference.versionHidden;
+    lookup.newest = reference.newest;
+    lookup.from = from;
+    lookup.use = reference.use;
     for (const candidate of scope ?? this.scope(from)) {
-      const found = this.#resolve({
-        link: this,
-        key,
-        version,
-        versionHidden,
-        from,
-        use,
-        candidate,
-      });
+      lookup.candidate = candidate;
+      const found = this.#resolve(lookup);
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   call(address: number, args: readonly (number | bigint)[]): number {
-    this.#during("relocate", "post-relocate", "call a guest function");
+    if (this.#phase !== "run") this.#during("relocate", "post-relocate", "call a guest function");
     this.#memory.drop();
     this.counters.resolverCalls++;
     return this.#target.call(address, args, CALL_LIMIT);
   }
 
-  provide(name: string, handler: HostFunction): number {
+  provide(name: string, service: HostService): number {
+    let handler = handlers.get(service);
+    if (handler === undefined) {
+      handler = (call, target) => {
+        const session = sessions.get(target);
+        if (session === undefined) throw new LinkError(`${name}: the caller was never linked`);
+        return session.#serve(service, call);
+      };
+      handlers.set(service, handler);
+    }
     return this.#target.provide(name, handler);
+  }
+
+  #serve(service: HostService, call: HostCall): void | Promise<void> {
+    const done = service(call, this);
+    if (done === undefined) this.#memory.drop();
+    else return done.finally(() => this.#memory.drop());
+  }
+
+  async enter(
+    start: { readonly entry: number; readonly auxv?: Iterable<[number, number]> },
+    prepare: (stackPointer: number) => void,
+  ): Promise<Landing> {
+    this.#during("post-load", "post-load", "start the process early");
+    this.#memory.drop();
+    const begin = this.start();
+    const auxv = new Map(start.auxv ?? []);
+    const landing = await this.#target.enter(
+      { ...begin, entry: start.entry, auxv },
+      (stackPointer) => {
+        prepare(stackPointer);
+        this.#memory.drop();
+      },
+    );
+    return landing;
+  }
+
+  unload(objects: readonly LinkObject[]): void {
+    if (this.#phase !== "run") this.#fail("cannot unload an object while others are linked");
+    this.#memory.drop();
+    this.#forget(objects);
+  }
+
+  #forget(objects: readonly LinkObject[]): void {
+    const gone = new Set(objects);
+    for (const object of gone) {
+      if (object.base !== undefined) this.#unmap(object, object.base);
+      this.#scopes.delete(object);
+      this.#owned.delete(object);
+      this.#byElf.delete(object.elf);
+    }
+    for (const [identity, object] of this.#byIdentity) {
+      if (gone.has(object)) this.#byIdentity.delete(identity);
+    }
+    this.#objects = this.#objects.filter((object) => !gone.has(object));
+  }
+
+  /** Gives back what was reserved for the object alone, or else the pages of its segments. */
+  #unmap(object: LinkObject, base: number): void {
+    const owned = this.#owned.get(object);
+    if (owned !== undefined) {
+      for (const { at, size } of owned) this.#target.unmap(at, size);
+      return;
+    }
+    for (const { start, stop } of segmentPages(object.elf, this.pageSize)) {
+      this.#target.unmap(base + start, stop - start);
+    }
   }
 
   begin(
@@ -269,7 +409,7 @@ export class LinkSession implements LinkContext {
     if (elf.machine !== this.arch) {
       this.#fail(`${elf.name} is for ${elf.machine}, not ${this.arch}`);
     }
-    const object = new LinkObject(this.#objects.length, elf, file, this.#batch);
+    const object = new LinkObject(this.#nextIndex++, elf, file, this.#batch);
     this.#objects.push(object);
     this.#byElf.set(elf, object);
     this.counters.objects++;

@@ -33,19 +33,35 @@ export interface LinkResult {
 export class Linker {
   readonly #modules: readonly Module[];
   readonly #session: LinkSession;
-  readonly #pipelines: Pipeline[] = [];
+  #pipelines: Pipeline[] = [];
 
-  constructor(target: LinkTarget, options: LinkerOptions) {
+  constructor(target: LinkTarget, options: LinkerOptions, parent?: Linker) {
     this.#modules = options.modules;
-    this.#session = new LinkSession(target, options.modules, new Map(options.environment ?? []));
+    const environment = new Map(options.environment ?? []);
+    this.#session = new LinkSession(
+      target,
+      options.modules,
+      environment,
+      (what) => this.open(what),
+      parent === undefined ? undefined : parent.#session,
+    );
+    if (parent !== undefined) this.#pipelines = [...parent.#pipelines];
+  }
+
+  /** The linker of a process that has just been forked from this one's; `target` is the new process. */
+  fork(target: LinkTarget): Linker {
+    const { environment } = this.#session;
+    return new Linker(target, { modules: this.#modules, environment }, this);
   }
 
   /** Links a program: a guest path, an opened file or an ELF object made in memory. */
   async link(program: string | GuestFile | ElfFile): Promise<LinkResult> {
     await this.collect(program);
     await this.#run(PHASES.slice(1));
+    const start = this.#session.start();
+    this.#session.enterPhase("run");
     return {
-      start: this.#session.start(),
+      start,
       objects: this.#session.objects,
       plan: this.plan,
       counters: this.#session.counters,
@@ -67,15 +83,30 @@ export class Linker {
     if (this.#pipelines.length === 0) {
       throw new LinkError("there is no program to open objects for");
     }
-    this.#session.nextBatch();
-    const opened = await this.#collect(what);
-    await this.#run(PHASES.slice(1, -1));
-    return opened;
+    const session = this.#session;
+    session.nextBatch();
+    try {
+      const opened = await this.#collect(what);
+      await this.#run(PHASES.slice(1, -1));
+      return opened;
+    } catch (error) {
+      session.abandonBatch();
+      throw error;
+    } finally {
+      const left = new Set(session.objects);
+      this.#pipelines = this.#pipelines.filter(({ object }) => left.has(object));
+      session.enterPhase("run");
+    }
   }
 
   /** What is registered so far, as data. */
   get plan(): Plan {
     return Plan.of(this.#pipelines);
+  }
+
+  /** Every object of the process, in load order. */
+  get objects(): readonly LinkObject[] {
+    return this.#session.objects;
   }
 
   get counters(): LinkCounters {
@@ -85,24 +116,26 @@ export class Linker {
   /** Registers and collects until nothing new appears. */
   async #collect(what: readonly (string | GuestFile | ElfFile)[]): Promise<LinkObject[]> {
     const session = this.#session;
-    session.enter("collect");
+    session.enterPhase("collect");
     const opened = what.map((item) => session.need(item));
-    for (let next = this.#pipelines.length; next < session.objects.length; next++) {
+    const known = new Set(this.#pipelines.map(({ object }) => object));
+    for (let next = 0; next < session.objects.length; next++) {
+      if (known.has(session.objects[next])) continue;
       const pipeline = new Pipeline(session.objects[next]);
-      session.enter("register");
+      session.enterPhase("register");
       for (const module of this.#modules) pipeline.add(module);
       this.#pipelines.push(pipeline);
-      session.enter("collect");
+      session.enterPhase("collect");
       await this.#runPasses(pipeline, "collect");
     }
     return opened;
   }
 
   async #run(phases: readonly Phase[]): Promise<void> {
-    const first = this.#session.batch[0]?.index ?? this.#pipelines.length;
-    const batch = this.#pipelines.slice(first);
+    const objects = new Set(this.#session.batch);
+    const batch = this.#pipelines.filter(({ object }) => objects.has(object));
     for (const phase of phases) {
-      this.#session.enter(phase);
+      this.#session.enterPhase(phase);
       // Relocating dependencies first lets a program copy their relocated data and call their resolvers.
       const order = phase === "relocate"
         ? batch.toReversed()

@@ -9,8 +9,8 @@ export {
   type SegmentPages,
   segmentPages,
 } from "./layout.ts";
-export type { LinkContext } from "./link_context.ts";
-export { LinkError } from "./link_error.ts";
+export type { HostService, LinkContext, StateKey } from "./link_context.ts";
+export { type Failure, LinkError } from "./link_error.ts";
 export type { LinkObject } from "./link_object.ts";
 export { Linker, type LinkerOptions, type LinkResult } from "./linker.ts";
 export {

@@ -16,8 +16,11 @@ export const PHASES = [
 
 export type Phase = (typeof PHASES)[number];
 
-/** Everything that can appear as the phase of an error: a phase, or the registration before them. */
-export type Stage = "register" | Phase;
+/**
+ * Everything that can appear as the phase of an error: a phase, the registration before them, or the
+ * services to the process that runs after them.
+ */
+export type Stage = "register" | Phase | "run";
 
 /** True if `phase` is one of the phases from `first` to `last`, both included. */
 export function isWithin(phase: Stage, first: Phase, last: Phase): boolean {

@@ -16,12 +16,17 @@ export interface SymbolReference {
   readonly version?: string;
   /** The reference's version is marked hidden: an unversioned definition will not do. */
   readonly versionHidden?: boolean;
+  /** As dlsym asks: without a version the default one is meant, not the oldest. */
+  readonly newest?: boolean;
   /** The object that asks. */
   readonly from: LinkObject;
   readonly use: SymbolUse;
 }
 
-/** The question as put to the modules: about one object of the scope. */
+/**
+ * The question as put to the modules: about one object of the scope. It is valid during the call only: the
+ * linker asks the next question with the same record.
+ */
 export interface SymbolLookup {
   /** The link that asks; its counters take what the search costs. */
   readonly link: LinkContext;
@@ -29,6 +34,7 @@ export interface SymbolLookup {
   readonly key: LookupKey;
   readonly version?: string;
   readonly versionHidden?: boolean;
+  readonly newest?: boolean;
   readonly from: LinkObject;
   readonly use: SymbolUse;
   /** The object being searched. */
@@ -47,6 +53,8 @@ export interface Definition {
   readonly size: number;
   readonly kind: "code" | "data" | "tls" | "ifunc";
   readonly weak: boolean;
+  /** True for STB_GNU_UNIQUE: one definition serves the whole process. */
+  readonly unique?: boolean;
 }
 
 /** Asks the modules before the current one about the same candidate. */

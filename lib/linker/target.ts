@@ -57,8 +57,12 @@ export interface MapOptions {
   readonly name?: string;
 }
 
-/** Code on the host that guest execution enters; the machine reads and writes its registers. */
-export type HostFunction = (args: HostCall) => void;
+/**
+ * Code on the host that guest execution enters; the machine reads and writes its registers. `target` is
+ * the process that called: a fork has one of its own. A promise makes the machine stand still until
+ * it is settled.
+ */
+export type HostFunction = (call: HostCall, target: LinkTarget) => void | Promise<void>;
 
 /** A guest call that entered the host: integer arguments and result of the C calling convention. */
 export interface HostCall {
@@ -68,6 +72,8 @@ export interface HostCall {
   result(value: number): void;
   /** Guest address that execution continues at once the host function returns. */
   readonly returnAddress: number;
+  /** Thread pointer of the calling thread. */
+  readonly threadPointer: number;
 }
 
 /** A process under construction, on one architecture. */
@@ -100,7 +106,10 @@ export interface LinkTarget {
   /** As `write`, for the runtime services that may write after the protect phase; counted by reason. */
   patch(at: number, bytes: Uint8Array, reason: string): void;
 
-  /** Makes a guest address whose execution enters `handler` and then returns to the caller. */
+  /**
+   * Makes a guest address whose execution enters `handler` and then returns to the caller. The same name
+   * and handler have the same address in every process.
+   */
   provide(name: string, handler: HostFunction): number;
   /**
    * Calls a guest function by the C calling convention on a scratch stack and returns its result
@@ -109,6 +118,23 @@ export interface LinkTarget {
    * error.
    */
   call(address: number, args: readonly (number | bigint)[], limit: number): number;
+
+  /**
+   * Starts the process before it is linked, so that guest code may prepare it: builds its stack, tells
+   * `prepare` the stack pointer, and runs from `start.entry` until control reaches `landing`.
+   * The link's own start then goes on from there with the registers as they are. At most once.
+   */
+  enter(start: Start, prepare: (stackPointer: number) => void): Promise<Landing>;
+  /** Guest address at which a process that was entered early comes back to the linker. */
+  readonly landing: number;
+  /** Thread pointers of the live threads of the process. */
+  readonly threadPointers: readonly number[];
+}
+
+/** What a process entered early came back with. */
+export interface Landing {
+  readonly stackPointer: number;
+  readonly threadPointer: number;
 }
 
 /** How a linked program starts; the machine builds the stack and the initial registers from it. */

@@ -55,6 +55,8 @@ export interface ProgramImage {
   readonly threadPointer?: number;
   /** Auxiliary vector entries to add or replace. */
   readonly auxv?: ReadonlyMap<number, number>;
+  /** Called when the initial stack is there, before the first instruction. */
+  readonly prepare?: (stackPointer: number) => void;
 }
 
 /**
@@ -68,6 +70,8 @@ export interface ExecLoader {
     space: AddressSpace,
     program: Program,
   ): ProgramImage | number | Promise<ProgramImage | number>;
+  /** A process has been copied, its address space with it. */
+  forked?(kernel: Kernel, parent: Process, child: Process): void;
 }
 
 /** The `#!` line of a file's first bytes: interpreter and at most one argument; null if it has none. */
@@ -171,6 +175,7 @@ export function enterProgram(
 
   abi.start(cpu, image.entry, stack.pointer);
   if (image.threadPointer !== undefined) cpu.threadPointer = image.threadPointer;
+  image.prepare?.(stack.pointer);
   return 0;
 }
 

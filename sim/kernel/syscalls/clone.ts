@@ -81,6 +81,7 @@ function forkProcess(call: Call, request: CloneRequest): Process | number {
     : new Shared(process.actions.value.fork());
   if (request.clearHandlers) child.actions = new Shared(child.actions.value.afterExec());
   child.exitSignal = has(CLONE_PARENT) ? process.exitSignal : request.exitSignal;
+  if (!has(CLONE_VM)) kernel.loader.forked?.(kernel, process, child);
   return child;
 }
 

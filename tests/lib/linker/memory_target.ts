@@ -46,6 +46,13 @@ export class MemoryTarget implements LinkTarget {
   readonly #reserved: { start: number; end: number }[] = [];
   #next = 0x7000_0000_0000;
 
+  readonly landing = 0x2000_0000_0010;
+  readonly threadPointers: readonly number[] = [];
+
+  enter(): never {
+    throw new LinkTargetError("nothing runs here");
+  }
+
   constructor(readonly arch: Architecture, readonly options: MemoryTargetOptions = {}) {
     this.platform = arch;
     this.files = new HostFiles(options.root ?? "", options.overlay ?? new Map());
