@@ -1,11 +1,11 @@
 /** The linker modules, and the list that loads ordinary Linux programs. */
 import type { Module } from "../lib/linker/mod.ts";
-import { glibcCheck } from "./glibc_check.ts";
+import { gnu } from "./gnu/mod.ts";
 import { musl } from "./musl.ts";
 import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
-export { glibcCheck } from "./glibc_check.ts";
+export { gnu } from "./gnu/mod.ts";
 export * as ifed from "./ifed/mod.ts";
 export { musl } from "./musl.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
@@ -13,5 +13,5 @@ export { sysv } from "./sysv/mod.ts";
 
 /** The modules for ordinary programs, in the order they have to stand in. Add others after them. */
 export function linux(): Module[] {
-  return [preload(), sysv(), musl(), glibcCheck()];
+  return [preload(), sysv(), musl(), gnu()];
 }

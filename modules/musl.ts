@@ -7,7 +7,6 @@ import {
   DT_INIT_ARRAYSZ,
   DT_JMPREL,
   DT_NEEDED,
-  DT_NULL,
   DT_PLTRELSZ,
   DT_PREINIT_ARRAY,
   DT_PREINIT_ARRAYSZ,
@@ -17,11 +16,7 @@ import {
   DT_RELR,
   DT_RELRSZ,
   DT_RELSZ,
-  DYN_SIZE,
   PHDR_SIZE,
-  PT_DYNAMIC,
-  PT_PHDR,
-  PT_TLS,
 } from "../lib/elf/mod.ts";
 import {
   AT_BASE,
@@ -33,18 +28,12 @@ import {
   LinkError,
   type LinkObject,
   type Module,
-  pageUp,
-  PROT_READ,
-  PROT_WRITE,
   strong,
 } from "../lib/linker/mod.ts";
 import { finalisers, initialisers, writeList } from "./sysv/initialisers.ts";
 import { usesMusl } from "./sysv/search.ts";
-import { stateOf } from "./sysv/state.ts";
+import { type StandIn, writeStandIn } from "./sysv/stand_in.ts";
 import { writeTlsImages } from "./sysv/thread_block.ts";
-
-/** Bytes that musl keeps between the thread pointer and the first block on aarch64 (GAP_ABOVE_TP). */
-const GAP_ABOVE_TP = 16;
 
 /** What musl's loader would do again: it is told of none of it. */
 const DONE_TAGS = new Set([
@@ -67,8 +56,7 @@ const DONE_TAGS = new Set([
   DT_PREINIT_ARRAYSZ,
 ]);
 
-/** Where the description for musl is in memory. */
-const described = new WeakMap<LinkContext, { readonly headers: number; readonly count: number }>();
+const standIns = new WeakMap<LinkContext, StandIn>();
 
 /**
  * Programs of musl, with its unmodified `libc.so`. That file is library and loader in one: its functions work
@@ -119,14 +107,10 @@ function describe(link: LinkContext, program: LinkObject): void {
     [DT_INIT_ARRAYSZ, 8 * first.length],
     [DT_FINI_ARRAY, writeList(link, last, "finalisers") - base],
     [DT_FINI_ARRAYSZ, 8 * last.length],
-    [DT_NULL, 0],
   ];
-  const dynamicAt = link.allocate(dynamic.length * DYN_SIZE, PROT_READ | PROT_WRITE, "dynamic");
-  dynamic.forEach(([tag, value], index) => {
-    link.writeU64(dynamicAt + index * DYN_SIZE, tag);
-    link.writeU64(dynamicAt + index * DYN_SIZE + 8, value);
-  });
-  describeSegments(link, program, dynamicAt);
+  const standIn = writeStandIn(link, program, dynamic, "absolute");
+  if (standIn.imageThreadPointer !== 0) writeTlsImages(link, standIn.imageThreadPointer);
+  standIns.set(link, standIn);
 }
 
 /** The DT_NEEDED entry by which the program asks for libc.so, so that musl links it into its list. */
@@ -137,65 +121,10 @@ function neededLibc(program: LinkObject, libc: LinkObject): [number, number][] {
   return index < 0 ? [] : [[DT_NEEDED, names[index].value]];
 }
 
-/** A copy of the program headers with the dynamic section and the TLS segment replaced. */
-function describeSegments(link: LinkContext, program: LinkObject, dynamicAt: number): void {
-  const base = link.base(program);
-  const tls = writeTls(link);
-  const segments = program.elf.segments.filter(({ type }) => type !== PT_TLS && type !== PT_PHDR);
-  const count = segments.length + (tls === undefined ? 1 : 2);
-  const headers = link.allocate(count * PHDR_SIZE, PROT_READ | PROT_WRITE, "program headers");
-  let at = headers;
-  const put = (
-    header: {
-      type: number;
-      flags: number;
-      vaddr: number;
-      size: number;
-      memsz: number;
-      align: number;
-    },
-  ): void => {
-    link.writeU32(at, header.type);
-    link.writeU32(at + 4, header.flags);
-    link.writeU64(at + 16, header.vaddr);
-    link.writeU64(at + 32, header.size);
-    link.writeU64(at + 40, header.memsz);
-    link.writeU64(at + 48, header.align);
-    at += PHDR_SIZE;
-  };
-  const own = count * PHDR_SIZE;
-  put({ type: PT_PHDR, flags: 4, vaddr: headers - base, size: own, memsz: own, align: 8 });
-  for (const segment of segments) {
-    const vaddr = segment.type === PT_DYNAMIC ? dynamicAt - base : segment.vaddr;
-    put({ ...segment, vaddr, size: segment.filesz });
-  }
-  if (tls !== undefined) {
-    const { start, size, align } = tls;
-    put({ type: PT_TLS, flags: 4, vaddr: start - base, size, memsz: size, align });
-  }
-  described.set(link, { headers, count });
-}
-
-/**
- * The initial image of all TLS blocks together, at an address that makes musl choose for it the very
- * offset from the thread pointer that the relocations were computed with.
- */
-function writeTls(link: LinkContext): { start: number; size: number; align: number } | undefined {
-  const { tls } = stateOf(link);
-  if (tls.objects.length === 0) return undefined;
-  const { align } = tls;
-  const above = link.arch === "aarch64" ? GAP_ABOVE_TP : 0;
-  const size = above > 0 ? tls.size - above : pageUp(tls.size, align);
-  const memory = link.allocate(size + 2 * align, PROT_READ | PROT_WRITE, "tls image");
-  const start = pageUp(memory, align) + above % align;
-  writeTlsImages(link, above > 0 ? start - above : start + size);
-  return { start, size, align };
-}
-
 /** Start: enters libc.so, which enters the program when it is done. */
 function start(link: LinkContext, program: LinkObject): void {
   const libc = libcOf(link);
-  const { headers, count } = described.get(link)!;
+  const { headers, count } = standIns.get(link)!;
   link.begin({
     entry: link.base(libc) + libc.elf.header.entry,
     auxv: [

@@ -4,9 +4,14 @@ import { stateOf } from "./state.ts";
 
 /** Asks for one library by name; a name already loaded is that object, whatever file it has. */
 export function needLibrary(link: LinkContext, requester: LinkObject, name: string): LinkObject {
-  const { byName } = stateOf(link);
+  const { byName, interpreter } = stateOf(link);
   const known = byName.get(name) ?? link.objects.find((object) => object.elf.soname === name);
-  const object = link.need(known?.file ?? known?.elf ?? findLibrary(link, requester, name));
+  // The program's interpreter is found by its own path, whoever asks for it by name.
+  const isInterpreter = interpreter?.path.endsWith(`/${name}`) ?? false;
+  const object = link.need(
+    known?.file ?? known?.elf ??
+      (isInterpreter ? interpreter! : findLibrary(link, requester, name)),
+  );
   byName.set(name, object);
   noteRequester(object, requester);
   return object;

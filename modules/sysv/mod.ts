@@ -1,13 +1,14 @@
-import { type LinkObject, type Module, strong } from "../../lib/linker/mod.ts";
+import { type LinkContext, type LinkObject, type Module, strong } from "../../lib/linker/mod.ts";
 import { collectNeeded } from "./collect.ts";
 import { load } from "./load.ts";
 import { protect } from "./protect.ts";
 import { relocate } from "./relocate.ts";
 import { resolve } from "./resolve.ts";
 import { Runtime } from "./runtime.ts";
+import { RUNTIME_CODE } from "./runtime_code.ts";
 import { prepare, start, startAlone } from "./start.ts";
 import { stateOf } from "./state.ts";
-import { writeTlsImage } from "./thread_block.ts";
+import { writeLateTlsImage } from "./thread_block.ts";
 
 export { finalisers, initialisers } from "./initialisers.ts";
 
@@ -34,15 +35,29 @@ export function sysv(): Module {
           ...library,
           "collect": strong((link) => {
             collectNeeded(link, object);
-            stateOf(link).runtime = Runtime.collect(link);
+            collectRuntime(link);
           }),
           "post-relocate": strong(prepare),
           "start": strong(start),
         };
       }
       // What the program's pass does for every object of the start, a later batch does by itself.
-      return object.batch === 0 ? library : { ...library, "post-relocate": strong(writeTlsImage) };
+      return object.batch === 0
+        ? library
+        : { ...library, "post-relocate": strong(writeLateTlsImage) };
     },
+  };
+}
+
+/** Asks for the loader's own guest code, which has the one function that programs expect of a loader. */
+function collectRuntime(link: LinkContext): void {
+  const runtime = Runtime.collect(link, RUNTIME_CODE);
+  const state = stateOf(link);
+  state.runtime = runtime;
+  state.service = (name) => {
+    if (name !== "__tls_get_addr") return undefined;
+    const address = runtime.address(link, "tls_get_addr");
+    return { object: runtime.object, address, size: 0, kind: "code", weak: false };
   };
 }
 

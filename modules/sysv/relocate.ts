@@ -153,20 +153,36 @@ class Relocator {
     const inBlock = (definition?.address ?? 0) + addend;
     if (row.formula === "S + A in block") return inBlock;
     const owner = definition?.object ?? this.object;
-    const block = this.#state.tls.offsetOf(owner);
-    if (block === undefined) this.#fail(place, `${row.name}: ${owner.path} has no TLS segment`);
-    return row.formula === "M" ? block : block + inBlock;
+    const { threadLocal, tls } = this.#state;
+    const word = threadLocal === undefined
+      ? tls.offsetOf(owner)
+      : row.formula === "M"
+      ? threadLocal.moduleOf(this.link, owner)
+      : threadLocal.offsetOf(this.link, owner);
+    if (word === undefined) this.#fail(place, `${row.name}: ${owner.path} has no TLS segment`);
+    return row.formula === "M" ? word : word + inBlock;
   }
 
   /** A TLS descriptor: the function to call and its argument. */
   #describe(row: RelocationRow, place: number, symbol: number, addend: number): void {
     const runtime = runtimeOf(this.link);
-    const undefinedWeak = symbol !== 0 && this.#define(row, symbol) === undefined;
-    const resolver = undefinedWeak ? "tlsdesc_undefined_weak" : "tlsdesc_static";
-    const argument = undefinedWeak
-      ? addend
-      : this.#threadLocal({ ...row, formula: "T + S + A" }, place, symbol, addend);
-    this.link.writeU64(place, runtime.address(this.link, resolver));
+    const definition = symbol === 0 ? undefined : this.#define(row, symbol);
+    if (symbol !== 0 && definition === undefined) {
+      this.link.writeU64(place, runtime.address(this.link, "tlsdesc_undefined_weak"));
+      this.link.writeU64(place + 8, addend);
+      return;
+    }
+    const { threadLocal } = this.#state;
+    const inBlock = this.#threadLocal({ ...row, formula: "S + A in block" }, place, symbol, addend);
+    const [resolver, argument] = threadLocal?.describe(
+      this.link,
+      definition?.object ?? this.object,
+      inBlock,
+    ) ?? [
+      runtime.address(this.link, "tlsdesc_static"),
+      this.#threadLocal({ ...row, formula: "T + S + A" }, place, symbol, addend),
+    ];
+    this.link.writeU64(place, resolver);
     this.link.writeU64(place + 8, argument);
   }
 

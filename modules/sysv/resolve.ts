@@ -1,6 +1,7 @@
 import {
   type ElfSymbol,
   SHN_ABS,
+  STB_GNU_UNIQUE,
   STB_WEAK,
   STT_FUNC,
   STT_GNU_IFUNC,
@@ -18,12 +19,13 @@ import { stateOf } from "./state.ts";
 /** Looks a symbol up in the candidate's hash table; the loader's own functions come first. */
 export function resolve(lookup: SymbolLookup, next: Resolver): Definition | undefined {
   const { link, candidate, key } = lookup;
-  const service = stateOf(link).runtime?.service(link, key.name);
+  const service = stateOf(link).service?.(key.name);
   if (service !== undefined) return service;
   const symbol = candidate.elf.lookup(key, {
     version: lookup.version,
     versionHidden: lookup.versionHidden,
     canonicalPlt: lookup.use === "address",
+    newest: lookup.newest,
     counts: link.counters,
   });
   return symbol === undefined ? next(lookup) : definitionOf(link, candidate, symbol);
@@ -45,5 +47,6 @@ export function definitionOf(link: LinkContext, object: LinkObject, symbol: ElfS
     size: symbol.size,
     kind,
     weak: symbol.bind === STB_WEAK,
+    unique: symbol.bind === STB_GNU_UNIQUE,
   };
 }

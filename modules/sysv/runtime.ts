@@ -1,36 +1,35 @@
 import { ElfBuilder, ElfFile, STT_FUNC } from "../../lib/elf/mod.ts";
 import {
   type Architecture,
-  type Definition,
   type LinkContext,
   LinkError,
   type LinkObject,
 } from "../../lib/linker/mod.ts";
-import { RUNTIME_CODE, type RuntimePart } from "./runtime_code.ts";
 import { stateOf } from "./state.ts";
 
-/** The function that programs expect of the loader itself. */
-const SERVICE = "__tls_get_addr";
+/** Guest code as named parts in order, each its bytes in hexadecimal. */
+export type RuntimeCode = Readonly<Record<Architecture, Readonly<Record<string, string>>>>;
 
 /** The object that holds the loader's own guest code. */
 export class Runtime {
   private constructor(readonly object: LinkObject) {}
 
   /** Makes the object and asks for it as a dependency. */
-  static collect(link: LinkContext): Runtime {
+  static collect(link: LinkContext, code: RuntimeCode): Runtime {
     // Parsed anew each time: a link knows its in-memory objects by identity.
-    return new Runtime(link.need(ElfFile.parse(image(link.arch), "[linker-runtime]")));
+    return new Runtime(link.need(ElfFile.parse(image(code, link.arch), "[linker-runtime]")));
   }
 
-  address(link: LinkContext, part: RuntimePart): number {
-    return link.base(this.object) + this.object.elf.lookup(symbolOf(part))!.value;
+  /** Guest address of a part. */
+  address(link: LinkContext, part: string): number {
+    const symbol = this.object.elf.lookup(symbolOf(part));
+    if (symbol === undefined) throw new LinkError(`the loader's guest code has no ${part}`);
+    return link.base(this.object) + symbol.value;
   }
 
-  /** The loader's definition of a symbol, if it is its to define. */
-  service(link: LinkContext, name: string): Definition | undefined {
-    if (name !== SERVICE) return undefined;
-    const address = this.address(link, "tls_get_addr");
-    return { object: this.object, address, size: 0, kind: "code", weak: false };
+  /** Writes the word that is a part. */
+  set(link: LinkContext, part: string, value: number): void {
+    link.writeU64(this.address(link, part), value);
   }
 }
 
@@ -42,22 +41,24 @@ export function runtimeOf(link: LinkContext): Runtime {
 }
 
 /** Names with a dot, which no program's reference can be looking for. */
-function symbolOf(part: RuntimePart): string {
+function symbolOf(part: string): string {
   return `linker.${part}`;
 }
 
-const images = new Map<Architecture, Uint8Array>();
+const images = new WeakMap<RuntimeCode, Map<Architecture, Uint8Array>>();
 
 /** The object's file: one section of code with a symbol for each of its parts. */
-function image(arch: Architecture): Uint8Array {
-  let bytes = images.get(arch);
-  if (bytes === undefined) images.set(arch, bytes = build(arch));
+function image(code: RuntimeCode, arch: Architecture): Uint8Array {
+  let made = images.get(code);
+  if (made === undefined) images.set(code, made = new Map());
+  let bytes = made.get(arch);
+  if (bytes === undefined) made.set(arch, bytes = build(code, arch));
   return bytes;
 }
 
-function build(arch: Architecture): Uint8Array {
+function build(code: RuntimeCode, arch: Architecture): Uint8Array {
   const builder = new ElfBuilder({ machine: arch, pageSize: 0x1000 });
-  const parts = Object.entries(RUNTIME_CODE[arch]) as [RuntimePart, string][];
+  const parts = Object.entries(code[arch]);
   const data = Uint8Array.from(
     parts.map(([, code]) => code).join("").match(/../g)!,
     (byte) => parseInt(byte, 16),

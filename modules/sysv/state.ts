@@ -1,12 +1,34 @@
-import type { LinkContext, LinkObject } from "../../lib/linker/mod.ts";
+import type {
+  Definition,
+  GuestFile,
+  LinkContext,
+  LinkObject,
+  StateKey,
+} from "../../lib/linker/mod.ts";
 import { TlsLayout } from "./tls_layout.ts";
 import type { Runtime } from "./runtime.ts";
+
+/** What a relocation asks about thread-local storage. */
+export interface ThreadLocal {
+  /** M: the word that `__tls_get_addr` is given for the object's block; undefined if it has none. */
+  moduleOf(link: LinkContext, object: LinkObject): number | undefined;
+  /** T: offset of the object's block from the thread pointer; undefined if it has none. */
+  offsetOf(link: LinkContext, object: LinkObject): number | undefined;
+  /** The function and argument of a descriptor for `value` bytes into the object's block. */
+  describe(link: LinkContext, object: LinkObject, value: number): readonly [number, number];
+}
 
 /** What the System V passes remember of one process. */
 export class SysvState {
   /** Objects by every name they were asked for or call themselves. */
   readonly byName = new Map<string, LinkObject>();
-  readonly tls: TlsLayout;
+  /** The program's interpreter, where the linker takes its place but needs it as an object. */
+  interpreter: GuestFile | undefined;
+  tls: TlsLayout;
+  /** Who answers for thread-local storage; undefined: every block is where `tls` has it. */
+  threadLocal: ThreadLocal | undefined;
+  /** The loader's own functions that programs expect, once they have an address. */
+  service: ((name: string) => Definition | undefined) | undefined;
   /** Results of functions that choose an implementation, by their address. */
   readonly chosen = new Map<number, number>();
   /** Address of the `__ifunc_arg_t` that aarch64 resolvers are given, once allocated. */
@@ -20,10 +42,24 @@ export class SysvState {
   }
 }
 
-const states = new WeakMap<LinkContext, SysvState>();
+const key: StateKey<SysvState> = {
+  create: (link) => new SysvState(link),
+  fork: (state, link) => {
+    const copy = Object.assign(new SysvState(link), {
+      interpreter: state.interpreter,
+      threadLocal: state.threadLocal,
+      service: state.service,
+      resolverArgument: state.resolverArgument,
+      runtime: state.runtime,
+      threadPointer: state.threadPointer,
+      tls: state.tls.copy(),
+    });
+    for (const [name, object] of state.byName) copy.byName.set(name, object);
+    for (const [resolver, address] of state.chosen) copy.chosen.set(resolver, address);
+    return copy;
+  },
+};
 
 export function stateOf(link: LinkContext): SysvState {
-  let state = states.get(link);
-  if (state === undefined) states.set(link, state = new SysvState(link));
-  return state;
+  return link.state(key);
 }

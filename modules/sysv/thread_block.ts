@@ -31,19 +31,21 @@ export function createThreadBlock(link: LinkContext): number {
 
 /** Copies every object's initial TLS image, as relocated, to its place relative to a thread pointer. */
 export function writeTlsImages(link: LinkContext, threadPointer: number): void {
-  for (const object of stateOf(link).tls.objects) copyImage(link, object, threadPointer);
+  for (const object of stateOf(link).tls.objects) writeTlsImage(link, object, threadPointer);
 }
 
 /** Initialises the first thread's TLS of an object that was opened after the program started. */
-export function writeTlsImage(link: LinkContext, object: LinkObject): void {
+export function writeLateTlsImage(link: LinkContext, object: LinkObject): void {
   const { threadPointer } = stateOf(link);
   if (object.elf.tls !== undefined && threadPointer !== undefined) {
-    copyImage(link, object, threadPointer);
+    writeTlsImage(link, object, threadPointer);
   }
 }
 
-function copyImage(link: LinkContext, object: LinkObject, threadPointer: number): void {
-  const { vaddr, filesz } = object.elf.tls!;
-  const image = link.read(link.base(object) + vaddr, filesz);
+/** Copies an object's initial TLS image to its place relative to a thread pointer, zeros after it. */
+export function writeTlsImage(link: LinkContext, object: LinkObject, threadPointer: number): void {
+  const { vaddr, filesz, memsz } = object.elf.tls!;
+  const image = new Uint8Array(memsz);
+  image.set(link.read(link.base(object) + vaddr, filesz));
   link.write(threadPointer + stateOf(link).tls.offsetOf(object)!, image);
 }

@@ -37,6 +37,11 @@ export class TlsLayout {
     return this.#used;
   }
 
+  /** What `size` may become: the fixed size of the block, or `size` itself. */
+  get capacity(): number {
+    return this.#capacity === Infinity ? this.#used : this.#capacity;
+  }
+
   /** Offset of an object's block from the thread pointer; undefined if it has none. */
   offsetOf(object: LinkObject): number | undefined {
     return this.#offsets.get(object);
@@ -46,26 +51,45 @@ export class TlsLayout {
   add(object: LinkObject): void {
     const tls = object.elf.tls;
     if (tls === undefined || this.#offsets.has(object)) return;
-    const { vaddr, memsz, align } = tls;
+    const { memsz, align } = tls;
     if (align > this.#align && this.#capacity !== Infinity) {
       throw new LinkError(`the thread pointer is not aligned to ${align} bytes`);
     }
     this.#align = Math.max(this.#align, align);
-    let end: number;
-    let offset: number;
-    if (this.arch === "x86_64") {
-      const distance = this.#used + memsz;
-      end = distance + modulo(-(vaddr + distance), align);
-      offset = -end;
-    } else {
-      offset = this.#used + modulo(vaddr - this.#used, align);
-      end = offset + memsz;
-    }
+    const { offset, end } = this.#place(object);
     if (end > this.#capacity) {
       throw new LinkError(`the static TLS block has no room for ${memsz} bytes`);
     }
     this.#used = end;
     this.#offsets.set(object, offset);
+  }
+
+  /** Where an object's block would be: its offset, and the bytes then used. */
+  #place(object: LinkObject): { readonly offset: number; readonly end: number } {
+    const { vaddr, memsz, align } = object.elf.tls!;
+    if (this.arch === "x86_64") {
+      const distance = this.#used + memsz;
+      const end = distance + modulo(-(vaddr + distance), align);
+      return { offset: -end, end };
+    }
+    const offset = this.#used + modulo(vaddr - this.#used, align);
+    return { offset, end: offset + memsz };
+  }
+
+  copy(): TlsLayout {
+    const copy = new TlsLayout(this.arch);
+    for (const [object, offset] of this.#offsets) copy.#offsets.set(object, offset);
+    copy.#used = this.#used;
+    copy.#align = this.#align;
+    copy.#capacity = this.#capacity;
+    return copy;
+  }
+
+  /** Whether an object's block still fits a block of fixed size. */
+  fits(object: LinkObject): boolean {
+    const { tls } = object.elf;
+    if (tls === undefined || this.#offsets.has(object)) return true;
+    return tls.align <= this.#align && this.#place(object).end <= this.#capacity;
   }
 
   /** Fixes the size of the block, in bytes from the thread pointer. */

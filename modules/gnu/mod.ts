@@ -1,0 +1,158 @@
+import {
+  type LinkContext,
+  type LinkObject,
+  type Module,
+  type Registration,
+  strong,
+  weak,
+} from "../../lib/linker/mod.ts";
+import { collectNeeded } from "../sysv/collect.ts";
+import { writeList } from "../sysv/initialisers.ts";
+import { Runtime, runtimeOf } from "../sysv/runtime.ts";
+import { findLibrary } from "../sysv/search.ts";
+import { prepare, programAuxv, start } from "../sysv/start.ts";
+import { stateOf } from "../sysv/state.ts";
+import { writeTlsImage, writeTlsImages } from "../sysv/thread_block.ts";
+import { initialiseLoader } from "./bootstrap.ts";
+import { functionsOf, initialisersOf } from "./functions.ts";
+import { addLinkMap, adoptLinkMaps } from "./link_maps.ts";
+import { resolve } from "./resolve.ts";
+import { GNU_RUNTIME_CODE } from "./runtime_code.ts";
+import { openScope, startScopes } from "./scopes.ts";
+import { provideServices, replaceFunctionTable } from "./services.ts";
+import { gnuStateOf } from "./state.ts";
+import { threadLocal } from "./thread_local.ts";
+
+const LOADER = /^ld-linux.*\.so\.\d+$/;
+
+/**
+ * Programs of glibc, unmodified. glibc's libc.so.6 reads data that its loader, ld.so, sets up; so the
+ * guest's own ld.so initialises itself over a stand-in for the program that leaves it nothing to do, and
+ * then the linker goes on: it relocates the program and its libraries, answers for dlopen and its kin, and
+ * keeps thread-local storage. See docs/modules/gnu.md.
+ */
+export function gnu(): Module {
+  return {
+    name: "gnu",
+    resolve,
+    register: (object) => {
+      if (object.isProgram) return isGnuProgram(object) ? program(object) : {};
+      if (LOADER.test(object.soname)) return loaderItself();
+      return object.batch === 0 ? library() : lateLibrary();
+    },
+  };
+}
+
+function isGnuProgram({ elf }: LinkObject): boolean {
+  return elf.interp !== undefined && LOADER.test(elf.interp.replace(/.*\//s, ""));
+}
+
+function program(object: LinkObject): Registration {
+  return {
+    "collect": strong(collectProgram),
+    "post-collect": weak((link) => {
+      const state = gnuStateOf(link);
+      state.loader = link.objects.find(({ soname }) => LOADER.test(soname));
+      state.blocks.add(object);
+      if (state.loader !== undefined) startScopes(link);
+    }),
+    "post-load": weak(async (link) => {
+      if (gnuStateOf(link).loader === undefined) return;
+      provideServices(link);
+      await initialiseLoader(link, object);
+    }),
+    "post-relocate": strong(finishProgram),
+    "start": strong(startProgram),
+  };
+}
+
+/** It relocates and protects itself when it initialises itself. */
+function loaderItself(): Registration {
+  const nothing = strong(() => {});
+  return { "relocate": nothing, "protect": nothing };
+}
+
+function library(): Registration {
+  return { "post-collect": weak((link, object) => gnuStateOf(link).blocks.add(object)) };
+}
+
+function lateLibrary(): Registration {
+  return {
+    "post-collect": strong((link, object) => {
+      const { blocks, opening, deep } = gnuStateOf(link);
+      blocks.add(object);
+      if (opening.deep) deep.add(object);
+      // The batch's last object: now all that the first one needs is known.
+      if (object === link.batch.at(-1)) openScope(link, link.batch[0]);
+    }),
+    "post-relocate": strong((link, object) => {
+      addLinkMap(link, object);
+      placeLateBlock(link, object);
+    }),
+  };
+}
+
+function collectProgram(link: LinkContext, program: LinkObject): void {
+  const state = stateOf(link);
+  // The interpreter by its own path, whoever asks for it by name.
+  const interpreter = findLibrary(link, program, program.elf.interp!);
+  state.interpreter = interpreter;
+  collectNeeded(link, program);
+  state.runtime = Runtime.collect(link, GNU_RUNTIME_CODE);
+  state.threadLocal = threadLocal;
+  gnuStateOf(link).runtime = state.runtime.object;
+}
+
+/** Post-relocate of the program: what libc finds when it starts. */
+function finishProgram(link: LinkContext, program: LinkObject): void {
+  const state = gnuStateOf(link);
+  if (state.loader === undefined) return prepare(link, program);
+  const { standIn, landing } = state;
+  writeTlsImages(link, standIn!.imageThreadPointer);
+  writeTlsImages(link, landing!.threadPointer);
+  state.blocks.start(link, landing!.threadPointer);
+  adoptLinkMaps(link);
+  replaceFunctionTable(link);
+  const runtime = runtimeOf(link);
+  const raise = link.resolve({
+    name: "_dl_signal_error",
+    version: "GLIBC_PRIVATE",
+    from: state.loader,
+    use: "call",
+  });
+  if (raise !== undefined) runtime.set(link, "signal_error", raise.address);
+  const early = link.resolve({
+    name: "__libc_early_init",
+    version: "GLIBC_PRIVATE",
+    from: state.loader,
+    use: "call",
+  });
+  if (early !== undefined) runtime.set(link, "early_init", early.address);
+  runtime.set(link, "initialisers", writeList(link, startList(link, program), "initialisers"));
+  runtime.set(link, "entry", link.base(program) + program.elf.header.entry);
+}
+
+/** What ld.so calls before the program's entry point; the program's own initialisers are libc's to call. */
+function startList(link: LinkContext, program: LinkObject): number[] {
+  const { orders, initialised } = gnuStateOf(link);
+  const list: number[] = functionsOf(link, program, program.elf.dynamic?.preinitArray);
+  for (const object of orders.get(program)!.toReversed()) {
+    initialised.add(object);
+    if (object !== program) list.push(...initialisersOf(link, object));
+  }
+  return list;
+}
+
+function startProgram(link: LinkContext, program: LinkObject): void {
+  if (gnuStateOf(link).loader === undefined) return start(link, program);
+  link.begin({ entry: runtimeOf(link).address(link, "start"), auxv: programAuxv(link, program) });
+}
+
+/** A late object whose block got a fixed place: its image goes to every thread, and to those to come. */
+function placeLateBlock(link: LinkContext, object: LinkObject): void {
+  const { standIn } = gnuStateOf(link);
+  if (stateOf(link).tls.offsetOf(object) === undefined || standIn === undefined) return;
+  for (const thread of [standIn.imageThreadPointer, ...link.threadPointers]) {
+    writeTlsImage(link, object, thread);
+  }
+}

@@ -1,0 +1,41 @@
+import { type LinkContext, LinkError, type LinkObject } from "../../lib/linker/mod.ts";
+import { runtimeOf } from "../sysv/runtime.ts";
+import { stateOf, type ThreadLocal } from "../sysv/state.ts";
+import { gnuStateOf } from "./state.ts";
+
+/** How relocations of programs of glibc see thread-local storage: by module numbers. */
+export const threadLocal: ThreadLocal = {
+  moduleOf: (link, object) => gnuStateOf(link).blocks.numberOf(object),
+
+  /** A late object gets a fixed place, if there is room, when a reference insists on one. */
+  offsetOf: (link, object) => {
+    const { tls } = stateOf(link);
+    const known = tls.offsetOf(object);
+    if (known !== undefined || object.elf.tls === undefined) return known;
+    if (!tls.fits(object) || gnuStateOf(link).blocks.isDynamic(object)) noRoom(object);
+    tls.add(object);
+    return tls.offsetOf(object);
+  },
+
+  describe: (link, object, value) => {
+    const runtime = runtimeOf(link);
+    const offset = stateOf(link).tls.offsetOf(object);
+    if (offset !== undefined) return [runtime.address(link, "tlsdesc_static"), offset + value];
+    return [runtime.address(link, "tlsdesc_dynamic"), indexOf(link, object, value)];
+  },
+};
+
+/** A `tls_index` for a descriptor: module number and offset. */
+function indexOf(link: LinkContext, object: LinkObject, value: number): number {
+  const { blocks, heap } = gnuStateOf(link);
+  return heap.words(link, [blocks.numberOf(object)!, value]);
+}
+
+function noRoom(object: LinkObject): never {
+  throw LinkError.of({
+    occasion: "error while loading shared libraries",
+    object: object.path,
+    message: "cannot allocate memory in static TLS block",
+    status: 127,
+  });
+}
