@@ -16,6 +16,24 @@ export interface LinkerOptions {
   readonly environment?: Iterable<[string, string]>;
 }
 
+/**
+ * The last object first, but every object after those it depends on: relocated dependencies let a program
+ * copy their data and call the functions in them that choose an implementation.
+ */
+function dependenciesFirst(batch: readonly Pipeline[]): Pipeline[] {
+  const pipelines = new Map(batch.map((pipeline) => [pipeline.object, pipeline]));
+  const order: Pipeline[] = [];
+  const visit = (object: LinkObject): void => {
+    const pipeline = pipelines.get(object);
+    if (pipeline === undefined) return;
+    pipelines.delete(object);
+    object.dependencies.forEach(visit);
+    order.push(pipeline);
+  };
+  for (const { object } of batch.toReversed()) visit(object);
+  return order;
+}
+
 /** A program that is ready to start. */
 export interface LinkResult {
   readonly start: Start;
@@ -136,9 +154,8 @@ export class Linker {
     const batch = this.#pipelines.filter(({ object }) => objects.has(object));
     for (const phase of phases) {
       this.#session.enterPhase(phase);
-      // Relocating dependencies first lets a program copy their relocated data and call their resolvers.
       const order = phase === "relocate"
-        ? batch.toReversed()
+        ? dependenciesFirst(batch)
         : phase === "start"
         ? batch.slice(0, 1)
         : batch;

@@ -8,11 +8,11 @@ import {
 } from "../../lib/linker/mod.ts";
 import { collectNeeded } from "../sysv/collect.ts";
 import { writeList } from "../sysv/initialisers.ts";
-import { Runtime, runtimeOf } from "../sysv/runtime.ts";
-import { findLibrary } from "../sysv/search.ts";
+import { runtimeOf } from "../sysv/runtime.ts";
+import { collectRuntime } from "../sysv/mod.ts";
 import { prepare, programAuxv, start } from "../sysv/start.ts";
 import { stateOf } from "../sysv/state.ts";
-import { writeTlsImage, writeTlsImages } from "../sysv/thread_block.ts";
+import { writeLateTlsImage, writeTlsImage, writeTlsImages } from "../sysv/thread_block.ts";
 import { initialiseLoader } from "./bootstrap.ts";
 import { functionsOf, initialisersOf } from "./functions.ts";
 import { addLinkMap, adoptLinkMaps } from "./link_maps.ts";
@@ -54,7 +54,7 @@ function program(object: LinkObject): Registration {
       const state = gnuStateOf(link);
       state.loader = link.objects.find(({ soname }) => LOADER.test(soname));
       state.blocks.add(object);
-      if (state.loader !== undefined) startScopes(link);
+      if (state.loader !== undefined) adopt(link);
     }),
     "post-load": weak(async (link) => {
       if (gnuStateOf(link).loader === undefined) return;
@@ -79,13 +79,15 @@ function library(): Registration {
 function lateLibrary(): Registration {
   return {
     "post-collect": strong((link, object) => {
-      const { blocks, opening, deep } = gnuStateOf(link);
+      const { loader, blocks, opening, deep } = gnuStateOf(link);
+      if (loader === undefined) return stateOf(link).tls.add(object);
       blocks.add(object);
       if (opening.deep) deep.add(object);
       // The batch's last object: now all that the first one needs is known.
       if (object === link.batch.at(-1)) openScope(link, link.batch[0]);
     }),
     "post-relocate": strong((link, object) => {
+      if (gnuStateOf(link).loader === undefined) return writeLateTlsImage(link, object);
       addLinkMap(link, object);
       placeLateBlock(link, object);
     }),
@@ -93,14 +95,20 @@ function lateLibrary(): Registration {
 }
 
 function collectProgram(link: LinkContext, program: LinkObject): void {
-  const state = stateOf(link);
   // The interpreter by its own path, whoever asks for it by name.
-  const interpreter = findLibrary(link, program, program.elf.interp!);
-  state.interpreter = interpreter;
+  stateOf(link).interpreter = link.files.open(program.elf.interp!);
   collectNeeded(link, program);
-  state.runtime = Runtime.collect(link, GNU_RUNTIME_CODE);
+  collectRuntime(link, GNU_RUNTIME_CODE);
+}
+
+/** The process has glibc's loader among its objects: from here on it is ours to serve. */
+function adopt(link: LinkContext): void {
+  const state = stateOf(link);
+  state.runtime = runtimeOf(link).using(GNU_RUNTIME_CODE);
   state.threadLocal = threadLocal;
+  state.service = undefined;
   gnuStateOf(link).runtime = state.runtime.object;
+  startScopes(link);
 }
 
 /** Post-relocate of the program: what libc finds when it starts. */

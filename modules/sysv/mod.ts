@@ -4,7 +4,7 @@ import { load } from "./load.ts";
 import { protect } from "./protect.ts";
 import { relocate } from "./relocate.ts";
 import { resolve } from "./resolve.ts";
-import { Runtime } from "./runtime.ts";
+import { Runtime, type RuntimeCode } from "./runtime.ts";
 import { RUNTIME_CODE } from "./runtime_code.ts";
 import { prepare, start, startAlone } from "./start.ts";
 import { stateOf } from "./state.ts";
@@ -49,9 +49,12 @@ export function sysv(): Module {
   };
 }
 
-/** Asks for the loader's own guest code, which has the one function that programs expect of a loader. */
-function collectRuntime(link: LinkContext): void {
-  const runtime = Runtime.collect(link, RUNTIME_CODE);
+/**
+ * Asks for the loader's own guest code, which has the one function that programs expect of a loader; a
+ * module may add code of its own.
+ */
+export function collectRuntime(link: LinkContext, ...more: RuntimeCode[]): void {
+  const runtime = Runtime.collect(link, [RUNTIME_CODE, ...more]);
   const state = stateOf(link);
   state.runtime = runtime;
   state.service = (name) => {

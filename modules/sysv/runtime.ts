@@ -10,19 +10,29 @@ import { stateOf } from "./state.ts";
 /** Guest code as named parts in order, each its bytes in hexadecimal. */
 export type RuntimeCode = Readonly<Record<Architecture, Readonly<Record<string, string>>>>;
 
-/** The object that holds the loader's own guest code. */
+/** The object that holds the loader's own guest code, and the table of it that is in use. */
 export class Runtime {
-  private constructor(readonly object: LinkObject) {}
+  private constructor(
+    readonly object: LinkObject,
+    readonly codes: readonly RuntimeCode[],
+    readonly used: number,
+  ) {}
 
-  /** Makes the object and asks for it as a dependency. */
-  static collect(link: LinkContext, code: RuntimeCode): Runtime {
+  /** Makes an object of one or more tables and asks for it as a dependency; the first is in use. */
+  static collect(link: LinkContext, codes: readonly RuntimeCode[]): Runtime {
     // Parsed anew each time: a link knows its in-memory objects by identity.
-    return new Runtime(link.need(ElfFile.parse(image(code, link.arch), "[linker-runtime]")));
+    const object = link.need(ElfFile.parse(image(codes, link.arch), "[linker-runtime]"));
+    return new Runtime(object, codes, 0);
+  }
+
+  /** The same object with another of its tables in use. */
+  using(code: RuntimeCode): Runtime {
+    return new Runtime(this.object, this.codes, this.codes.indexOf(code));
   }
 
   /** Guest address of a part. */
   address(link: LinkContext, part: string): number {
-    const symbol = this.object.elf.lookup(symbolOf(part));
+    const symbol = this.object.elf.lookup(symbolOf(this.used, part));
     if (symbol === undefined) throw new LinkError(`the loader's guest code has no ${part}`);
     return link.base(this.object) + symbol.value;
   }
@@ -41,33 +51,39 @@ export function runtimeOf(link: LinkContext): Runtime {
 }
 
 /** Names with a dot, which no program's reference can be looking for. */
-function symbolOf(part: string): string {
-  return `linker.${part}`;
+function symbolOf(table: number, part: string): string {
+  return table === 0 ? `linker.${part}` : `linker.${table}.${part}`;
 }
 
-const images = new WeakMap<RuntimeCode, Map<Architecture, Uint8Array>>();
+const images = new WeakMap<RuntimeCode, Map<string, Uint8Array>>();
 
-/** The object's file: one section of code with a symbol for each of its parts. */
-function image(code: RuntimeCode, arch: Architecture): Uint8Array {
-  let made = images.get(code);
-  if (made === undefined) images.set(code, made = new Map());
-  let bytes = made.get(arch);
-  if (bytes === undefined) made.set(arch, bytes = build(code, arch));
+/** The object's file, made once. */
+function image(codes: readonly RuntimeCode[], arch: Architecture): Uint8Array {
+  // The last table tells the lists apart.
+  const last = codes[codes.length - 1];
+  let made = images.get(last);
+  if (made === undefined) images.set(last, made = new Map());
+  const key = `${arch} ${codes.length}`;
+  let bytes = made.get(key);
+  if (bytes === undefined) made.set(key, bytes = build(codes, arch));
   return bytes;
 }
 
-function build(code: RuntimeCode, arch: Architecture): Uint8Array {
+/** One section of code, with a symbol for each part of each table. */
+function build(codes: readonly RuntimeCode[], arch: Architecture): Uint8Array {
   const builder = new ElfBuilder({ machine: arch, pageSize: 0x1000 });
-  const parts = Object.entries(code[arch]);
+  const parts = codes.flatMap((code, table) =>
+    Object.entries(code[arch]).map(([part, hex]) => ({ name: symbolOf(table, part), hex }))
+  );
   const data = Uint8Array.from(
-    parts.map(([, code]) => code).join("").match(/../g)!,
+    parts.map(({ hex }) => hex).join("").match(/../g)!,
     (byte) => parseInt(byte, 16),
   );
   const section = builder.section({ name: ".text", access: "x", align: 16, data });
   let value = 0;
-  for (const [part, code] of parts) {
-    const size = code.length / 2;
-    builder.symbol({ name: symbolOf(part), section, value, size, type: STT_FUNC });
+  for (const { name, hex } of parts) {
+    const size = hex.length / 2;
+    builder.symbol({ name, section, value, size, type: STT_FUNC });
     value += size;
   }
   return builder.build();

@@ -1,6 +1,6 @@
 /** `--module`: linker modules by name, file or URL, with their options. */
 import type { Module } from "../../lib/linker/mod.ts";
-import { glibcCheck, ifed, linux, musl, preload, sysv } from "../../modules/mod.ts";
+import { gnu, ifed, linux, musl, preload, sysv } from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
 
 type ModuleOptions = Readonly<Record<string, string>>;
@@ -52,11 +52,11 @@ export const namedModules: readonly NamedModule[] = [
     make: () => musl(),
   },
   {
-    name: "glibc-check",
-    summary: "refuses programs of glibc, which need glibc's own loader",
+    name: "gnu",
+    summary: "starts programs of glibc with its unmodified libraries, and serves them while they run",
     options: {},
     usual: true,
-    make: () => glibcCheck(),
+    make: () => gnu(),
   },
   {
     name: "ifed.concatenate",

@@ -3,5 +3,5 @@ import { linux } from "../../../modules/mod.ts";
 
 /** The usual modules, able to link (though not to start) programs of glibc. */
 export function linkAnything(): Module[] {
-  return linux().filter(({ name }) => name !== "glibc-check");
+  return linux().filter(({ name }) => name !== "gnu");
 }
