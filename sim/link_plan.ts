@@ -63,5 +63,6 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     enter: refuse,
     landing: 0,
     threadPointers: [],
+    objectsChanged: refuse,
   };
 }

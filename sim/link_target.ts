@@ -2,6 +2,7 @@
  * A process under construction, as the linker sees it: `LinkTarget` over an address space, the
  * guest's file system and the CPU. Page faults of the linker's accesses are counted as its own.
  */
+import type { LinkObject } from "../lib/linker/link_object.ts";
 import {
   type Architecture,
   type GuestFiles,
@@ -251,6 +252,10 @@ export class ProcessTarget implements LinkTarget {
       );
     }
     return pointers;
+  }
+
+  objectsChanged(objects: readonly LinkObject[]): void {
+    this.#space.objects = objects.map(({ path, base = 0, elf }) => ({ path, base, elf }));
   }
 
   #asLinker(copy: () => number): number {

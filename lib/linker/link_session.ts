@@ -94,6 +94,7 @@ export class LinkSession implements LinkContext {
 
   enterPhase(phase: Stage): void {
     this.#phase = phase;
+    if (phase === "run") this.#target.objectsChanged(this.#objects);
   }
 
   /** Ends a phase: everything written reaches the target. */
@@ -353,6 +354,7 @@ export class LinkSession implements LinkContext {
     if (this.#phase !== "run") this.#fail("cannot unload an object while others are linked");
     this.#memory.drop();
     this.#forget(objects);
+    this.#target.objectsChanged(this.#objects);
   }
 
   #forget(objects: readonly LinkObject[]): void {

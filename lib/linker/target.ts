@@ -6,6 +6,8 @@
  * Methods that cannot do what is asked throw a `LinkTargetError`; none returns an errno.
  */
 
+import type { LinkObject } from "./link_object.ts";
+
 /** Access rights of a mapping: the `PROT_*` bits of `mman.h` or-ed together. */
 export type Protection = number;
 export const PROT_NONE = 0;
@@ -129,6 +131,8 @@ export interface LinkTarget {
   readonly landing: number;
   /** Thread pointers of the live threads of the process. */
   readonly threadPointers: readonly number[];
+  /** Told which objects the process has, whenever that has changed and all of them are linked. */
+  objectsChanged(objects: readonly LinkObject[]): void;
 }
 
 /** What a process entered early came back with. */

@@ -49,6 +49,8 @@ export class MemoryTarget implements LinkTarget {
   readonly landing = 0x2000_0000_0010;
   readonly threadPointers: readonly number[] = [];
 
+  objectsChanged(): void {}
+
   enter(): never {
     throw new LinkTargetError("nothing runs here");
   }
