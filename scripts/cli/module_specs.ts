@@ -53,7 +53,8 @@ export const namedModules: readonly NamedModule[] = [
   },
   {
     name: "gnu",
-    summary: "starts programs of glibc with its unmodified libraries, and serves them while they run",
+    summary:
+      "starts programs of glibc with its unmodified libraries, and serves them while they run",
     options: {},
     usual: true,
     make: () => gnu(),
