@@ -81,6 +81,8 @@ export interface Cpu {
   regNumber(i: number): number;
   setRegNumber(i: number, value: number): void;
   pc: number;
+  /** The same, exact beyond 2^53: where a program may have jumped, but not run. */
+  readonly exactPc: bigint;
   /** FS base on x86_64, TPIDR_EL0 on aarch64. */
   threadPointer: number;
   /** RFLAGS, or NZCV in bits 31..28 of PSTATE, materialised from the lazy form. */

@@ -34,6 +34,9 @@ const U32 = 4294967296;
 const SIGSEGV = 11;
 const SEGV_MAPERR = 1;
 const SI_KERNEL = 0x80;
+/** x86_64: the upper 17 bits of the kernel's addresses; Linux's TASK_SIZE_MAX. */
+const KERNEL_HALF = 0x1ffff;
+const TASK_SIZE_MAX = 2 ** 47 - 4096;
 
 /** Per-address-space areas in state memory. */
 interface SpaceAreas {
@@ -191,6 +194,9 @@ export class Engine implements Cpu, CodeSource {
   }
   setRegNumber(i: number, value: number): void {
     this.#put(L.gpr(i), value);
+  }
+  get exactPc(): bigint {
+    return this.#view.getBigUint64(L.PC, true);
   }
   get pc(): number {
     return this.#u32[L.PC >> 2] + this.#u32[(L.PC >> 2) + 1] * U32;
@@ -409,14 +415,30 @@ export class Engine implements Cpu, CodeSource {
     const space = this.#space!;
     const result = this.#canonical(pc) ? space.resolve(pc, Access.Execute) : -1;
     if (result === 0) return space.resolved.physical;
+    // An address beyond 2^53 is exact in state memory only.
+    const exact = result < 0;
+    const low = exact ? this.#u32[L.PC >> 2] : pc >>> 0;
+    const high = exact ? this.#u32[(L.PC >> 2) + 1] : Math.floor(pc / U32);
+    this.#refuse(result, low, high, Access.Execute, 0);
+  }
+
+  /** Throw what `resolve` answered, or -1 where it was not asked, for an access to `high:low`. */
+  #refuse(result: number, low: number, high: number, access: Access, record: number): never {
     const f = this.#fault;
     f.signal = result < 0 ? SIGSEGV : result >> 8;
-    f.code = result < 0 ? this.#nonCanonicalCode() : result & 0xff;
-    f.addressLow = pc >>> 0;
-    f.addressHigh = Math.floor(pc / U32);
-    f.access = Access.Execute;
-    if (result < 0 && this.arch === "x86_64") f.addressLow = f.addressHigh = 0;
-    this.#u32[L.EXIT_RECORD >> 2] = 0;
+    f.code = result < 0 ? SEGV_MAPERR : result & 0xff;
+    f.addressLow = low;
+    f.addressHigh = high;
+    f.access = access;
+    if (result < 0 && this.arch === "aarch64") {
+      // Tags are not shown: the top byte is what bit 55 says.
+      f.addressHigh = (high << 8) >> 8;
+    } else if (result < 0 && high >>> 15 !== KERNEL_HALF) {
+      // Not canonical: a general protection fault, which has no address.
+      f.code = SI_KERNEL;
+      f.addressLow = f.addressHigh = 0;
+    }
+    this.#u32[L.EXIT_RECORD >> 2] = record;
     throw f;
   }
 
@@ -431,9 +453,6 @@ export class Engine implements Cpu, CodeSource {
 
   #canonical(va: number): boolean {
     return va < (this.arch === "x86_64" ? 2 ** 47 : 2 ** 48);
-  }
-  #nonCanonicalCode(): number {
-    return this.arch === "x86_64" ? SI_KERNEL : SEGV_MAPERR;
   }
 
   /** The block of `head` counted down to zero: it is hot, or breaks, which is the answer. */
@@ -551,8 +570,11 @@ export class Engine implements Cpu, CodeSource {
         ...this.isa.trap(f.signal, f.code, true, this.#view, bytes),
       };
     }
-    // x86 page fault error code: write bit 1, user bit 2, instruction fetch bit 4.
-    const error = 4 | (f.access === Access.Write ? 2 : 0) | (f.access === Access.Execute ? 16 : 0);
+    // x86 page fault error code: write bit 1, user bit 2, instruction fetch bit 4. Linux shows bit 0,
+    // a page that is there, for all addresses beyond those of users.
+    const beyond = (f.addressHigh >>> 0) * U32 + (f.addressLow >>> 0) >= TASK_SIZE_MAX;
+    const error = (beyond ? 5 : 4) | (f.access === Access.Write ? 2 : 0) |
+      (f.access === Access.Execute ? 16 : 0);
     return {
       kind: "fault",
       signal: f.signal,
@@ -610,15 +632,10 @@ export class Engine implements Cpu, CodeSource {
     const va = this.#address(extra);
     const result = this.#canonical(va) ? this.#space!.resolve(va, access) : -1;
     if (result === 0) return;
-    const f = this.#fault;
-    const none = result < 0 && this.arch === "x86_64";
-    f.signal = result < 0 ? SIGSEGV : result >> 8;
-    f.code = result < 0 ? this.#nonCanonicalCode() : result & 0xff;
-    f.addressLow = none ? 0 : va >>> 0;
-    f.addressHigh = none ? 0 : Math.floor(va / U32);
-    f.access = access;
-    this.#u32[L.EXIT_RECORD >> 2] = record;
-    throw f;
+    const low = this.#u32[L.FAULT_ADDRESS >> 2] + extra;
+    const carry = low >= U32 ? 1 : 0;
+    const high = result < 0 ? this.#u32[(L.FAULT_ADDRESS >> 2) + 1] : Math.floor(va / U32) - carry;
+    this.#refuse(result, low >>> 0, high + carry, access, record);
   }
 
   /**
@@ -685,6 +702,7 @@ export class Engine implements Cpu, CodeSource {
     if (this.#observe !== undefined) this.#show(size, Access.Read, record);
     if (offset + size <= 4096) return this.#translate(0, Access.Read, record, number);
     const part = 4096 - offset;
+    this.#check(0, Access.Read, record);
     this.#check(part, Access.Read, record);
     const first = this.#translate(0, Access.Read, record, number);
     const second = this.#translate(part, Access.Read, record, number + 1);
@@ -701,7 +719,10 @@ export class Engine implements Cpu, CodeSource {
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
     if (this.#observe !== undefined) this.#show(size, Access.Write, record);
     const part = Math.min(size, 4096 - offset);
-    if (part < size) this.#check(part, Access.Write, record);
+    if (part < size) {
+      this.#check(0, Access.Write, record);
+      this.#check(part, Access.Write, record);
+    }
     const first = this.#translate(0, Access.Write, record, number);
     const second = part < size ? this.#translate(part, Access.Write, record, number + 1) : 0;
     if (part < size && this.watch !== null) this.watch.counts.dataStraddles++;

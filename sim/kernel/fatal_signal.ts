@@ -30,7 +30,7 @@ export class FatalSignal {
     const { process } = thread;
     const where = symbol === undefined ? "" : ` (${symbol})`;
     let first = `isthmus: ${process.name} (pid ${process.pid}): killed by ${signalName(signo)}` +
-      ` at pc 0x${cpu.pc.toString(16)}${where}`;
+      ` at pc 0x${cpu.exactPc.toString(16)}${where}`;
     if (this.isFault && thread.fault) {
       first += `, address 0x${BigInt.asUintN(64, thread.fault.address).toString(16)}`;
       if (thread.faultDetail) first += `: ${thread.faultDetail}`;

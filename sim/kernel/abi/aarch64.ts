@@ -51,7 +51,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   }
   bytes.set(state.subarray(GPR, GPR + 31 * 8), SC_REGS);
   bytes.set(state.subarray(GPR + 31 * 8, GPR + 32 * 8), SC_SP);
-  setNumber64(view, SC_PC, cpu.pc);
+  view.setBigUint64(SC_PC, cpu.exactPc, true);
   view.setUint32(SC_PSTATE, cpu.flags, true);
   let at = SC_RESERVED;
   view.setUint32(at, FPSIMD_MAGIC, true);
@@ -124,7 +124,7 @@ function findRecord(view: DataView, magic: number): number {
 const hex = (value: bigint | number): string => value.toString(16).padStart(16, "0");
 
 function describe(cpu: Cpu): string {
-  const lines = [`pc  ${hex(cpu.pc)}  sp  ${hex(cpu.reg(SP))}  nzcv ${hex(cpu.flags >>> 0)}`];
+  const lines = [`pc  ${hex(cpu.exactPc)}  sp  ${hex(cpu.reg(SP))}  nzcv ${hex(cpu.flags >>> 0)}`];
   for (let i = 0; i < 31; i += 4) {
     const row: string[] = [];
     for (let j = i; j < Math.min(i + 4, 31); j++) {

@@ -250,7 +250,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
     const register = GPR + 8 * SIGCONTEXT_ORDER[i];
     bytes.set(state.subarray(register, register + 8), UC_MCONTEXT + 8 * i);
   }
-  setNumber64(view, UC_MCONTEXT + SC_IP, cpu.pc);
+  view.setBigUint64(UC_MCONTEXT + SC_IP, cpu.exactPc, true);
   setNumber64(view, UC_MCONTEXT + SC_FLAGS, cpu.flags);
   view.setUint16(UC_MCONTEXT + SC_CS, USER_CS, true);
   view.setUint16(UC_MCONTEXT + SC_CS + 6, USER_DS, true);
@@ -311,7 +311,7 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
 const hex = (value: bigint | number): string => value.toString(16).padStart(16, "0");
 
 function describe(cpu: Cpu): string {
-  const lines = [`rip ${hex(cpu.pc)}  rflags ${hex(cpu.flags)}  fs ${hex(cpu.threadPointer)}`];
+  const lines = [`rip ${hex(cpu.exactPc)}  rflags ${hex(cpu.flags)}  fs ${hex(cpu.threadPointer)}`];
   for (let i = 0; i < 16; i += 4) {
     lines.push(
       [0, 1, 2, 3].map((j) => `${NAMES[i + j].padEnd(3)} ${hex(cpu.reg(DESCRIBE_ORDER[i + j]))}`)

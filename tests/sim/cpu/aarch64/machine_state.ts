@@ -50,7 +50,7 @@ const PAGES = RESERVED / 65536 + 128;
 export class Subject {
   readonly #physical = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   readonly #bytes = new Uint8Array(this.#physical.buffer, RESERVED);
-  readonly #space = new FlatSpace();
+  readonly space: CpuSpace = new FlatSpace();
   readonly engine: Engine;
 
   constructor(heat?: number, isa: Isa = aarch64) {
@@ -62,20 +62,9 @@ export class Subject {
   run(before: Uint8Array, times = 1): Uint8Array {
     const { engine } = this;
     const state = engine.stateBytes;
-    const view = new DataView(before.buffer, before.byteOffset, before.length);
-    this.#bytes.set(before.subarray(CODE, CODE + 4 * WORDS), SLOT);
-    engine.frameWritten(RESERVED + SLOT, 4 * WORDS);
     for (let i = 0; i < times; i++) {
-      this.#bytes.set(before, STATE);
-      state.set(before.subarray(X, X + 256), gpr(0));
-      state.set(before.subarray(V, V + 512), vector(0));
-      state.set(before.subarray(CONTROL, CONTROL + 4), FPCR);
-      if (before[COLLECTING] !== 0) state[FPCR] |= COLLECT;
-      state.set(before.subarray(STATUS, STATUS + 4), FPSR);
-      engine.flags = view.getUint32(NZCV, true);
-      engine.clearMonitor();
-      engine.pc = SLOT;
-      const exit = engine.run(this.#space, 1000);
+      this.prepare(before);
+      const exit = engine.run(this.space, 1000);
       if (exit.kind !== "syscall") {
         throw new Error(
           `stopped by ${
@@ -92,5 +81,31 @@ export class Subject {
     after[CONTROL] &= ~COLLECT;
     after.set(state.subarray(FPSR, FPSR + 4), STATUS);
     return after;
+  }
+
+  /** Put the state's code, data and registers where they belong, and pc at the code. */
+  prepare(before: Uint8Array): void {
+    const { engine } = this;
+    const state = engine.stateBytes;
+    const view = new DataView(before.buffer, before.byteOffset, before.length);
+    const code = before.subarray(CODE, CODE + 4 * WORDS);
+    if (code.some((byte, i) => this.#bytes[SLOT + i] !== byte)) {
+      this.#bytes.set(code, SLOT);
+      engine.frameWritten(RESERVED + SLOT, 4 * WORDS);
+    }
+    this.#bytes.set(before, STATE);
+    state.set(before.subarray(X, X + 256), gpr(0));
+    state.set(before.subarray(V, V + 512), vector(0));
+    state.set(before.subarray(CONTROL, CONTROL + 4), FPCR);
+    if (before[COLLECTING] !== 0) state[FPCR] |= COLLECT;
+    state.set(before.subarray(STATUS, STATUS + 4), FPSR);
+    engine.flags = view.getUint32(NZCV, true);
+    engine.clearMonitor();
+    engine.pc = SLOT;
+  }
+
+  /** The state in guest memory. */
+  get data(): Uint8Array {
+    return this.#bytes.subarray(STATE, STATE + STATE_SIZE);
   }
 }

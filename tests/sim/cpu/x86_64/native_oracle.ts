@@ -80,7 +80,7 @@ class HarnessSpace implements CpuSpace {
 export class Simulated {
   readonly #physical = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
   readonly #bytes = new Uint8Array(this.#physical.buffer);
-  readonly #space = new HarnessSpace();
+  readonly space: CpuSpace = new HarnessSpace();
   readonly cpu: Engine;
   readonly #state: DataView;
 
@@ -93,34 +93,56 @@ export class Simulated {
   /** Execute the record and write the answer in place. */
   run(record: Uint8Array, times = 1): void {
     const view = new DataView(record.buffer, record.byteOffset, record.length);
-    const start = Number(view.getBigUint64(AT.address, true));
-    const length = view.getUint32(AT.length, true);
-    const at = start - CODE + CODE_PHYSICAL;
-    this.#bytes.set(record.subarray(AT.code, AT.code + length), at);
-    this.#bytes[at + length] = 0xcc;
-    const state = this.#state;
-    const cpu = this.cpu;
+    const end = Number(view.getBigUint64(AT.address, true)) + view.getUint32(AT.length, true);
+    const { cpu } = this;
     let signal = 0, code = 0;
     for (let n = 0; n < times; n++) {
-      for (let i = 0; i < 16; i++) cpu.setReg(i, view.getBigUint64(AT.gpr + 8 * i, true));
-      cpu.flags = Number(view.getBigUint64(AT.rflags, true));
-      for (let i = 0; i < 32; i++) {
-        state.setBigUint64(vector(0) + 8 * i, view.getBigUint64(AT.fx + 160 + 8 * i, true), true);
-        state.setBigUint64(vector(16) + 8 * i, view.getBigUint64(AT.upper + 8 * i, true), true);
-      }
-      state.setUint32(MXCSR, view.getUint32(AT.fx + 24, true), true);
-      this.#loadX87(view);
-      const window = WINDOW - DATA + DATA_PHYSICAL;
-      this.#bytes.set(record.subarray(AT.window, AT.window + WINDOW_SIZE), window);
-      cpu.pc = start;
-      const exit = cpu.run(this.#space, 100000);
+      this.prepare(record);
+      const exit = cpu.run(this.space, 100000);
       if (exit.kind !== "fault") throw new Error(`unexpected exit ${exit.kind}`);
-      const done = exit.signal === 5 && cpu.pc === start + length + 1;
+      const done = exit.signal === 5 && cpu.pc === end + 1;
       signal = done ? 0 : exit.signal;
       code = done ? 0 : exit.code;
     }
     view.setUint32(AT.signal, signal, true);
     view.setBigUint64(AT.signalCode, BigInt(code), true);
+    this.#collect(record, view);
+  }
+
+  /** Put the record's code, data and registers where they belong, and pc at its start. */
+  prepare(record: Uint8Array): void {
+    const view = new DataView(record.buffer, record.byteOffset, record.length);
+    const start = Number(view.getBigUint64(AT.address, true));
+    const length = view.getUint32(AT.length, true);
+    const at = start - CODE + CODE_PHYSICAL;
+    const code = [...record.subarray(AT.code, AT.code + length), 0xcc];
+    if (code.some((byte, i) => this.#bytes[at + i] !== byte)) {
+      this.#bytes.set(code, at);
+      this.cpu.frameWritten(at, code.length);
+    }
+    const state = this.#state;
+    const { cpu } = this;
+    for (let i = 0; i < 16; i++) cpu.setReg(i, view.getBigUint64(AT.gpr + 8 * i, true));
+    cpu.flags = Number(view.getBigUint64(AT.rflags, true));
+    for (let i = 0; i < 32; i++) {
+      state.setBigUint64(vector(0) + 8 * i, view.getBigUint64(AT.fx + 160 + 8 * i, true), true);
+      state.setBigUint64(vector(16) + 8 * i, view.getBigUint64(AT.upper + 8 * i, true), true);
+    }
+    state.setUint32(MXCSR, view.getUint32(AT.fx + 24, true), true);
+    this.#loadX87(view);
+    const window = WINDOW - DATA + DATA_PHYSICAL;
+    this.#bytes.set(record.subarray(AT.window, AT.window + WINDOW_SIZE), window);
+    cpu.pc = start;
+  }
+
+  /** The data page. */
+  get data(): Uint8Array {
+    return this.#bytes.subarray(DATA_PHYSICAL, DATA_PHYSICAL + 4096);
+  }
+
+  #collect(record: Uint8Array, view: DataView): void {
+    const state = this.#state;
+    const { cpu } = this;
     for (let i = 0; i < 16; i++) view.setBigUint64(AT.gpr + 8 * i, cpu.reg(i), true);
     view.setBigUint64(AT.rflags, BigInt(cpu.flags), true);
     for (let i = 0; i < 32; i++) {
