@@ -106,6 +106,7 @@ export function executionOf({ cpu }: Counting, instructions: number): Record<str
     "blocks": cpu.counts.translated,
     "modules": cpu.handlers.modules,
     "modules.bytes": cpu.handlers.bytes,
+    "side.exits": cpu.sideExits,
     "entries": cpu.counts.entries,
     "load.misses": cpu.counts.loadMisses,
     "store.misses": cpu.counts.storeMisses,

@@ -121,7 +121,7 @@ export interface Result {
 }
 
 /** Executions that make a block hot. */
-const DEFAULT_HEAT = 5000;
+const DEFAULT_HEAT = 3000;
 
 /** What every program gets unless an option says otherwise. */
 const DEFAULT_ENV: Readonly<Record<string, string>> = {

@@ -36,6 +36,8 @@ export interface Block {
   readonly target: number;
   /** Row and statics of each instruction are found again by decoding; offsets lie in the records. */
   alive: boolean;
+  /** Whether regions may translate once for accesses that lie together. */
+  clustered: boolean;
   /** Another translation of the same bytes, for spaces that cannot enter this one's region. */
   variant: Block | undefined;
 }
@@ -232,6 +234,7 @@ export class Blocks {
       flow,
       target,
       alive: true,
+      clustered: true,
       variant: undefined,
     };
     this.#u32[(head + R.HANDLER) >> 2] = HEAD_SLOT;

@@ -126,6 +126,8 @@ export class Engine implements Cpu, CodeSource {
   readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
   /** PKRU under which the soft TLB was filled. */
   #keys = 0;
+  /** Instructions retired since the start. */
+  #total = 0;
   readonly #observe: EngineOptions["observe"];
 
   constructor(options: EngineOptions) {
@@ -252,9 +254,14 @@ export class Engine implements Cpu, CodeSource {
     this.#i32[(at >> 2) + 1] = Math.floor(value / U32);
   }
 
-  /** Instructions that retired in the hot tier. */
+  /** Instructions that retired in blocks that were entered in the hot tier. */
   get hotRetired(): number {
-    return this.#signed(L.HOT_RETIRED);
+    return this.#total - this.#signed(L.COLD_RETIRED);
+  }
+
+  /** How often a region was left in the middle of a block, modulo 2^32. */
+  get sideExits(): number {
+    return this.#u32[L.SIDE_EXITS >> 2];
   }
 
   // ---- running ---------------------------------------------------------------------------
@@ -275,27 +282,33 @@ export class Engine implements Cpu, CodeSource {
     this.#scratchBlock = null;
     if (this.regions.pending > 0) this.#compile();
     this.retired = budget - this.#signed(L.BUDGET);
+    this.#total += this.retired;
     this.watch?.end(this.retired);
     return exit;
   }
 
   #loop(): CpuExit {
     let link = 0;
+    // A record to go on at; else it is the block at the pc.
+    let record = 0;
     for (;;) {
-      const pc = this.pc;
-      if (pc >= this.#hostStart && pc < this.#hostEnd) {
-        return { kind: "host", id: (pc - this.#hostStart) / 16 };
-      }
-      const { resets } = this.counts;
-      const block = this.#find(pc);
-      if (resets !== this.counts.resets) link = 0;
-      if (link !== 0) {
-        if (this.#linksStale) this.#unlinkAll();
-        this.#u32[(this.#areas.links + link) >> 2] = block.head;
-        link = 0;
+      if (record === 0) {
+        const pc = this.pc;
+        if (pc >= this.#hostStart && pc < this.#hostEnd) {
+          return { kind: "host", id: (pc - this.#hostStart) / 16 };
+        }
+        const { resets } = this.counts;
+        record = this.#find(pc).head;
+        if (resets !== this.counts.resets) link = 0;
+        if (link !== 0) {
+          if (this.#linksStale) this.#unlinkAll();
+          this.#u32[(this.#areas.links + link) >> 2] = record;
+          link = 0;
+        }
       }
       this.counts.entries++;
-      let exit = this.#run(block.head);
+      let exit = this.#run(record);
+      record = 0;
       if (exit === R.Exit.Quantum) {
         const left = this.#signed(L.BUDGET);
         if (left === 0) return { kind: "quantum" };
@@ -327,6 +340,10 @@ export class Engine implements Cpu, CodeSource {
           continue;
         case R.Exit.HotLink:
           this.#hotLink(this.#u32[L.EXIT_SLOT >> 2], this.#u32[L.EXIT_RECORD >> 2]);
+          continue;
+        case R.Exit.Crossing:
+          record = this.#u32[L.EXIT_RECORD >> 2];
+          this.regions.scatter(this.#blockOf(record));
           continue;
         case R.Exit.Resync:
           this.#rewindTo(this.#u32[L.EXIT_RECORD >> 2], false);
@@ -360,6 +377,7 @@ export class Engine implements Cpu, CodeSource {
     if (this.watch !== null) this.#enterTail(block, count);
     this.#put(L.BUDGET, 0);
     this.blocks.cold.tails += count;
+    this.#put(L.COLD_RETIRED, this.#signed(L.COLD_RETIRED) + count);
     // The copy's head is never executed: enter at the first instruction.
     return this.#run(SCRATCH + R.RECORD_SIZE);
   }
@@ -453,6 +471,12 @@ export class Engine implements Cpu, CodeSource {
 
   #canonical(va: number): boolean {
     return va < (this.arch === "x86_64" ? 2 ** 47 : 2 ** 48);
+  }
+
+  /** The block of an instruction's record. */
+  #blockOf(record: number): Block {
+    const head = record - (this.#view.getUint16(record + R.INDEX, true) + 1) * R.RECORD_SIZE;
+    return this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
   }
 
   /** The block of `head` counted down to zero: it is hot, or breaks, which is the answer. */

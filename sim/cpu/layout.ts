@@ -74,8 +74,10 @@ export const LINKS = 0x498;
 export const DISPATCH = 0x49c;
 /** Page (pc >> 12, u64) that instructions are being fetched from; all ones when unknown. */
 export const FETCH_PAGE = 0x4a0;
-/** Instructions that retired in the hot tier, i64. */
-export const HOT_RETIRED = 0x4b8;
+/** Instructions of the blocks that were entered in the cold tier, i64. */
+export const COLD_RETIRED = 0x4b8;
+/** How often a region was left in the middle of a block (u32, wraps). */
+export const SIDE_EXITS = 0x4b0;
 /** Modelled time for RDTSC and CNTVCT: ticks at the start of the quantum (u64), ticks an instruction (f64). */
 export const CLOCK = 0x4c0;
 export const CLOCK_RATE = 0x4c8;
@@ -121,17 +123,18 @@ export const XCR0 = 0x558;
 export const RETURN_STACK = 0x600;
 
 /**
- * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes: the translation (u64), and at 12 the address of the
- * modelled entry's stamp (u32). Those of loads and stores have an entry for each page number modulo
- * 2^20; that of fetches has few.
+ * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes. Those of loads and stores have one for each page number
+ * modulo 2^20: the page's address (u64), its physical address (u32), and the address of the modelled
+ * entry's stamp (u32). That of fetches has few.
  */
 export const READ_TLB = 0x1000000;
 export const WRITE_TLB = 0x2000000;
+export const SOFT_TAG = 0;
+export const SOFT_PHYSICAL = 8;
+export const SOFT_STAMP = 12;
 export const FETCH_TLB = 0x30000;
 export const FETCH_BITS = 12;
 export const FETCH_ENTRIES: number = 1 << FETCH_BITS;
-/** High half of a matching entry XOR the address. */
-export const SOFT_KEY = 0x5a3c96b5;
 /** Byte offset of the place of address `va` in the soft TLBs of data. */
 export const dataPlace = (va: number): number => ((va >>> 0) >>> 8) & 0xfffff0;
 /** Byte offset of the place of `page` (va / 4096) in the soft TLB of fetches; high bits are folded in. */
@@ -144,3 +147,6 @@ export const STAMPS = 0x60000;
 export const ARENA = 0x3000000;
 /** How often regions left through each link (u32 at the link's offset). */
 export const LINK_HEAT = 0x400000;
+/** How often a cluster of accesses lay on two pages (u32), by the low bits of its record's number. */
+export const CROSSINGS = 0x800000;
+export const CROSSINGS_MASK = 0xffff;

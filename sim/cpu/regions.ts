@@ -1,6 +1,6 @@
 /**
- * Hot regions: which blocks go together, and the compiled functions' life. A region is entered at
- * one block; while it is installed, that block's head leads to it instead of to the cold handler.
+ * Hot regions: which blocks go together, and the compiled functions' life. While a region is installed,
+ * the heads of the blocks that it can be entered at lead to it instead of to the cold handler.
  */
 import type { Block, Blocks } from "./blocks.ts";
 import { HOT } from "./cold_report.ts";
@@ -16,7 +16,7 @@ const MAX_BLOCKS = 40;
 const MAX_EXTENDED = 96;
 const BLOCK_INSTRUCTIONS = 8;
 /** Exits through a link, in terms of a block's heat, after which a region is extended there. */
-const LINK_HEAT = 10;
+const LINK_HEAT = 40;
 
 /** A block that ran a WARMth of what makes it hot is worth compiling with a hot neighbour. */
 const WARM = 3;
@@ -25,18 +25,30 @@ const MAX_COPIES = 2;
 
 /** Times that a region is made again. */
 const MAX_GENERATIONS = 4;
-const NO_EXTRA: ReadonlySet<number> = new Set();
+
+/** Most blocks that a region can be entered at. */
+const MAX_ENTRIES = 32;
 
 /** An installed region. */
 export interface Region {
-  readonly entry: Block;
+  /** Its first `entries` blocks can be entered. */
   readonly blocks: readonly Block[];
+  readonly entries: number;
   /** The guest pages that it holds code of, with the frame each was translated from. */
   readonly pages: ReadonlyMap<number, number>;
   readonly slot: number;
-  /** How often the region at this entry was made again. */
+  /** How often it was made again. */
   readonly generation: number;
   alive: boolean;
+}
+
+/** A region to be compiled. */
+interface Job {
+  readonly old: Region | null;
+  readonly entries: Set<Block>;
+  /** Addresses to take in. */
+  readonly extra: Set<number>;
+  blocks: Block[];
 }
 
 /** Grows, compiles and retires regions. */
@@ -49,13 +61,11 @@ export class Regions {
   readonly #u16: Uint16Array;
   readonly #scratch = new Decoded();
   readonly #queue: Block[] = [];
-  /** Entries of regions to make again, with addresses to take in. */
-  readonly #extensions = new Map<Block, Set<number>>();
-  /** Regions by the number of their entry, and by that of each member. */
+  /** Regions to make again, with addresses to take in. */
+  readonly #extensions = new Map<Region, Set<number>>();
+  /** Regions by the numbers of their entries, and by that of each member. */
   readonly #byEntry = new Map<number, Region>();
   readonly #byMember = new Map<number, Region[]>();
-  /** Blocks that became hot as members of a region: the next time they get one of their own. */
-  readonly #spared = new Set<Block>();
   readonly counts = { regions: 0, blocks: 0, instructions: 0, retired: 0 };
 
   constructor(
@@ -97,17 +107,25 @@ export class Regions {
       );
       return false;
     }
-    const known = this.#extensions.get(region.entry);
-    if (known === undefined) this.#extensions.set(region.entry, new Set([pc]));
+    const known = this.#extensions.get(region);
+    if (known === undefined) this.#extensions.set(region, new Set([pc]));
     else known.add(pc);
     return this.#queue.length + this.#extensions.size >= this.batch;
+  }
+
+  /** Accesses of `block` often lie on two pages: make the regions that hold it again without clusters in it. */
+  scatter(block: Block): void {
+    if (!block.clustered) return;
+    block.clustered = false;
+    for (const region of this.#byMember.get(block.number) ?? []) {
+      if (!this.#extensions.has(region)) this.#extensions.set(region, new Set());
+    }
   }
 
   /** Forget all regions: their blocks are gone. Slots of the function table are not used again. */
   reset(): void {
     this.#queue.length = 0;
     this.#extensions.clear();
-    this.#spared.clear();
     this.#byEntry.clear();
     this.#byMember.clear();
   }
@@ -121,30 +139,8 @@ export class Regions {
    * address space without translating. Returns the regions installed.
    */
   compile(peek: (pc: number) => Block | undefined): Region[] {
-    const candidates = this.#queue.splice(0).filter((b) => b.alive && !this.#byEntry.has(b.number));
-    // Neighbours become hot together: one region of them all is enough, until another entry proves hot.
-    const entries: Block[] = [];
-    const members: Block[][] = [];
-    const covered = new Set<Block>();
-    for (const [entry, extra] of this.#extensions) {
-      const old = this.#byEntry.get(entry.number);
-      if (old === undefined || !entry.alive) continue;
-      entries.push(entry);
-      members.push(this.#grow([...old.blocks], extra, peek));
-    }
-    this.#extensions.clear();
-    for (const entry of candidates) {
-      if (covered.has(entry) || (this.#byMember.has(entry.number) && !this.#spared.has(entry))) {
-        this.#spared.add(entry);
-        this.#blocks.reheat(entry, this.heat);
-        continue;
-      }
-      const blocks = this.#grow([entry], NO_EXTRA, peek);
-      entries.push(entry);
-      members.push(blocks);
-      for (const b of blocks) covered.add(b);
-    }
-    if (entries.length === 0) return [];
+    const jobs = this.#plan(peek);
+    if (jobs.length === 0) return [];
     const builder = this.#handlers.builder();
     const linker = this.#handlers.linker(builder);
     const source = {
@@ -156,31 +152,66 @@ export class Regions {
       }),
       targets: this.#blocks.targets.bind(this.#blocks),
       linkHeat: this.heat * LINK_HEAT,
+      crossingHeat: this.heat,
       offsetOf: this.#blocks.offsetOf.bind(this.#blocks),
       linkOf: (block: Block, next: boolean): number => {
         const exits = block.head + R.RECORD_SIZE * (block.count + 1);
         return this.#u32[(exits + (next ? R.NEXT_LINK : R.TARGET_LINK)) >> 2];
       },
     };
-    const first = this.#handlers.takeSlots(entries.length);
-    const regions: Region[] = [];
-    const lowered = entries.map((entry, i) => {
-      const blocks = members[i];
-      const pages = new Map<number, number>();
-      for (const b of blocks) {
-        pages.set(Math.floor(b.pc / 4096), b.frame);
-        if (b.frame2 >= 0) pages.set(Math.floor(b.pc / 4096) + 1, b.frame2);
-      }
-      const generation = (this.#byEntry.get(entry.number)?.generation ?? -1) + 1;
-      regions.push({ entry, blocks, pages, slot: first + i, alive: true, generation });
-      return new RegionLowering(source, linker, blocks, this.#scratch);
-    });
+    const first = this.#handlers.takeSlots(jobs.length);
+    const lowered = jobs.map(({ entries, blocks }) =>
+      new RegionLowering(source, linker, blocks, entries.size, this.#scratch)
+    );
     lowered.forEach((l, i) =>
       builder.element(first + i, builder.function(ENTRY_TYPE, l.locals, l.code))
     );
     this.#handlers.instantiate(builder.build());
-    for (const region of regions) this.#install(region);
-    return regions;
+    return jobs.map((job, i) => this.#install(job, first + i));
+  }
+
+  /** What to compile: regions to extend, and those that hold, or will hold, the blocks that became hot. */
+  #plan(peek: (pc: number) => Block | undefined): Job[] {
+    const jobs: Job[] = [];
+    const jobOf = new Map<Region | Block, Job>();
+    const add = (old: Region | null, entries: readonly Block[], extra: Iterable<number>): Job => {
+      const job = { old, entries: new Set(entries), extra: new Set(extra), blocks: [] as Block[] };
+      job.blocks = this.#grow(old === null ? [...entries] : [...old.blocks], job.extra, peek);
+      jobs.push(job);
+      if (old !== null) jobOf.set(old, job);
+      for (const b of job.blocks) if (!jobOf.has(b)) jobOf.set(b, job);
+      return job;
+    };
+    for (const [region, extra] of this.#extensions) {
+      if (region.alive) add(region, region.blocks.slice(0, region.entries), extra);
+    }
+    this.#extensions.clear();
+    for (const block of this.#queue.splice(0)) {
+      if (!block.alive || this.#byEntry.has(block.number)) continue;
+      const home = this.#byMember.get(block.number)?.find((r) =>
+        r.generation < MAX_GENERATIONS && r.entries < MAX_ENTRIES
+      );
+      const job = jobOf.get(block) ?? (home === undefined ? undefined : jobOf.get(home)) ??
+        (home === undefined
+          ? add(null, [block], [])
+          : add(home, home.blocks.slice(0, home.entries), []));
+      job.entries.add(block);
+    }
+    for (const job of jobs) this.#addReturns(job);
+    return jobs;
+  }
+
+  /** Calls to what lies outside return through the dispatch hash. Entries come first among the blocks. */
+  #addReturns({ entries, blocks }: Job): Block[] {
+    const byPc = new Map(blocks.map((b) => [b.pc, b]));
+    for (const b of blocks) {
+      if (b.flow !== Flow.Call && b.flow !== Flow.IndirectCall) continue;
+      const site = byPc.get(b.pc + b.bytes);
+      if (site === undefined || byPc.has(b.target) || this.#byEntry.has(site.number)) continue;
+      if (entries.size < MAX_ENTRIES) entries.add(site);
+    }
+    const rest = blocks.filter((b) => !entries.has(b));
+    return blocks.splice(0, blocks.length, ...entries, ...rest);
   }
 
   /**
@@ -196,10 +227,12 @@ export class Regions {
     const calls: number[] = [];
     const limit = extra.size > 0 ? MAX_EXTENDED : MAX_BLOCKS;
     let instructions = chosen.reduce((n, b) => n + b.count, 0);
-    const take = (pc: number): void => {
+    const take = (pc: number, near: boolean): void => {
       if (seen.has(pc)) return;
       const block = peek(pc);
-      if (block === undefined || !block.alive || !(extra.has(pc) || this.#warm(block))) return;
+      if (block === undefined || !block.alive || !(extra.has(pc) || this.#warm(block, near))) {
+        return;
+      }
       if (
         chosen.length >= limit || instructions + block.count > limit * BLOCK_INSTRUCTIONS
       ) return this.#blocks.cold.refuse("full");
@@ -207,45 +240,60 @@ export class Regions {
       chosen.push(block);
       instructions += block.count;
     };
-    extra.forEach(take);
+    extra.forEach((pc) => take(pc, false));
     for (let at = 0, call = 0;;) {
       if (at < chosen.length) {
         const { near, far } = successors(chosen[at++], this.#blocks);
-        near.forEach(take);
+        near.forEach((pc) => take(pc, true));
         calls.push(...far);
-      } else if (call < calls.length) take(calls[call++]);
+      } else if (call < calls.length) take(calls[call++], false);
       else return chosen;
     }
   }
 
-  /** Whether a block runs often enough to be compiled along, and is not in many regions already. */
-  #warm(block: Block): boolean {
+  /**
+   * Whether a block runs often enough to be compiled along, and is not in many regions already; one that
+   * a region of the same function can be entered at is linked to instead.
+   */
+  #warm(block: Block, near: boolean): boolean {
     const left = this.#i32[(block.head + R.HEAT) >> 2];
-    if (left <= this.heat) return this.heat - left >= this.heat / WARM;
-    if ((this.#byMember.get(block.number)?.length ?? 0) < MAX_COPIES) return true;
+    if (left <= this.heat && this.heat - left < this.heat / WARM) return false;
+    const copies = this.#byMember.get(block.number)?.length ?? 0;
+    if (copies < MAX_COPIES && !(near && this.#byEntry.has(block.number))) return true;
     this.#blocks.cold.refuse("copies");
     return false;
   }
 
-  #install(region: Region): void {
-    const old = this.#byEntry.get(region.entry.number);
-    if (old !== undefined) {
+  #install({ old, entries, blocks }: Job, slot: number): Region {
+    if (old !== null) {
       old.alive = false;
       for (const b of old.blocks) {
         const list = this.#byMember.get(b.number);
         list?.splice(list.indexOf(old), 1);
       }
     }
-    this.#u32[(region.entry.head + R.HANDLER) >> 2] = region.slot;
-    this.#byEntry.set(region.entry.number, region);
+    const generation = old === null ? 0 : old.generation + 1;
+    const pages = new Map<number, number>();
+    for (const b of blocks) {
+      pages.set(Math.floor(b.pc / 4096), b.frame);
+      if (b.frame2 >= 0) pages.set(Math.floor(b.pc / 4096) + 1, b.frame2);
+    }
+    const region = { blocks, entries: entries.size, pages, slot, generation, alive: true };
     this.counts.regions++;
-    for (const b of region.blocks) {
+    blocks.forEach((b, i) => {
       this.counts.blocks++;
       this.counts.instructions += b.count;
+      if (i < region.entries) {
+        this.#u32[(b.head + R.HANDLER) >> 2] = slot;
+        this.#u32[(b.head + R.ENTRY) >> 2] = i;
+        this.#byEntry.set(b.number, region);
+        if (this.#i32[(b.head + R.HEAT) >> 2] <= this.heat) this.#blocks.reheat(b, HOT);
+      }
       const list = this.#byMember.get(b.number);
       if (list === undefined) this.#byMember.set(b.number, [region]);
       else list.push(region);
-    }
+    });
+    return region;
   }
 
   /** `block` died: the regions that hold it are no longer entered. */
@@ -257,10 +305,12 @@ export class Regions {
       if (!region.alive) continue;
       region.alive = false;
       this.counts.retired++;
-      this.#byEntry.delete(region.entry.number);
-      if (region.entry.alive) {
-        this.#u32[(region.entry.head + R.HANDLER) >> 2] = HEAD_SLOT;
-        this.#blocks.reheat(region.entry, this.heat);
+      for (const entry of region.blocks.slice(0, region.entries)) {
+        if (this.#byEntry.get(entry.number) !== region) continue;
+        this.#byEntry.delete(entry.number);
+        if (!entry.alive) continue;
+        this.#u32[(entry.head + R.HANDLER) >> 2] = HEAD_SLOT;
+        this.#blocks.reheat(entry, this.heat);
       }
     }
   }

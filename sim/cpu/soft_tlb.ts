@@ -3,16 +3,22 @@
  * of the page number, for loads and for stores; another one, by `layout.fetchPlace`, for fetches, which
  * only models need.
  *
- * An entry for data is one u64: the page's address XOR its physical address, with `KEY` over the high
- * half. XORed with an address of the page it yields the physical address below `KEY`; with any other
- * address of that place, another high half. Zero is thus an empty entry, and tables need no filling at
- * the start.
+ * An entry for data holds its page's address, which XORed with an address of the page yields the offset in
+ * it, and with any other address a number that is no offset. An empty entry holds zero: page 0, which only the
+ * first place could match; there it holds an address that belongs elsewhere.
  */
 import * as L from "./layout.ts";
 
 /** Entries filled since the last flush that are remembered one by one. */
 const LOG_SIZE = 1 << 16;
 const U32 = 4294967296;
+/** Bits of a data entry's word index that are its place, and what an empty entry at the first place holds. */
+const PLACE_MASK = (1 << 22) - 1;
+const ELSEWHERE = 4096;
+
+function isEmpty(u32: Uint32Array, entry: number): boolean {
+  return u32[entry + 1] === 0 && u32[entry] === ((entry & PLACE_MASK) === 0 ? ELSEWHERE : 0);
+}
 
 export class SoftTlb {
   readonly #u32: Uint32Array;
@@ -24,6 +30,8 @@ export class SoftTlb {
 
   constructor(memory: WebAssembly.Memory) {
     this.#u32 = new Uint32Array(memory.buffer);
+    this.#clear(L.READ_TLB >> 2);
+    this.#clear(L.WRITE_TLB >> 2);
     this.flush();
   }
 
@@ -31,12 +39,13 @@ export class SoftTlb {
   fill(table: typeof L.READ_TLB | typeof L.WRITE_TLB, va: number, physical: number, stamp: number) {
     const entry = (table + L.dataPlace(va)) >> 2;
     const u32 = this.#u32;
-    if (u32[entry] === 0 && u32[entry + 1] === 0) {
+    if (isEmpty(u32, entry)) {
       if (this.#logged === LOG_SIZE) this.#flushData();
       this.#log[this.#logged++] = entry;
     }
-    u32[entry] = ((va >>> 0) ^ physical) & ~4095;
-    u32[entry + 1] = Math.floor(va / U32) ^ L.SOFT_KEY;
+    u32[entry] = va & ~4095;
+    u32[entry + 1] = Math.floor(va / U32);
+    u32[entry + 2] = physical & ~4095;
     u32[entry + 3] = stamp;
   }
 
@@ -60,11 +69,12 @@ export class SoftTlb {
   }
   #drop(table: number, va: number, from: number, to: number): void {
     const entry = (table + L.dataPlace(va)) >> 2;
-    const high = this.#u32[entry + 1];
-    if (high === 0 && this.#u32[entry] === 0) return;
-    // The place gives the low half of the page's address, the entry the high half.
-    const page = ((high ^ L.SOFT_KEY) >>> 0) * U32 + (va >>> 0);
-    if (page >= from - 4095 && page < to) this.#u32[entry] = this.#u32[entry + 1] = 0;
+    const page = this.#u32[entry] + this.#u32[entry + 1] * U32;
+    if (page >= from - 4095 && page < to) this.#clear(entry);
+  }
+  #clear(entry: number): void {
+    this.#u32[entry] = (entry & PLACE_MASK) === 0 ? ELSEWHERE : 0;
+    this.#u32[entry + 1] = 0;
   }
 
   /** Stores may no longer reach `frame` unseen: it holds translated code now. */
@@ -73,9 +83,7 @@ export class SoftTlb {
     const u32 = this.#u32;
     for (let i = 0; i < this.#logged; i++) {
       const entry = this.#log[i];
-      // A place gives the low half of its page's address.
-      if (entry < first || (u32[entry] ^ ((entry - first) << 10)) >>> 12 !== frame) continue;
-      u32[entry] = u32[entry + 1] = 0;
+      if (entry >= first && u32[entry + 2] >>> 12 === frame) this.#clear(entry);
     }
   }
 
@@ -104,11 +112,7 @@ export class SoftTlb {
     for (let i = 0; i < L.FETCH_ENTRIES; i++) this.#clearFetchEntry(L.FETCH_TLB + 16 * i);
   }
   #flushData(): void {
-    const u32 = this.#u32;
-    for (let i = 0; i < this.#logged; i++) {
-      u32[this.#log[i]] = 0;
-      u32[this.#log[i] + 1] = 0;
-    }
+    for (let i = 0; i < this.#logged; i++) this.#clear(this.#log[i]);
     this.#logged = 0;
   }
 }

@@ -61,6 +61,7 @@ export const W = {
   i64_lt_s: 0x53,
   i64_lt_u: 0x54,
   i64_gt_s: 0x55,
+  i64_gt_u: 0x56,
   i32_add: 0x6a,
   i32_sub: 0x6b,
   i32_mul: 0x6c,

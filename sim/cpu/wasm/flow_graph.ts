@@ -1,34 +1,42 @@
 /**
  * The control-flow graph of a region and its order for structured code: dominators (Cooper, Harvey,
- * Kennedy, "A Simple, Fast Dominance Algorithm"), and the cuts that make it reducible.
+ * Kennedy, "A Simple, Fast Dominance Algorithm"). A root that may go to every entry stands above the
+ * nodes; edges that would make the graph irreducible go through it too.
  */
 
-/** A region's graph over nodes `0 .. n-1`; node 0 is the entry. */
+/** A region's graph over nodes `0 .. n-1` and the root, node `n`. */
 export interface FlowGraph {
-  /** Nodes in reverse postorder; unreachable ones are absent. */
+  readonly root: number;
+  /** Nodes that the root goes to: the entries, then the targets of edges that go through it. */
+  readonly doors: readonly number[];
+  /** Nodes in reverse postorder, the root first; unreachable ones are absent. */
   readonly order: readonly number[];
   /** Position of each node in `order`. */
   readonly rank: Int32Array;
   /** Children in the dominator tree. */
   readonly children: readonly number[][];
-  /** Whether a node is the target of a back edge. */
+  /** Whether a node is the target of a back edge; the root, whether edges go through it. */
   readonly isLoop: Uint8Array;
-  /** Whether the edge `from → to` is kept; cut edges leave the region. */
+  /** Whether there is an edge `from → to` that does not go through the root. */
   has(from: number, to: number): boolean;
 }
 
-/** Analyse `successors`; edges that would make the graph irreducible are cut. */
-export function flowGraph(successors: readonly (readonly number[])[]): FlowGraph {
-  const n = successors.length;
-  const edges = successors.map((s) => new Set(s));
+/** Analyse `successors` of the nodes, of which `entries` may be entered. */
+export function flowGraph(
+  successors: readonly (readonly number[])[],
+  entries: readonly number[],
+): FlowGraph {
+  const root = successors.length;
+  const edges = [...successors.map((s) => new Set(s)), new Set(entries)];
+  const isLoop = new Uint8Array(root + 1);
   for (;;) {
-    const { order, rank } = reversePostorder(edges);
+    const { order, rank } = reversePostorder(edges, root);
     const parent = dominators(edges, order, rank);
     const dominates = (a: number, b: number): boolean => {
       while (rank[b] > rank[a]) b = parent[b];
       return a === b;
     };
-    const isLoop = new Uint8Array(n);
+    isLoop.fill(0, 0, root);
     let cut = false;
     for (const from of order) {
       for (const to of edges[from]) {
@@ -36,18 +44,24 @@ export function flowGraph(successors: readonly (readonly number[])[]): FlowGraph
         if (dominates(to, from)) isLoop[to] = 1;
         else {
           edges[from].delete(to);
+          edges[root].add(to);
+          isLoop[root] = 1;
           cut = true;
         }
       }
     }
     if (cut) continue;
-    const children: number[][] = successors.map(() => []);
-    for (const node of order) if (node !== 0) children[parent[node]].push(node);
-    return { order, rank, children, isLoop, has: (from, to) => edges[from].has(to) };
+    const children: number[][] = edges.map(() => []);
+    for (const node of order) if (node !== root) children[parent[node]].push(node);
+    const doors = [...edges[root]];
+    return { root, doors, order, rank, children, isLoop, has: (from, to) => edges[from].has(to) };
   }
 }
 
-function reversePostorder(edges: readonly Set<number>[]): { order: number[]; rank: Int32Array } {
+function reversePostorder(
+  edges: readonly Set<number>[],
+  root: number,
+): { order: number[]; rank: Int32Array } {
   const rank = new Int32Array(edges.length).fill(-1);
   const seen = new Uint8Array(edges.length);
   const post: number[] = [];
@@ -56,7 +70,7 @@ function reversePostorder(edges: readonly Set<number>[]): { order: number[]; ran
     seen[node] = 1;
     stack.push({ node, next: edges[node].values() });
   };
-  enter(0);
+  enter(root);
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
     const step = top.next.next();
@@ -78,11 +92,12 @@ function dominators(
   const predecessors: number[][] = edges.map(() => []);
   for (const from of order) for (const to of edges[from]) predecessors[to].push(from);
   const parent = new Int32Array(edges.length).fill(-1);
-  parent[0] = 0;
+  const root = order[0];
+  parent[root] = root;
   for (let changed = true; changed;) {
     changed = false;
     for (const node of order) {
-      if (node === 0) continue;
+      if (node === root) continue;
       let best = -1;
       for (const p of predecessors[node]) {
         if (parent[p] < 0) continue;
@@ -112,7 +127,7 @@ export function loopDepths(graph: FlowGraph): Uint8Array {
     for (const to of graph.order) if (graph.has(from, to)) predecessors[to].push(from);
   }
   for (const header of graph.order) {
-    if (graph.isLoop[header] === 0) continue;
+    if (graph.isLoop[header] === 0 || header === graph.root) continue;
     const body = new Set([header]);
     const stack = predecessors[header].filter((p) => graph.rank[p] >= graph.rank[header]);
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {

@@ -5,86 +5,61 @@
  * instruction whose access the soft TLB does not know goes on, from its own record, in the cold tier.
  */
 import type { Block } from "../blocks.ts";
-import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
+import type { Decoded, Isa } from "../ir/decoded.ts";
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
-import { NodeKind } from "../ir/types.ts";
 import * as L from "../layout.ts";
+import { accessClusters, type Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, type Linker } from "./cold.ts";
 import { dispatch } from "./dispatch.ts";
-import { type FlowGraph, flowGraph, loopDepths } from "./flow_graph.ts";
-import { accessesOf, kindSetBy } from "./events.ts";
+import { accessesOf } from "./events.ts";
+import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
 import { ENTRY_TYPE } from "./module.ts";
 import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
+import { type Member, RegionPlan, type RegionSource } from "./region_plan.ts";
 import { HEAD_SLOT } from "./runtime.ts";
 
-/** Most returns that a `ret` inside a region compares with before it goes through the hash. */
-const MAX_RETURN_SITES = 6;
+const NO_CLUSTERS: ReadonlyMap<Statement, Placement> = new Map();
 
-/** One block of a region with what was emitted for its instructions. */
-interface Member {
-  readonly block: Block;
-  readonly instructions: Emitter[];
-  /** Node numbers of direct successors, -1 when outside. */
-  target: number;
-  next: number;
-  /** For indirect transfers: nodes that the target is compared with. */
-  likely: number[];
-  /** Flag kind known at entry: -1 not known, -2 not yet seen. */
-  kindIn: number;
-  /** Flag kind set last inside, or -1 when none is set. */
-  kindSet: number;
-}
-
-/** What the region compiler needs of the translation cache. */
-export interface RegionSource {
-  readonly isa: Isa;
-  decodeAt(block: Block, index: number, out: Decoded): void;
-  offsetOf(block: Block, index: number): number;
-  /** Where an indirect transfer is known to go. */
-  targets(block: Block): readonly number[];
-  /** Exits through a link that make it hot. */
-  readonly linkHeat: number;
-  /** Loads and stores that a block is charged for. */
-  accessesOf(block: Block): { readonly loads: number; readonly stores: number };
-  /** Link slot of an exits record's target or next instruction. */
-  linkOf(block: Block, next: boolean): number;
-}
-
-/** Lowers one region; `blocks[0]` is its entry. */
+/** Lowers one region, whose first `entries` blocks can be entered, as `R.ENTRY` of their heads numbers them. */
 export class Region extends GuestLowering {
   protected override readonly isa: Isa;
   protected override readonly linker: Linker;
   readonly #source: RegionSource;
-  readonly #members: Member[];
+  readonly #members: readonly Member[];
   readonly #graph: FlowGraph;
   readonly #registers: RegisterCache;
+  /** Locals that each block uses anew. */
+  readonly #blockLocals: number[] = [];
+  #blockLocalsUsed = 0;
   #member!: Member;
+  #placements: ReadonlyMap<Statement, Placement> = NO_CLUSTERS;
   #index = 0;
   /** Labels that are open: node numbers, or negative pseudo-labels. */
   readonly #labels: number[] = [];
   /** Flag kind at the current point, -1 when not known. */
   #kind = -1;
-  #flagsWritten = false;
-  #flagsUsed = false;
+  /** Whether the locals of the lazy flags are right here; memory is otherwise. */
+  #flagsHeld = false;
 
   readonly #budget: number;
   readonly #pc: number;
   readonly #slot: number;
   readonly #exitRecord: number;
   readonly #exit: number;
+  /** Which of the root's doors to go through. */
+  readonly #door: number;
   /** With models: `#accesses` as it was before an instruction that counts accesses itself. */
   readonly #accessesBefore: number;
   #countsItself = false;
   readonly #flagKind: number;
   readonly #flagA: number;
   readonly #flagB: number;
-  readonly #budgetIn: number;
   /** With models: ordinals, packed counts of accesses and branches, gshare's history. */
   readonly #now: number;
   readonly #ordinalBase: number;
@@ -92,18 +67,20 @@ export class Region extends GuestLowering {
   readonly #branches: number;
   readonly #history: number;
 
-  constructor(source: RegionSource, linker: Linker, blocks: readonly Block[], scratch: Decoded) {
+  constructor(
+    source: RegionSource,
+    linker: Linker,
+    blocks: readonly Block[],
+    entries: number,
+    scratch: Decoded,
+  ) {
     super(1);
     this.isa = source.isa;
     this.linker = linker;
     this.#source = source;
-    this.#members = blocks.map((block) => this.#emit(block, scratch));
-    this.#connect(blocks);
-    this.#graph = flowGraph(
-      this.#members.map((m) => [m.target, m.next, ...m.likely].filter((s) => s >= 0)),
-    );
-    this.#findFlagKinds();
-    this.#findFlags();
+    const plan = new RegionPlan(source, blocks, entries, scratch);
+    this.#members = plan.members;
+    this.#graph = plan.graph;
     this.#registers = new RegisterCache(
       this.code,
       (type) => this.newLocal(type),
@@ -118,111 +95,14 @@ export class Region extends GuestLowering {
     this.#flagKind = this.newLocal("i32");
     this.#flagA = this.newLocal("i64");
     this.#flagB = this.newLocal("i64");
-    this.#budgetIn = this.newLocal("i64");
     this.#now = this.newLocal("i64");
     this.#ordinalBase = this.newLocal("i64");
     this.#accesses = this.newLocal("i64");
     this.#accessesBefore = this.newLocal("i64");
     this.#branches = this.newLocal("i64");
     this.#history = this.newLocal("i32");
+    this.#door = this.newLocal("i32");
     this.#function();
-  }
-
-  // ---- analysis --------------------------------------------------------------------------
-
-  /** Run the semantics of a block's instructions. */
-  #emit(block: Block, scratch: Decoded): Member {
-    const instructions: Emitter[] = [];
-    let kindSet = -1;
-    for (let i = 0; i < block.count; i++) {
-      this.#source.decodeAt(block, i, scratch);
-      const e = new Emitter(scratch);
-      this.isa.emit(scratch.row, scratch.statics, e);
-      instructions.push(e);
-      const kind = kindSetBy(e.body);
-      if (kind !== -1) kindSet = kind;
-    }
-    return { block, instructions, target: -1, next: -1, likely: [], kindIn: -2, kindSet };
-  }
-
-  #connect(blocks: readonly Block[]): void {
-    const byPc = new Map(blocks.map((b, i) => [b.pc, i]));
-    const at = (pc: number): number => byPc.get(pc) ?? -1;
-    const returns: number[] = [];
-    for (const m of this.#members) {
-      const { block } = m;
-      const next = block.pc + block.bytes;
-      switch (block.flow) {
-        case Flow.Next:
-          m.next = at(next);
-          break;
-        case Flow.Branch:
-        case Flow.Repeat:
-          m.target = at(block.target);
-          m.next = at(next);
-          break;
-        case Flow.Jump:
-          m.target = at(block.target);
-          break;
-        case Flow.Call:
-          m.target = at(block.target);
-          if (m.target >= 0 && at(next) >= 0) returns.push(at(next));
-          break;
-        case Flow.IndirectCall:
-        case Flow.IndirectJump:
-        case Flow.Return: {
-          m.likely = this.#source.targets(block).map(at).filter((node) => node >= 0);
-          if (m.likely.length === 0) break;
-          if (block.flow === Flow.IndirectCall && at(next) >= 0) returns.push(at(next));
-          break;
-        }
-      }
-    }
-    for (const m of this.#members) {
-      if (m.block.flow !== Flow.Return) continue;
-      m.likely = [...new Set([...m.likely, ...returns])].slice(0, MAX_RETURN_SITES);
-    }
-  }
-
-  /** Which flag kind reaches each block: the same on all paths, or not known. */
-  #findFlagKinds(): void {
-    this.#members[0].kindIn = -1;
-    for (let changed = true; changed;) {
-      changed = false;
-      for (const from of this.#graph.order) {
-        const m = this.#members[from];
-        const out = m.kindSet !== -1 ? m.kindSet === -2 ? -1 : m.kindSet : m.kindIn;
-        for (const to of [m.target, m.next, ...m.likely]) {
-          if (to < 0 || !this.#graph.has(from, to)) continue;
-          const t = this.#members[to];
-          const merged = t.kindIn === -2 ? out : t.kindIn === out ? out : -1;
-          if (merged !== t.kindIn) {
-            t.kindIn = merged;
-            changed = true;
-          }
-        }
-      }
-    }
-  }
-
-  /** Whether anything here reads or writes the lazy flags. */
-  #findFlags(): void {
-    const visit = (body: readonly Statement[]): void => {
-      for (const s of body) {
-        if (s.kind === "def") {
-          const { kind } = s.node;
-          if (kind === NodeKind.Condition || kind === NodeKind.Flags) this.#flagsUsed = true;
-        } else if (s.kind === "setFlags" || (s.kind === "call" && s.helper.flags === true)) {
-          this.#flagsWritten = this.#flagsUsed = true;
-        } else if (s.kind === "if") {
-          visit(s.then);
-          visit(s.else);
-        } else if (s.kind === "loop") visit(s.body);
-      }
-    };
-    for (const node of this.#graph.order) {
-      for (const e of this.#members[node].instructions) visit(e.body);
-    }
   }
 
   // ---- the function ----------------------------------------------------------------------
@@ -230,21 +110,21 @@ export class Region extends GuestLowering {
   #function(): void {
     const code = this.code;
     this.#registers.enter();
-    code.stateLoad(W.i64_load, L.BUDGET).tee(this.#budget).set(this.#budgetIn);
+    code.stateLoad(W.i64_load, L.BUDGET).set(this.#budget);
     if (this.linker.instrumentation !== null) {
       code.stateLoad(W.i64_load, L.ORDINAL_BASE).set(this.#ordinalBase)
         .stateLoad(W.i64_load, L.ACCESSES).set(this.#accesses)
         .stateLoad(W.i64_load, L.BRANCHES).set(this.#branches)
         .stateLoad(W.i32_load, L.HISTORY).set(this.#history);
     }
-    if (this.#flagsUsed) this.#fillFlags();
+    if (this.#graph.doors.length > 1) code.get(0).mem(W.i32_load, R.ENTRY).set(this.#door);
 
-    const labels = [LEAVE, DISPATCH, HEAD, SIDE, LINK];
+    const labels = [LEAVE, DISPATCH, HEAD, SIDE, CROSSING, LINK];
     for (const label of labels) {
       code.op(W.block, typeCode.void);
       this.#labels.push(label);
     }
-    this.#tree(0);
+    this.#tree(this.#graph.root);
     this.#labels.length = 0;
     code.op(W.unreachable);
 
@@ -259,8 +139,13 @@ export class Region extends GuestLowering {
     code.i32(0).get(this.#slot).mem(W.i32_store, L.EXIT_SLOT);
     code.i32(R.Exit.Link).op(W.return);
 
+    code.op(W.end); // crossing
+    this.#countCrossing();
+
     code.op(W.end); // side: the cold tier goes on at the record
     this.#spill();
+    code.i32(0).stateLoad(W.i32_load, L.SIDE_EXITS).i32(1).op(W.i32_add)
+      .mem(W.i32_store, L.SIDE_EXITS);
     if (this.linker.instrumentation !== null) {
       code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
     }
@@ -285,6 +170,22 @@ export class Region extends GuestLowering {
     code.get(this.#exit);
   }
 
+  /** Count that a cluster lay on two pages; often enough, ask for a region without it. */
+  #countCrossing(): void {
+    const code = this.code;
+    const [at, count] = [this.#slot, this.#exit];
+    code.get(this.#exitRecord).i32(3).op(W.i32_shr_u).i32(L.CROSSINGS_MASK << 2).op(W.i32_and)
+      .tee(at).get(at).mem(W.i32_load, L.CROSSINGS).i32(1).op(W.i32_add).tee(count)
+      .mem(W.i32_store, L.CROSSINGS);
+    code.get(count).i32(this.#source.crossingHeat).op(W.i32_eq).seldom().op(W.if, typeCode.void);
+    this.#spill();
+    if (this.linker.instrumentation !== null) {
+      code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
+    }
+    code.i32(0).get(this.#exitRecord).mem(W.i32_store, L.EXIT_RECORD);
+    code.i32(R.Exit.Crossing).op(W.return, W.end);
+  }
+
   /** Count that control leaves through `#slot`; often enough, ask for a region that goes on there. */
   #heatLink(): void {
     const code = this.code;
@@ -306,18 +207,19 @@ export class Region extends GuestLowering {
       .stateLoad(W.i64_load, L.FLAG_A).set(this.#flagA)
       .stateLoad(W.i64_load, L.FLAG_B).set(this.#flagB);
   }
+  /** Make the flags in memory right where control leaves. */
   #spillFlags(): void {
-    if (!this.#flagsWritten) return;
-    this.code.i32(0).get(this.#flagKind).mem(W.i32_store, L.FLAG_KIND)
+    if (!this.#flagsHeld) return;
+    this.code.i32(0);
+    if (this.#kind >= 0) this.code.i32(this.#kind);
+    else this.code.get(this.#flagKind);
+    this.code.mem(W.i32_store, L.FLAG_KIND)
       .i32(0).get(this.#flagA).mem(W.i64_store, L.FLAG_A)
       .i32(0).get(this.#flagB).mem(W.i64_store, L.FLAG_B);
   }
-  /** Write back what is not a register. */
+  /** Write back what is neither register nor flag. */
   #spill(): void {
-    this.#spillFlags();
     this.code.i32(0).get(this.#budget).mem(W.i64_store, L.BUDGET);
-    this.code.i32(0).stateLoad(W.i64_load, L.HOT_RETIRED).get(this.#budgetIn).op(W.i64_add)
-      .get(this.#budget).op(W.i64_sub).mem(W.i64_store, L.HOT_RETIRED);
     if (this.linker.instrumentation === null) return;
     this.code.i32(0).get(this.#accesses).mem(W.i64_store, L.ACCESSES)
       .i32(0).get(this.#branches).mem(W.i64_store, L.BRANCHES)
@@ -338,6 +240,7 @@ export class Region extends GuestLowering {
     code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_lt_s).seldom().brIf(0);
     code.br(1).op(W.end);
     this.depth++;
+    this.#spillFlags();
     code.i32(block.head).set(this.#exitRecord);
     this.#br(HEAD);
     this.depth--;
@@ -373,9 +276,10 @@ export class Region extends GuestLowering {
 
   /** Whether control may come to node `x` from another page. */
   #entersPage(x: number): boolean {
-    if (x === 0) return true;
+    if (this.#graph.doors.includes(x)) return true;
     const page = pageOf(this.#members[x].block.pc);
     return this.#graph.order.some((from) => {
+      if (from === this.#graph.root) return false;
       const m = this.#members[from];
       if (![m.target, m.next, ...m.likely].includes(x) || !this.#graph.has(from, x)) return false;
       return pageOf(m.block.pc) + (m.block.frame2 >= 0 ? 1 : 0) !== page;
@@ -430,7 +334,8 @@ export class Region extends GuestLowering {
       this.code.op(W.block, typeCode.void);
       this.#labels.push(child);
     }
-    this.#block(x);
+    if (x === this.#graph.root) this.#enterDoor();
+    else this.#block(x);
     for (let i = children.length - 1; i >= 0; i--) {
       this.code.op(W.end);
       this.#labels.pop();
@@ -440,6 +345,25 @@ export class Region extends GuestLowering {
       this.code.op(W.end);
       this.#labels.pop();
     }
+  }
+
+  /** The root: go to the node behind a door. */
+  #enterDoor(): void {
+    const { doors } = this.#graph;
+    if (doors.length === 1) return this.#br(doors[0]);
+    const depthOf = (node: number) => this.#labels.length - 1 - this.#labels.lastIndexOf(node);
+    this.code.get(this.#door).op(W.br_table).u32(doors.length - 1);
+    for (const door of doors) this.code.u32(depthOf(door));
+  }
+
+  /** Go from node `from` to node `to`. */
+  #edge(from: number, to: number): void {
+    if (this.#flagsHeld && !this.#members[to].flagsIn) this.#spillFlags();
+    const { rank, root, doors } = this.#graph;
+    if (!this.#graph.has(from, to)) {
+      this.code.i32(doors.indexOf(to)).set(this.#door);
+      this.#br(LOOP - root);
+    } else this.#br(rank[to] <= rank[from] ? LOOP - to : to);
   }
 
   /** `br` to a label. */
@@ -454,8 +378,15 @@ export class Region extends GuestLowering {
     const { block } = m;
     this.#member = m;
     this.#kind = m.kindIn;
+    this.#flagsHeld = m.flagsIn;
     this.#registers.begin();
+    this.#blockLocalsUsed = 0;
+    this.#placements = block.clustered ? accessClusters(m.instructions) : NO_CLUSTERS;
     this.#enter(x);
+    if (m.needsFlags && !m.flagsIn) {
+      this.#fillFlags();
+      this.#flagsHeld = true;
+    }
     for (let i = 0; i < block.count; i++) {
       this.#index = i;
       const e = m.instructions[i];
@@ -469,6 +400,7 @@ export class Region extends GuestLowering {
   /** Leave with `exit` and pc; `#exitRecord` is set by the caller. */
   #leave(pc: number, exit: R.Exit): void {
     this.#registers.flush();
+    this.#spillFlags();
     this.code.i64(BigInt(pc)).set(this.#pc).i32(exit).set(this.#exit);
     this.#br(LEAVE);
   }
@@ -482,12 +414,8 @@ export class Region extends GuestLowering {
   /** Go to node `to`, or through the link when it lies outside. */
   #goto(to: number, next: boolean): void {
     this.#registers.flush();
-    const from = this.#members.indexOf(this.#member);
-    if (to >= 0 && this.#graph.has(from, to)) {
-      const back = this.#graph.rank[to] <= this.#graph.rank[from];
-      this.#br(back ? LOOP - to : to);
-      return;
-    }
+    if (to >= 0) return this.#edge(this.#members.indexOf(this.#member), to);
+    this.#spillFlags();
     this.code.i32(this.#source.linkOf(this.#member.block, next)).set(this.#slot);
     this.#br(LINK);
   }
@@ -503,20 +431,43 @@ export class Region extends GuestLowering {
   protected override countAccess(unit: bigint): void {
     this.code.get(this.#accesses).i64(unit).op(W.i64_add).set(this.#accesses);
   }
+  /** All are i32. */
+  protected override blockLocal(type: "i32"): number {
+    const local = this.#blockLocals[this.#blockLocalsUsed] ?? this.newLocal(type);
+    this.#blockLocals[this.#blockLocalsUsed++] = local;
+    return local;
+  }
+  protected override placementOf(s: Statement): Placement | undefined {
+    return this.#placements.get(s);
+  }
   protected override missedLoad(): void {
     this.#side();
   }
   protected override missedStore(): void {
     this.#side();
   }
-  /** The cold tier executes the current instruction anew: nothing of it was done that it may not repeat. */
+  protected override missedCluster(offset: number): void {
+    this.#leaveForRecord();
+    this.code.get(offset).i64(4096n).op(W.i64_lt_u, W.if, typeCode.void);
+    this.depth += 2;
+    this.#br(CROSSING);
+    this.depth--;
+    this.code.op(W.end);
+    this.#br(SIDE);
+    this.depth--;
+  }
   #side(): void {
-    this.#registers.flush();
-    if (this.#countsItself) this.code.get(this.#accessesBefore).set(this.#accesses);
-    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
+    this.#leaveForRecord();
     this.depth++;
     this.#br(SIDE);
     this.depth--;
+  }
+  /** The cold tier executes the current instruction anew: nothing of it was done that it may not repeat. */
+  #leaveForRecord(): void {
+    this.#registers.flush();
+    this.#spillFlags();
+    if (this.#countsItself) this.code.get(this.#accessesBefore).set(this.#accesses);
+    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
   }
 
   protected override readReg(n: Node): void {
@@ -645,6 +596,7 @@ export class Region extends GuestLowering {
     code.set(this.#flagB).set(this.#flagA).i32(kind).set(this.#flagKind);
     // Inside a conditional arm the kind is known on that path only.
     this.#kind = this.depth === 0 ? kind : -1;
+    this.#flagsHeld = true;
   }
 
   protected override helper(helper: Helper, args: readonly Node[]): void {
@@ -657,6 +609,7 @@ export class Region extends GuestLowering {
     if (helper.flags === true) {
       this.#fillFlags();
       this.#kind = -1;
+      this.#flagsHeld = true;
     }
   }
 
@@ -697,14 +650,14 @@ export class Region extends GuestLowering {
     this.#registers.flush();
     const from = this.#members.indexOf(this.#member);
     for (const to of this.#member.likely) {
-      if (!this.#graph.has(from, to)) continue;
       code.get(this.#pc).i64(BigInt(this.#members[to].block.pc))
         .op(W.i64_eq, W.if, typeCode.void);
       this.depth++;
-      this.#br(this.#graph.rank[to] <= this.#graph.rank[from] ? LOOP - to : to);
+      this.#edge(from, to);
       this.depth--;
       code.op(W.end);
     }
+    this.#spillFlags();
     code.i32(this.#source.linkOf(this.#member.block, true)).set(this.#slot);
     this.#br(DISPATCH);
   }
@@ -725,6 +678,7 @@ const DISPATCH = -2;
 const LINK = -3;
 const SIDE = -4;
 const HEAD = -5;
+const CROSSING = -6;
 const LOOP = -10;
 
 const pageOf = (pc: number): number => Math.floor(pc / 4096);

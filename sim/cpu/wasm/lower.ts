@@ -118,6 +118,10 @@ function mayAlias(a: Reg, b: Reg): boolean {
   return Math.floor(a.slot / size(a.slot)) === Math.floor(b.slot / size(b.slot));
 }
 
+/** Statements that reach guest memory. */
+export type Load = Statement & { readonly kind: "load" };
+export type Store = Statement & { readonly kind: "store" };
+
 /** Opcode of a load of `bits` as `type`. */
 export function loadOpcode(type: Type, bits: number, signed: boolean): number {
   if (type === "f32") return W.f32_load;
@@ -184,9 +188,9 @@ export abstract class Lowering {
   protected abstract readFlags(): void;
   protected abstract setFlags(kind: number, a: Node, b: Node): void;
   /** Leaves the loaded value on the stack; of 256 bits, the lower half below the upper one. */
-  protected abstract load(type: Type, address: Node, bits: number, signed: boolean): void;
+  protected abstract load(s: Load): void;
   /** With `high`, 256 bits. */
-  protected abstract store(address: Node, value: Node, bits: number, high?: Node): void;
+  protected abstract store(s: Store): void;
   protected abstract helper(helper: Helper, args: readonly Node[]): void;
   protected abstract jump(flow: "jump" | "call"): void;
   protected abstract fallthrough(): void;
@@ -269,11 +273,11 @@ export abstract class Lowering {
         code.set(this.#variables[s.variable]);
         return;
       case "load":
-        this.load(s.node.type, s.address, s.bits, s.signed);
+        this.load(s);
         if (s.high !== undefined) this.#keep(s.high);
         return this.#keep(s.node);
       case "store":
-        return this.store(s.address, s.value, s.bits, s.high);
+        return this.store(s);
       case "call":
         this.helper(s.helper, s.args);
         if (s.node !== null) this.#keep(s.node);

@@ -1,22 +1,21 @@
 /** The inline path of guest loads and stores: a soft TLB lookup, then the access itself. */
-import { READ_TLB, SOFT_KEY, WRITE_TLB } from "../layout.ts";
+import { READ_TLB, SOFT_PHYSICAL, SOFT_STAMP, SOFT_TAG, WRITE_TLB } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
 import type { Node, Statement, Type } from "../ir/types.ts";
+import type { Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
 import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
-import { loadOpcode, Lowering, storeOpcode } from "./lower.ts";
+import { type Load, loadOpcode, Lowering, type Store, storeOpcode } from "./lower.ts";
 
-/** Locals of one lookup: the address, its place in the table, and address XOR entry. */
+/** Locals of one lookup: the address, its place in the table, and after a hit its offset in the page. */
 interface Lookup {
   readonly address: number;
   readonly place: number;
-  readonly translated: number;
+  readonly offset: number;
+  readonly table: number;
 }
-
-/** The address bits that aarch64 looks at: the top byte is ignored on access (TBI). */
-const TBI_MASK = 0x00ff_ffff_ffff_ffffn;
 
 /** A lowering that reaches guest memory: inline soft TLB, runtime functions beyond it. */
 export abstract class GuestLowering extends Lowering {
@@ -37,6 +36,13 @@ export abstract class GuestLowering extends Lowering {
     type: Type,
     upper: number,
   ): void;
+  /**
+   * The same for the accesses of a cluster: leave. They lie on two pages if the local `offset` is below
+   * 4096.
+   */
+  protected missedCluster(_offset: number): void {
+    throw new TypeError("a cluster of accesses outside a region");
+  }
   /** Push the ordinal of access `number` of the current instruction. */
   protected abstract ordinal(number: number): void;
   /** Count an access that the block was not charged for. */
@@ -49,37 +55,77 @@ export abstract class GuestLowering extends Lowering {
     super.lower(body, variables);
   }
 
+  /** Where an access lies in a cluster, if it is in one. */
+  protected placementOf(_s: Load | Store): Placement | undefined {
+    return undefined;
+  }
+
+  /** A local that lives to the end of the block. */
+  protected blockLocal(type: "i32"): number {
+    return this.newLocal(type);
+  }
+
   /**
-   * Look up the soft TLB `table` for an access of `size` bytes at `address`. Leaves two blocks open, the
+   * Look up the soft TLB `table` for `size` bytes from `address + shift` on. Leaves two blocks open, the
    * inner one of which it branches out of when the translation is not there or two pages are touched.
    */
-  #lookup(address: Node, size: number, table: number, result: number): Lookup {
+  #lookup(address: Node, shift: number, size: number, table: number, result: number): Lookup {
     const code = this.code;
     const l = {
       address: this.temporary("i64"),
       place: this.temporary("i32"),
-      translated: this.temporary("i64"),
+      offset: this.temporary("i64"),
+      table,
     };
     this.value(address);
-    if (this.isa.arch === "aarch64") code.i64(TBI_MASK).op(W.i64_and);
+    if (shift !== 0) code.i64(BigInt(shift)).op(W.i64_add);
     code.set(l.address);
     code.op(W.block, result, W.block, typeCode.void);
     code.get(l.address).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
-      .tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor).tee(l.translated)
-      .i64(32n).op(W.i64_shr_u, W.i32_wrap_i64).i32(SOFT_KEY).op(W.i32_ne).seldom().brIf(0);
-    if (size > 1) {
-      code.get(l.address).op(W.i32_wrap_i64).i32(size - 1).op(W.i32_and).seldom()
-        .op(W.if, typeCode.void)
-        .get(l.address).op(W.i32_wrap_i64).i32(4095).op(W.i32_and).i32(4096 - size).op(W.i32_gt_u)
-        .seldom().brIf(1).op(W.end);
-    }
+      .tee(l.place).mem(W.i64_load, table + SOFT_TAG).get(l.address).op(W.i64_xor).tee(l.offset)
+      .i64(BigInt(4096 - size)).op(W.i64_gt_u).seldom().brIf(0);
     return l;
+  }
+
+  /** Push the physical address of a lookup that hit. */
+  #physical({ place, offset, table }: Lookup): void {
+    this.code.get(place).mem(W.i32_load, table + SOFT_PHYSICAL).get(offset).op(W.i32_wrap_i64)
+      .op(W.i32_add);
+  }
+
+  /**
+   * Push the physical address of the lowest byte of the access's cluster; the first access of it
+   * translates.
+   */
+  #cluster({ cluster, offset, first }: Placement, address: Node, number: number): void {
+    const code = this.code;
+    const models = this.linker.instrumentation !== null;
+    if (first) {
+      cluster.physical = this.blockLocal("i32");
+      const table = cluster.stores ? WRITE_TLB : READ_TLB;
+      const l = this.#lookup(address, -offset, cluster.span, table, typeCode.void);
+      code.br(1).op(W.end);
+      this.missedCluster(l.offset);
+      code.op(W.end);
+      if (models) {
+        cluster.stamp = this.blockLocal("i32");
+        code.get(l.place).mem(W.i32_load, table + SOFT_STAMP).set(cluster.stamp);
+      }
+      this.#physical(l);
+      code.set(cluster.physical);
+    }
+    if (models) {
+      code.get(cluster.stamp);
+      this.ordinal(number);
+      code.mem(W.i64_store, 0);
+    }
+    code.get(cluster.physical);
   }
 
   /** The access that hit entry `entry` leaves the modelled TLB as a lookup would. */
   #touch(entry: number, table: number, number: number): void {
     if (this.linker.instrumentation === null) return;
-    this.code.get(entry).mem(W.i32_load, table + 12);
+    this.code.get(entry).mem(W.i32_load, table + SOFT_STAMP);
     this.ordinal(number);
     this.code.mem(W.i64_store, 0);
   }
@@ -101,23 +147,32 @@ export abstract class GuestLowering extends Lowering {
     return this.linker.builder.import(name, params, results);
   }
 
-  protected override load(type: Type, address: Node, bits: number, signed: boolean): void {
+  protected override load(s: Load): void {
+    const { address, bits, signed } = s;
+    const { type } = s.node;
     const code = this.code;
     const number = this.#number();
-    const l = this.#lookup(address, bits / 8, READ_TLB, typeCode.i32);
-    this.#touch(l.place, READ_TLB, number);
-    code.get(l.translated).op(W.i32_wrap_i64).br(1).op(W.end);
-    this.missedLoad(l.address, bits / 8, number);
-    code.op(W.end);
-    this.#countIfConditional(ONE_LOAD);
+    const placement = this.placementOf(s);
+    if (placement !== undefined) this.#cluster(placement, address, number);
+    else {
+      const l = this.#lookup(address, 0, bits / 8, READ_TLB, typeCode.i32);
+      this.#touch(l.place, READ_TLB, number);
+      this.#physical(l);
+      code.br(1).op(W.end);
+      this.missedLoad(l.address, bits / 8, number);
+      code.op(W.end);
+      this.#countIfConditional(ONE_LOAD);
+    }
+    const offset = placement?.offset ?? 0;
     if (bits === 256) {
       const at = this.temporary("i32");
-      code.tee(at).op(0xfd, 0x00).memarg(0).get(at).op(0xfd, 0x00).memarg(16);
-    } else if (type === "v128") code.op(0xfd, 0x00).memarg(0);
-    else code.mem(loadOpcode(type, bits, signed), 0);
+      code.tee(at).op(0xfd, 0x00).memarg(offset).get(at).op(0xfd, 0x00).memarg(offset + 16);
+    } else if (type === "v128") code.op(0xfd, 0x00).memarg(offset);
+    else code.mem(loadOpcode(type, bits, signed), offset);
   }
 
-  protected override store(address: Node, value: Node, bits: number, high?: Node): void {
+  protected override store(s: Store): void {
+    const { address, value, bits, high } = s;
     const code = this.code;
     const number = this.#number();
     const v = this.temporary(value.type);
@@ -128,15 +183,26 @@ export abstract class GuestLowering extends Lowering {
       this.value(high);
       code.set(upper);
     }
-    const l = this.#lookup(address, bits / 8, WRITE_TLB, typeCode.void);
-    this.#touch(l.place, WRITE_TLB, number);
-    code.get(l.translated).op(W.i32_wrap_i64).get(v);
-    if (value.type === "v128") {
-      code.op(0xfd, 0x0b).memarg(0);
+    const write = (offset: number) => {
       if (high !== undefined) {
-        code.get(l.translated).op(W.i32_wrap_i64).get(upper).op(0xfd, 0x0b).memarg(16);
+        const at = this.temporary("i32");
+        code.tee(at).get(v).op(0xfd, 0x0b).memarg(offset);
+        code.get(at).get(upper).op(0xfd, 0x0b).memarg(offset + 16);
+        return;
       }
-    } else code.mem(storeOpcode(value.type, bits), 0);
+      code.get(v);
+      if (value.type === "v128") code.op(0xfd, 0x0b).memarg(offset);
+      else code.mem(storeOpcode(value.type, bits), offset);
+    };
+    const placement = this.placementOf(s);
+    if (placement !== undefined) {
+      this.#cluster(placement, address, number);
+      return write(placement.offset);
+    }
+    const l = this.#lookup(address, 0, bits / 8, WRITE_TLB, typeCode.void);
+    this.#touch(l.place, WRITE_TLB, number);
+    this.#physical(l);
+    write(0);
     code.br(1).op(W.end);
     this.missedStore(l.address, bits / 8, number, v, value.type, upper);
     code.op(W.end);

@@ -29,8 +29,9 @@ export const STORE_COUNT = 12;
 export const STRADDLES = 14;
 /** u64: guest address of the block. */
 export const HEAD_PC = 16;
-/** u32: number of the block. */
+/** u32: number of the block; which of its region's entries it is. */
 export const BLOCK = 24;
+export const ENTRY = 28;
 
 /** Exits record: u32 byte offsets into the link area for the target and the next instruction. */
 export const TARGET_LINK = 4;
@@ -64,4 +65,6 @@ export const enum Exit {
    * pc is its target.
    */
   HotLink = 11,
+  /** Accesses of the block of the record at `EXIT_RECORD` often lie on two pages; it is to go on there. */
+  Crossing = 12,
 }

@@ -1,6 +1,6 @@
 /**
  * Guest registers in a region. Between blocks the truth is in state memory; a few registers are
- * also held in locals throughout, the others in locals from a block's first use to its end. Writes
+ * also held in locals throughout, if there are loops; the others in locals from a block's first use to its end. Writes
  * reach memory at the end of their block, so that leaving a region costs nothing, faults find
  * registers where they belong, and the compiler has few values to carry around.
  */
@@ -45,6 +45,7 @@ export class RegisterCache {
     this.#newLocal = newLocal;
     const weights = new Map<number, number>();
     blocks.forEach((instructions, i) => {
+      if (depths[i] === 0) return;
       const weight = LOOP_WEIGHT ** Math.min(depths[i], 4);
       const used = new Set<number>();
       for (const body of instructions) usedBy(body, used);

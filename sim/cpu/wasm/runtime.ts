@@ -131,6 +131,8 @@ export function runtimeModule(
       .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
       .op(W.end);
   }
+  head.i32(0).stateLoad(W.i64_load, L.COLD_RETIRED).get(0).mem(W.i64_load16_u, R.COUNT)
+    .op(W.i64_add).mem(W.i64_store, L.COLD_RETIRED);
   head.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);
   next(head);
   m.element(HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64"], head));

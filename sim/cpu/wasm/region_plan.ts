@@ -1,0 +1,199 @@
+/**
+ * What is known of a region before it is lowered: its blocks' semantics, how they are connected, and
+ * where the lazy flags are.
+ */
+import type { Block } from "../blocks.ts";
+import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
+import { Emitter } from "../ir/emitter.ts";
+import type { Statement } from "../ir/types.ts";
+import { NodeKind } from "../ir/types.ts";
+import { kindSetBy } from "./events.ts";
+import { type FlowGraph, flowGraph } from "./flow_graph.ts";
+
+/** Most returns that a `ret` inside a region compares with before it goes through the hash. */
+const MAX_RETURN_SITES = 6;
+
+/** One block of a region with what was emitted for its instructions. */
+export interface Member {
+  readonly block: Block;
+  readonly instructions: Emitter[];
+  /** Node numbers of direct successors, -1 when outside. */
+  target: number;
+  next: number;
+  /** For indirect transfers: nodes that the target is compared with. */
+  likely: number[];
+  /** Flag kind known at entry: -1 not known, -2 not yet seen. */
+  kindIn: number;
+  /** Flag kind set last inside, or -1 when none is set. */
+  kindSet: number;
+  /** Whether the flags are in locals at its start, and whether it needs them there; memory has them otherwise. */
+  flagsIn: boolean;
+  readonly needsFlags: boolean;
+  /** Whether they are in locals at its end in any case. */
+  readonly leavesFlags: boolean;
+}
+
+/** What the region compiler needs of the translation cache. */
+export interface RegionSource {
+  readonly isa: Isa;
+  decodeAt(block: Block, index: number, out: Decoded): void;
+  offsetOf(block: Block, index: number): number;
+  /** Where an indirect transfer is known to go. */
+  targets(block: Block): readonly number[];
+  /** Exits through a link that make it hot. */
+  readonly linkHeat: number;
+  /** Times that a cluster of accesses lies on two pages before its block goes without. */
+  readonly crossingHeat: number;
+  /** Loads and stores that a block is charged for. */
+  accessesOf(block: Block): { readonly loads: number; readonly stores: number };
+  /** Link slot of an exits record's target or next instruction. */
+  linkOf(block: Block, next: boolean): number;
+}
+
+export class RegionPlan {
+  readonly #source: RegionSource;
+  readonly members: readonly Member[];
+  /** Its nodes are indices of `members`. */
+  readonly graph: FlowGraph;
+
+  /** The first `entries` of `blocks` can be entered. */
+  constructor(source: RegionSource, blocks: readonly Block[], entries: number, scratch: Decoded) {
+    this.#source = source;
+    this.members = blocks.map((block) => this.#emit(block, scratch));
+    this.#connect(blocks);
+    this.graph = flowGraph(
+      this.members.map((m) => [m.target, m.next, ...m.likely].filter((s) => s >= 0)),
+      Array.from({ length: entries }, (_, i) => i),
+    );
+    this.#findFlagKinds();
+    this.#findFlags();
+  }
+
+  /** Run the semantics of a block's instructions. */
+  #emit(block: Block, scratch: Decoded): Member {
+    const instructions: Emitter[] = [];
+    let kindSet = -1;
+    for (let i = 0; i < block.count; i++) {
+      this.#source.decodeAt(block, i, scratch);
+      const e = new Emitter(scratch);
+      this.#source.isa.emit(scratch.row, scratch.statics, e);
+      instructions.push(e);
+      const kind = kindSetBy(e.body);
+      if (kind !== -1) kindSet = kind;
+    }
+    const { reads, sets, perhaps } = flagUse(instructions);
+    return {
+      block,
+      instructions,
+      target: -1,
+      next: -1,
+      likely: [],
+      kindIn: -2,
+      kindSet,
+      flagsIn: true,
+      needsFlags: reads || perhaps,
+      leavesFlags: reads || perhaps || sets,
+    };
+  }
+
+  #connect(blocks: readonly Block[]): void {
+    const byPc = new Map(blocks.map((b, i) => [b.pc, i]));
+    const at = (pc: number): number => byPc.get(pc) ?? -1;
+    const returns: number[] = [];
+    for (const m of this.members) {
+      const { block } = m;
+      const next = block.pc + block.bytes;
+      switch (block.flow) {
+        case Flow.Next:
+          m.next = at(next);
+          break;
+        case Flow.Branch:
+        case Flow.Repeat:
+          m.target = at(block.target);
+          m.next = at(next);
+          break;
+        case Flow.Jump:
+          m.target = at(block.target);
+          break;
+        case Flow.Call:
+          m.target = at(block.target);
+          if (m.target >= 0 && at(next) >= 0) returns.push(at(next));
+          break;
+        case Flow.IndirectCall:
+        case Flow.IndirectJump:
+        case Flow.Return: {
+          m.likely = this.#source.targets(block).map(at).filter((node) => node >= 0);
+          if (m.likely.length === 0) break;
+          if (block.flow === Flow.IndirectCall && at(next) >= 0) returns.push(at(next));
+          break;
+        }
+      }
+    }
+    for (const m of this.members) {
+      if (m.block.flow !== Flow.Return) continue;
+      m.likely = [...new Set([...m.likely, ...returns])].slice(0, MAX_RETURN_SITES);
+    }
+  }
+
+  /** Call `visit` for every edge that does not go through the root, until it changes nothing. */
+  #settle(visit: (from: Member, to: Member) => boolean): void {
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const from of this.graph.order) {
+        if (from === this.graph.root) continue;
+        const m = this.members[from];
+        for (const to of [m.target, m.next, ...m.likely]) {
+          if (to >= 0 && this.graph.has(from, to) && visit(m, this.members[to])) changed = true;
+        }
+      }
+    }
+  }
+
+  /** Which flag kind reaches each block: the same on all paths, or not known. */
+  #findFlagKinds(): void {
+    for (const door of this.graph.doors) this.members[door].kindIn = -1;
+    this.#settle((m, to) => {
+      const out = m.kindSet !== -1 ? (m.kindSet === -2 ? -1 : m.kindSet) : m.kindIn;
+      if (out === -2) return false;
+      const merged = to.kindIn === -2 || to.kindIn === out ? out : -1;
+      const changed = merged !== to.kindIn;
+      to.kindIn = merged;
+      return changed;
+    });
+  }
+
+  /** Where the flags are in locals: after a block that has them there, if all paths come through such. */
+  #findFlags(): void {
+    for (const door of this.graph.doors) this.members[door].flagsIn = false;
+    this.#settle((m, to) => {
+      if (m.flagsIn || m.leavesFlags || !to.flagsIn) return false;
+      to.flagsIn = false;
+      return true;
+    });
+  }
+}
+
+/**
+ * How instructions use the lazy flags: whether they read them before they set them, set them for
+ * certain, or set them on some path only.
+ */
+function flagUse(instructions: readonly Emitter[]) {
+  const use = { reads: false, sets: false, perhaps: false };
+  const visit = (body: readonly Statement[], certain: boolean): void => {
+    for (const s of body) {
+      if (s.kind === "def") {
+        const { kind } = s.node;
+        if ((kind === NodeKind.Condition || kind === NodeKind.Flags) && !use.sets) use.reads = true;
+      } else if (s.kind === "setFlags" || (s.kind === "call" && s.helper.flags === true)) {
+        if (s.kind === "call" && !use.sets) use.reads = true;
+        if (certain) use.sets = true;
+        else if (!use.sets) use.perhaps = true;
+      } else if (s.kind === "if") {
+        visit(s.then, false);
+        visit(s.else, false);
+      } else if (s.kind === "loop") visit(s.body, certain);
+    }
+  };
+  for (const e of instructions) visit(e.body, true);
+  return use;
+}
