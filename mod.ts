@@ -31,10 +31,13 @@ export { type Study, type Sweep, sweep } from "./sim/study/sweep.ts";
 
 // The linker and its modules.
 export {
+  type Attempt,
+  type Binding,
   type Definition,
   type LinkContext,
   LinkError,
   type LinkObject,
+  type LinkObserver,
   type Module,
   type Pass,
   type Phase,

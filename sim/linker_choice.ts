@@ -19,7 +19,7 @@ import type { Process } from "./kernel/process.ts";
 import type { Executable } from "./kernel/seam.ts";
 import { HostFunctions } from "./link_host.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
-import type { ModularLoader } from "./modular_loader.ts";
+import type { ModularLoader, ObserveLinks } from "./modular_loader.ts";
 
 /** Name of the guest's own linker. */
 export const GUEST = "guest";
@@ -37,6 +37,7 @@ export interface LinkerChoiceOptions {
   /** Who links programs that name no linker: `guest` or a pipeline's name. */
   readonly usual: string;
   readonly pipelines: Pipelines;
+  readonly observe?: ObserveLinks;
 }
 
 /** How the machine's first program was linked, if by a pipeline of modules. */
@@ -138,11 +139,11 @@ export class LinkerChoice implements ExecLoader {
   async #loader(name: string): Promise<ModularLoader> {
     const known = this.#loaders.get(name);
     if (known !== undefined) return known;
-    const { vfs, pipelines } = this.#options;
+    const { vfs, pipelines, observe } = this.#options;
     const { ModularLoader } = await import("./modular_loader.ts");
     const pipeline = pipelines[name];
     const modules = typeof pipeline === "function" ? await pipeline() : pipeline;
-    const loader = new ModularLoader({ host: this.#host, vfs, modules });
+    const loader = new ModularLoader({ host: this.#host, vfs, modules, observe });
     this.#loaders.set(name, loader);
     return loader;
   }

@@ -33,6 +33,7 @@ import type { AddressLayout } from "./memory/address_layout.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import { type Preset, preset } from "./models/preset.ts";
 import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
+import type { ObserveLinks } from "./modular_loader.ts";
 import type { Roi } from "./roi.ts";
 import type { TraceSink } from "./trace.ts";
 
@@ -87,6 +88,8 @@ export interface MachineOptions {
   readonly modules?: readonly Module[];
   /** More linkers, as lists of modules under the names that programs ask for them by. */
   readonly linkers?: Readonly<Record<string, readonly Module[]>>;
+  /** Watches the modular linkers: asked for every program that one of them is to link. */
+  readonly observeLinks?: ObserveLinks;
   /** Bring whole 2 MiB ranges of program text onto huge pages as they are mapped. */
   readonly hugeText?: boolean;
   /** Count in a part of the run only. */
@@ -208,7 +211,12 @@ export class Machine {
     });
     vfs.mountStandard();
     this.#mount(vfs, { uid, gid });
-    const loader = new LinkerChoice({ engine: cpu, vfs, ...this.#linkers() });
+    const loader = new LinkerChoice({
+      engine: cpu,
+      vfs,
+      observe: options.observeLinks,
+      ...this.#linkers(),
+    });
     const huge = options.hugeText ? await import("./huge_text.ts") : undefined;
     huge?.promoteMapped(this.syscalls);
     const roi = options.roi && new (await import("./roi.ts")).RoiCounter(options.roi);

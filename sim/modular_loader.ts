@@ -8,6 +8,7 @@ import {
   type LinkCounters,
   Linker,
   LinkError,
+  type LinkObserver,
   type LinkResult,
   type Module,
   type Start,
@@ -26,7 +27,11 @@ export interface ModularLoaderOptions {
   readonly vfs: Vfs;
   /** In order: later modules override earlier ones. */
   readonly modules: readonly Module[];
+  readonly observe?: ObserveLinks;
 }
+
+/** Who watches the linking of a program: its process and its path in the guest. */
+export type ObserveLinks = (pid: number, program: string) => LinkObserver | undefined;
 
 /** How a process is started: linked, or in the middle of being linked. */
 type Begun =
@@ -45,8 +50,10 @@ export class ModularLoader implements ExecLoader {
   readonly #modules: readonly Module[];
   readonly #host: HostFunctions;
   readonly #counters: LinkCounters[] = [];
+  readonly #observe: ObserveLinks | undefined;
 
-  constructor({ host, vfs, modules }: ModularLoaderOptions) {
+  constructor({ host, vfs, modules, observe }: ModularLoaderOptions) {
+    this.#observe = observe;
     this.#vfs = vfs;
     this.#modules = modules;
     this.#host = host;
@@ -82,6 +89,7 @@ export class ModularLoader implements ExecLoader {
     const linker = new Linker(target, {
       modules: this.#modules,
       environment: program.env.map(variable),
+      observer: this.#observe?.(process.pid, program.file.path),
     });
     this.#counters.push(linker.counters);
     const early = new Promise<Begun>((resolve) => {

@@ -1,6 +1,7 @@
 import type { ElfFile } from "../elf/mod.ts";
 import type { LinkCounters } from "./counters.ts";
 import type { LinkObject } from "./link_object.ts";
+import type { LinkObserver } from "./observer.ts";
 import type { Definition, SymbolReference } from "./resolve.ts";
 import type {
   Architecture,
@@ -41,6 +42,8 @@ export interface LinkContext {
   /** The environment the program starts with. */
   readonly environment: ReadonlyMap<string, string>;
   readonly counters: LinkCounters;
+  /** Who is to be told what happens, if anybody. */
+  readonly observer: LinkObserver | undefined;
 
   /** A module's own state of this process, made when first asked for. */
   state<T>(key: StateKey<T>): T;

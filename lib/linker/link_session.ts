@@ -6,6 +6,7 @@ import { LinkMemory } from "./link_memory.ts";
 import { LinkObject } from "./link_object.ts";
 import { imageExtent, pageUp, segmentPages } from "./layout.ts";
 import type { Module } from "./module.ts";
+import type { LinkObserver } from "./observer.ts";
 import { isWithin, type Phase, PHASES, type Stage } from "./phase.ts";
 import {
   type Definition,
@@ -66,6 +67,7 @@ export class LinkSession implements LinkContext {
     modules: readonly Module[],
     readonly environment: ReadonlyMap<string, string>,
     readonly open: LinkContext["open"],
+    readonly observer: LinkObserver | undefined,
     /** The process that this one is a fork of. */
     parent?: LinkSession,
   ) {
@@ -301,7 +303,12 @@ export class LinkSession implements LinkContext {
     for (const candidate of scope ?? this.scope(from)) {
       lookup.candidate = candidate;
       const found = this.#resolve(lookup);
-      if (found !== undefined) return found;
+      if (found === undefined) continue;
+      if (this.observer?.bound !== undefined) {
+        const { version, use } = reference;
+        this.observer.bound({ name, version, use, from, to: found.object });
+      }
+      return found;
     }
     return undefined;
   }

@@ -5,6 +5,7 @@ import type { LinkObject } from "./link_object.ts";
 import { LinkSession } from "./link_session.ts";
 import type { Module } from "./module.ts";
 import { type Phase, PHASES } from "./phase.ts";
+import type { LinkObserver } from "./observer.ts";
 import { Pipeline, Plan, type PlannedPass } from "./plan.ts";
 import type { GuestFile, LinkTarget, Start } from "./target.ts";
 
@@ -14,6 +15,7 @@ export interface LinkerOptions {
   readonly modules: readonly Module[];
   /** The environment the program will start with; modules read LD_LIBRARY_PATH and the like there. */
   readonly environment?: Iterable<[string, string]>;
+  readonly observer?: LinkObserver;
 }
 
 /**
@@ -61,6 +63,7 @@ export class Linker {
       options.modules,
       environment,
       (what) => this.open(what),
+      options.observer,
       parent === undefined ? undefined : parent.#session,
     );
     if (parent !== undefined) this.#pipelines = [...parent.#pipelines];
@@ -68,8 +71,8 @@ export class Linker {
 
   /** The linker of a process that has just been forked from this one's; `target` is the new process. */
   fork(target: LinkTarget): Linker {
-    const { environment } = this.#session;
-    return new Linker(target, { modules: this.#modules, environment }, this);
+    const { environment, observer } = this.#session;
+    return new Linker(target, { modules: this.#modules, environment, observer }, this);
   }
 
   /** Links a program: a guest path, an opened file or an ELF object made in memory. */

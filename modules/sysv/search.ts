@@ -117,7 +117,9 @@ export function findLibrary(link: LinkContext, requester: LinkObject, name: stri
     if (tried.has(path)) continue;
     tried.add(path);
     const file = link.files.open(path);
-    if (file !== undefined && isForMachine(file, link)) return file;
+    const found = file !== undefined && isForMachine(file, link);
+    link.observer?.tried?.({ name, requester, path, found });
+    if (found) return file;
   }
   const where = [...tried].join(", ");
   throw new LinkError(

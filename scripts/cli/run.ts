@@ -10,6 +10,8 @@ interface Values extends MachineValues {
   readonly stats?: string;
   readonly strace?: boolean;
   readonly roi?: Roi;
+  readonly bindings?: string;
+  readonly searches?: string;
   readonly json?: boolean;
 }
 
@@ -19,8 +21,15 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     const { StraceText } = await import("../../sim/kernel/strace/text.ts");
     strace = new StraceText((line) => console.error(line));
   }
-  const machine = await Machine.create({ ...await machineOf(values), strace, roi: values.roi });
+  const { bindings, searches } = values;
+  const watched = bindings !== undefined || searches !== undefined;
+  const { LinkTrace } = watched ? await import("./link_trace.ts") : {};
+  const trace = LinkTrace && new LinkTrace(bindings, searches);
+  const observeLinks = trace?.observe;
+  const options = await machineOf(values);
+  const machine = await Machine.create({ ...options, strace, observeLinks, roi: values.roi });
   const result = await machine.run(positional);
+  trace?.close();
   const files = [...values.json ? ["-"] : [], ...values.stats === undefined ? [] : [values.stats]];
   if (files.length > 0) {
     const { manifestOf } = await import("../../sim/study/manifest.ts");
@@ -51,6 +60,14 @@ const spec: CommandSpec<Values> = {
   options: [
     ...machineOptions,
     { flags: "--stats <file>", help: "write counters and estimates as JSON; - is standard output" },
+    {
+      flags: "--bindings <file>",
+      help: "write what the modular linker bound, as LD_DEBUG=bindings does; - is standard error",
+    },
+    {
+      flags: "--searches <file>",
+      help: "write where it looked for libraries, as LD_DEBUG=libs does; - is standard error",
+    },
     { flags: "--strace", help: "print system calls on standard error" },
     roiOption,
     { flags: "--json", help: "the same as --stats -" },

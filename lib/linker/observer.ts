@@ -1,0 +1,34 @@
+import type { LinkObject } from "./link_object.ts";
+import type { SymbolUse } from "./resolve.ts";
+
+/** A reference that was bound to a definition. */
+export interface Binding {
+  readonly name: string;
+  /** The version that the reference names, if it names one. */
+  readonly version: string | undefined;
+  readonly use: SymbolUse;
+  /** The object with the reference, and the one with the definition. */
+  readonly from: LinkObject;
+  readonly to: LinkObject;
+}
+
+/** One place at which a library was looked for. */
+export interface Attempt {
+  /** The name that was asked for, and who asked. */
+  readonly name: string;
+  readonly requester: LinkObject;
+  /** Guest path. */
+  readonly path: string;
+  readonly found: boolean;
+}
+
+/**
+ * Who watches a link as it happens, as LD_DEBUG of glibc's loader lets one. Nothing depends on it: a link
+ * that is watched is the same link.
+ */
+export interface LinkObserver {
+  /** Called for every reference that is bound, in the order of the relocations; later for dlsym. */
+  bound?(binding: Binding): void;
+  /** Called for every path tried, in order. */
+  tried?(attempt: Attempt): void;
+}
