@@ -303,14 +303,15 @@ export class LinkSession implements LinkContext {
     for (const candidate of scope ?? this.scope(from)) {
       lookup.candidate = candidate;
       const found = this.#resolve(lookup);
-      if (found === undefined) continue;
-      if (this.observer?.bound !== undefined) {
-        const { version, use } = reference;
-        this.observer.bound({ name, version, use, from, to: found.object });
-      }
-      return found;
+      if (found !== undefined) return this.#bound(reference, found);
     }
-    return undefined;
+    return this.#bound(reference, undefined);
+  }
+
+  #bound(reference: SymbolReference, found: Definition | undefined): Definition | undefined {
+    const { name, version, use, from, newest = false } = reference;
+    this.observer?.bound?.({ name, version, use, newest, from, to: found?.object });
+    return found;
   }
 
   call(address: number, args: readonly (number | bigint)[]): number {

@@ -1,15 +1,18 @@
 import type { LinkObject } from "./link_object.ts";
 import type { SymbolUse } from "./resolve.ts";
 
-/** A reference that was bound to a definition. */
+/** A reference that was looked up. */
 export interface Binding {
   readonly name: string;
   /** The version that the reference names, if it names one. */
   readonly version: string | undefined;
   readonly use: SymbolUse;
-  /** The object with the reference, and the one with the definition. */
+  /** The running program asked for the newest version by name, as dlsym does. */
+  readonly newest: boolean;
+  /** The object with the reference. */
   readonly from: LinkObject;
-  readonly to: LinkObject;
+  /** The object with the definition; undefined if nothing defines it, as a weak reference may find. */
+  readonly to: LinkObject | undefined;
 }
 
 /** One place at which a library was looked for. */
@@ -27,7 +30,7 @@ export interface Attempt {
  * that is watched is the same link.
  */
 export interface LinkObserver {
-  /** Called for every reference that is bound, in the order of the relocations; later for dlsym. */
+  /** Called for every reference that is looked up, in the order of the relocations; later for dlsym. */
   bound?(binding: Binding): void;
   /** Called for every path tried, in order. */
   tried?(attempt: Attempt): void;

@@ -49,6 +49,7 @@ export class LinkTrace {
 
   readonly observe: ObserveLinks = (pid) => ({
     bound: this.#bindings && (({ name, version, from, to }) => {
+      if (to === undefined) return;
       const wanted = version === undefined ? "" : ` [${version}]`;
       const line = `binding file ${nameOf(from)} to ${nameOf(to)}: symbol \`${name}'${wanted}`;
       this.#bindings!.add(`${pid}: ${line}`);
