@@ -19,6 +19,8 @@ export interface CpuSpace {
   resolve(va: number, access: Access): number;
   /** Physical address that `va` executes from if it is mapped in now, or -1: takes no fault, counts nothing. */
   peekExecutable(va: number): number;
+  /** Whether a page is mapped in at `va`, whatever its rights: for fault reports. */
+  isPresent?(va: number): boolean;
   /** PKRU, where there are protection keys: what data of each key may be accessed; 0 permits all. */
   pkru?: number;
   /** Results of the last successful `resolve`. */

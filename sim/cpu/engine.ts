@@ -596,8 +596,9 @@ export class Engine implements Cpu, CodeSource {
     }
     // x86 page fault error code: write bit 1, user bit 2, instruction fetch bit 4. Linux shows bit 0,
     // a page that is there, for all addresses beyond those of users.
-    const beyond = (f.addressHigh >>> 0) * U32 + (f.addressLow >>> 0) >= TASK_SIZE_MAX;
-    const error = (beyond ? 5 : 4) | (f.access === Access.Write ? 2 : 0) |
+    const va = (f.addressHigh >>> 0) * U32 + (f.addressLow >>> 0);
+    const present = va >= TASK_SIZE_MAX || this.#space!.isPresent?.(va) === true;
+    const error = (present ? 5 : 4) | (f.access === Access.Write ? 2 : 0) |
       (f.access === Access.Execute ? 16 : 0);
     return {
       kind: "fault",

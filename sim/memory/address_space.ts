@@ -92,6 +92,12 @@ export class AddressSpace implements CpuSpace {
     return this.permitted(va, Access.Execute) ? this.resolved.physical : -1;
   }
 
+  /** See `CpuSpace.isPresent`. */
+  isPresent(va: number): boolean {
+    const { table } = this;
+    return table.find(va) && (table.low & table.format.readMask) === table.format.readable;
+  }
+
   private permitted(va: number, access: Access): boolean {
     const table = this.table;
     if (!table.find(va)) return false;

@@ -6,12 +6,13 @@
  * `reg(1)` the rm register or the base, `reg(2)` the index, `reg(3)` VEX.vvvv, `reg(4)` the one in an
  * immediate byte.
  */
-import type { Emitter } from "../ir/emitter.ts";
+import type { Emitter, Variable } from "../ir/emitter.ts";
 import type { Node, Reg, Type } from "../ir/types.ts";
 import { FS_BASE, gpr, GS_BASE } from "../layout.ts";
 import { Kind } from "./flags.ts";
 import type { Level } from "./level.ts";
 import { type Encoding, Imm, Place } from "./row.ts";
+import { faultIfUnmasked, settle } from "./sse_exceptions.ts";
 import { FPE_SSE, TRAP_BRKPT } from "./traps.ts";
 
 /** Form of the rm operand, in the statics. */
@@ -54,6 +55,8 @@ export class Instruction {
   /** Whether it works on 256 bits. */
   readonly long: boolean;
   #address: Node | null = null;
+  /** Reports of exceptions so far, where they are collected. */
+  #reports: Variable | null = null;
 
   constructor(
     readonly e: Emitter,
@@ -302,9 +305,21 @@ export class Instruction {
     this.e.setFlags(Kind.Merge, this.wide(value), this.e.zext(this.e.packedFlags()));
   }
 
-  /** #XM if `condition`: an unmasked SSE exception; which one, MXCSR says. */
-  floatFault(condition: Node): void {
-    this.e.if(condition, () => this.e.fault(SIGFPE, FPE_SSE));
+  /** #XM: an unmasked SSE exception; which one, MXCSR says. */
+  floatFault(): void {
+    this.e.fault(SIGFPE, FPE_SSE);
+  }
+  /** An operation's report of its exceptions: a fault, at once or when reports are settled. */
+  report(report: Node): void {
+    if (this.#reports === null) return faultIfUnmasked(this, report);
+    this.e.assign(this.#reports, this.e.or(this.e.read(this.#reports), report));
+  }
+  /** Run `operations`, which report, to their end before a fault. */
+  together(operations: () => void): void {
+    this.#reports = this.e.variable("i32", this.e.i32(0));
+    operations();
+    settle(this, this.e.read(this.#reports));
+    this.#reports = null;
   }
   /** #DE. */
   divideError(): void {

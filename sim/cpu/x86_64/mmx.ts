@@ -173,11 +173,23 @@ const integersToSingles = fromIntegers((x, v) => x.setLow(0, low(x, singlesOf(x,
 const integersToDoubles = fromIntegers((x, v) =>
   x.setVector(0, x.e.op("f64x2.convert_low_i32x4_s", [v]))
 );
+/** An exception of the conversion finds the MMX operation already begun. */
+function converted(
+  source: (x: Instruction) => Node,
+  convert: (x: Instruction, v: Node) => Node,
+): Semantic {
+  return (x) => {
+    wait(x);
+    const v = source(x);
+    enter(x);
+    setMmx(x, 0, low(x, convert(x, v)));
+  };
+}
 /** CVTPS2PI, CVTTPS2PI, CVTPD2PI, CVTTPD2PI. */
 const fromSingles = (truncate: boolean): Semantic =>
-  load((x) => low(x, singlesAsIntegers(x, x.zeroExtended(x.low64(1)), truncate)));
+  converted((x) => x.zeroExtended(x.low64(1)), (x, v) => singlesAsIntegers(x, v, truncate));
 const fromDoubles = (truncate: boolean): Semantic =>
-  load((x) => low(x, doublesAsIntegers(x, x.vector(1), truncate)));
+  converted((x) => x.vector(1), (x, v) => doublesAsIntegers(x, v, truncate));
 
 const emms: Semantic = (x) => {
   wait(x);

@@ -58,14 +58,23 @@ export class Environment {
   flags = 0;
   /** C1 of the x87: the last rounding went away from zero. */
   roundedUp = false;
+  /** An unmasked denormal exception ended the operation: what follows raises nothing. */
+  stopped = false;
   constructor(
     readonly rounding: Rounding,
     /** Exceptions that are masked. */
     readonly masked: number = 0x3f,
     readonly flushToZero = false,
+    /** Exponent that unmasked overflow and underflow take from and add to a result (x87 registers). */
+    readonly bias = 0,
   ) {}
   raise(flags: number): void {
-    this.flags |= flags;
+    if (!this.stopped) this.flags |= flags;
+  }
+  /** Operands are denormal: an exception that, unmasked, comes before the operation. */
+  denormal(): void {
+    this.raise(DENORMAL);
+    if ((this.masked & DENORMAL) === 0) this.stopped = true;
   }
 }
 
@@ -237,11 +246,12 @@ export function round(
   const tiny = e < f.least &&
     scale + bitLength(r.kept) - 1 < f.least;
   if (e < f.least) {
-    if (tiny && (env.masked & UNDERFLOW) === 0) {
+    const wrapped = e + env.bias >= f.least || env.bias === 0;
+    if (tiny && (env.masked & UNDERFLOW) === 0 && wrapped) {
       // Unmasked underflow delivers the result with its full precision.
       env.raise(UNDERFLOW | (r.inexact ? INEXACT : 0));
       env.roundedUp = r.up;
-      return finite(sign, r.kept, scale);
+      return finite(sign, r.kept, scale + env.bias);
     }
     if (tiny && env.flushToZero) {
       env.raise(UNDERFLOW | INEXACT);
@@ -249,13 +259,24 @@ export function round(
     }
     scale = f.least - f.precision + 1;
     r = dropBits(significand, scale - exponent, sticky, sign, env.rounding);
-    if (tiny && r.inexact) env.raise(UNDERFLOW);
+    if (tiny && (r.inexact || (env.masked & UNDERFLOW) === 0)) env.raise(UNDERFLOW);
   }
   if (r.inexact) env.raise(INEXACT);
   env.roundedUp = r.up;
   if (r.kept === 0n) return zero(sign);
   if (scale + bitLength(r.kept) - 1 > f.most) {
-    env.raise(OVERFLOW | INEXACT);
+    const wrapped = scale + bitLength(r.kept) - 1 - env.bias <= f.most;
+    const unmasked = (env.masked & OVERFLOW) === 0;
+    if (unmasked && env.bias !== 0 && wrapped) {
+      env.raise(OVERFLOW);
+      return finite(sign, r.kept, scale - env.bias);
+    }
+    // Unmasked, what is inexact is the result before it overflowed.
+    env.raise(unmasked && env.bias === 0 ? OVERFLOW : OVERFLOW | INEXACT);
+    if (unmasked && env.bias !== 0) {
+      env.roundedUp = true;
+      return infinity(sign);
+    }
     const toInfinity = env.rounding === Rounding.Nearest ||
       env.rounding === (sign ? Rounding.Down : Rounding.Up);
     env.roundedUp = toInfinity;

@@ -4,6 +4,7 @@ import type { Node } from "../ir/types.ts";
 import { MXCSR } from "../layout.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
+import { raiseFlag } from "./sse_exceptions.ts";
 import { integerStandsDouble, integerStandsSingle, narrowingStands, PE } from "./sse_exact.ts";
 import {
   anyNan,
@@ -54,11 +55,8 @@ function roundByMode(x: Instruction, shape: string, v: Node): Node {
 const IE = 1;
 
 /** Set a sticky flag of MXCSR, or fault if it is not masked. */
-export function raise(x: Instruction, flag: number): void {
-  const e = x.e;
-  const old = e.getState("i32", MXCSR);
-  e.setState(MXCSR, e.or(old, e.i32(flag)));
-  x.floatFault(e.eqz(e.and(old, e.i32(flag << 7))));
+function raise(x: Instruction, flag: number): void {
+  x.report(raiseFlag(x, flag));
 }
 
 /** Flags of a conversion to integers: invalid unless it `fits`, else inexact if `inexact`. */

@@ -52,8 +52,7 @@ export function slow(x: Instruction, op: number, shape: Shape, a: Node | null, b
   const e = x.e;
   if (a !== null) passOperand(x, FIRST, a);
   passOperand(x, SECOND, b);
-  const code = e.call(slowFloat, e.i32(op), e.i32(shape));
-  x.floatFault(code);
+  x.report(e.call(slowFloat, e.i32(op), e.i32(shape)));
   if (valueTypes[shape] !== "v128") return e.getState(valueTypes[shape], RESULT);
   const low = e.op("i64x2.splat", [e.getState("i64", RESULT)]);
   return e.op("i64x2.replace_lane", [low, e.getState("i64", RESULT + 8)], 1);

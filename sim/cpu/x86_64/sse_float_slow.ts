@@ -8,6 +8,7 @@
 import type { Helper } from "../ir/types.ts";
 import { MXCSR, SCRATCH } from "../layout.ts";
 import * as F from "./soft_float.ts";
+import { reportOf } from "./sse_exceptions.ts";
 
 /** Where operands and result lie. */
 export const FIRST = SCRATCH;
@@ -43,9 +44,6 @@ export const enum Shape {
 /** MXCSR fields. */
 const DAZ = 1 << 6;
 const FTZ = 1 << 15;
-
-/** si_code of SIGFPE for an unmasked exception. */
-const FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6, FPE_FLTINV = 7;
 
 /** First NaN operand made quiet, as SSE chooses it; `a` before `b`. */
 function chooseNan(env: F.Environment, a: F.Float, b: F.Float): F.Float {
@@ -138,15 +136,7 @@ function arithmetic(
   return r;
 }
 
-function siCode(flags: number): number {
-  if (flags & F.INVALID) return FPE_FLTINV;
-  if (flags & F.DIVIDE) return FPE_FLTDIV;
-  if (flags & F.OVERFLOW) return FPE_FLTOVF;
-  if (flags & (F.UNDERFLOW | F.DENORMAL)) return FPE_FLTUND;
-  return FPE_FLTRES;
-}
-
-/** One operation; returns 0, or the si_code of an unmasked exception. */
+/** One operation; returns the report of its exceptions. */
 function run(state: DataView, op: number, shape: number): number {
   const mxcsr = state.getUint32(MXCSR, true);
   const env = new F.Environment(
@@ -195,12 +185,10 @@ function run(state: DataView, op: number, shape: number): number {
       write(i, F.pack(arithmetic(env, f, lane, read(FIRST, f, i), read(SECOND, f, i)), f));
     }
   }
-  const unmasked = env.flags & ~env.masked;
-  state.setUint32(MXCSR, mxcsr | env.flags, true);
-  return unmasked === 0 ? 0 : siCode(unmasked);
+  return reportOf(state, mxcsr, env.flags);
 }
 
-/** The helper: operation, shape → 0 or the si_code of a SIGFPE. */
+/** The helper: operation, shape → report of exceptions. */
 export const slowFloat: Helper = {
   name: "x86_sse_float",
   params: ["i32", "i32"],

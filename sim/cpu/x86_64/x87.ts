@@ -38,6 +38,7 @@ function com(quiet: boolean, pops: number): Operation {
   return (fpu, i) => {
     const c = A.compare(fpu, A.register(fpu, 0), A.register(fpu, i), quiet);
     fpu.setConditions(C0 | C2 | C3, c);
+    if ((fpu.status & ERROR_SUMMARY) !== 0) return;
     for (let n = 0; n < pops; n++) fpu.pop();
   };
 }
@@ -48,19 +49,19 @@ function comi(quiet: boolean, pop: boolean): Operation {
     const fault = fpu.isEmpty(0) || fpu.isEmpty(i);
     const c = A.compare(fpu, A.register(fpu, 0), A.register(fpu, i), quiet);
     if (!fault) fpu.setConditions(C1, before);
-    if (pop) fpu.pop();
+    if (pop && (fpu.status & ERROR_SUMMARY) === 0) fpu.pop();
     return conditionsToFlags(c);
   };
 }
 /** ST(i) = ST(i) op ST(0), or ST(0) = ST(0) op ST(i). */
 function toRegister(op: A.Arithmetic, pop: boolean): Operation {
   return (fpu, i) => {
-    A.arithmetic(fpu, op, i, A.register(fpu, 0));
-    if (pop && (fpu.status & ERROR_SUMMARY) === 0) fpu.pop();
+    const done = A.arithmetic(fpu, op, i, A.register(fpu, 0));
+    if (pop && done) fpu.pop();
   };
 }
 function toTop(op: A.Arithmetic): Operation {
-  return (fpu, i) => A.arithmetic(fpu, op, 0, A.register(fpu, i));
+  return (fpu, i) => void A.arithmetic(fpu, op, 0, A.register(fpu, i));
 }
 /** Change ST(0)'s sign word. */
 function sign(change: (high: number) => number): Operation {
@@ -211,12 +212,15 @@ function withMemory(
   };
 }
 
-/** A value that memory held, converted: signaling NaNs become quiet, denormals are reported. */
+/**
+ * A value that memory held, converted: signaling NaNs become quiet, denormals are reported (and loaded
+ * all the same).
+ */
 function converted(fpu: X87, kind: A.Memory, low: bigint, high: number): F.Float | null {
   const value = A.fromMemory(kind, low, high);
   if (kind === A.Memory.Extended) return value;
-  const flags = value.class === F.Class.SignalingNan ? F.INVALID : value.denormal ? F.DENORMAL : 0;
-  if (fpu.raise(flags)) return null;
+  if (value.denormal) fpu.raise(F.DENORMAL);
+  if (value.class === F.Class.SignalingNan && fpu.raise(F.INVALID)) return null;
   return F.isNan(value) ? F.quiet(value) : value;
 }
 
@@ -233,10 +237,11 @@ const memoryArithmetic = (op: A.Arithmetic, kind: A.Memory, bits: number): Seman
   withMemory(kind, bits, (fpu, low, high) => {
     const value = A.fromMemory(kind, low, high);
     if (op !== A.Arithmetic.Com && op !== A.Arithmetic.ComPop) {
-      return A.arithmetic(fpu, op, 0, value);
+      A.arithmetic(fpu, op, 0, value);
+      return;
     }
     fpu.setConditions(C0 | C2 | C3, A.compare(fpu, A.register(fpu, 0), value, false));
-    if (op === A.Arithmetic.ComPop) fpu.pop();
+    if (op === A.Arithmetic.ComPop && (fpu.status & ERROR_SUMMARY) === 0) fpu.pop();
   });
 
 /**

@@ -46,7 +46,7 @@ function compute(
   b: F.Float,
 ): F.Float {
   if (F.isNan(a) || F.isNan(b)) return chooseNan(env, a, b);
-  const own = new F.Environment(env.rounding, env.masked);
+  const own = new F.Environment(env.rounding, env.masked, false, env.bias);
   let r: F.Float;
   switch (op) {
     case Arithmetic.Add:
@@ -68,21 +68,24 @@ function compute(
       r = F.divide(own, f, b, a);
   }
   // Invalid and zero-divide come before the denormal exception.
-  if ((own.flags & (F.INVALID | F.DIVIDE)) === 0) denormals(own, a, b);
+  if ((own.flags & (F.INVALID | F.DIVIDE)) === 0) denormals(env, a, b);
   env.raise(own.flags);
   env.roundedUp = own.roundedUp;
   return r;
 }
 
-/** ST(to) = ST(to) op `b`. */
-export function arithmetic(fpu: X87, op: Arithmetic, to: number, b: F.Float | null): void {
+/** ST(to) = ST(to) op `b`; whether there was a result. */
+export function arithmetic(fpu: X87, op: Arithmetic, to: number, b: F.Float | null): boolean {
   if (b === null || fpu.isEmpty(to)) {
-    if (!fpu.stackFault(false)) fpu.set(to, F.DEFAULT_NAN);
-    return;
+    if (fpu.stackFault(false)) return false;
+    fpu.set(to, F.DEFAULT_NAN);
+    return true;
   }
   const env = fpu.environment();
   const r = compute(env, fpu.format(), op, fpu.get(to), b);
-  if (fpu.finish(env)) fpu.set(to, r);
+  if (!fpu.finish(env)) return false;
+  fpu.set(to, r);
+  return true;
 }
 
 /** ST(i), or null if it is empty. */
@@ -159,7 +162,10 @@ export function scale(fpu: X87): void {
     if (!fpu.stackFault(false)) fpu.set(0, F.DEFAULT_NAN);
     return;
   }
-  if (!fpu.isEmpty(0) && F.isNan(b)) return arithmetic(fpu, Arithmetic.Add, 0, b);
+  if (!fpu.isEmpty(0) && F.isNan(b)) {
+    arithmetic(fpu, Arithmetic.Add, 0, b);
+    return;
+  }
   unary(fpu, (env, a) => {
     if (b.class === F.Class.Infinity) {
       if (b.sign) {
@@ -222,16 +228,21 @@ export function remainder(fpu: X87, nearest: boolean): void {
     if (!fpu.stackFault(false)) fpu.set(0, F.DEFAULT_NAN);
     return;
   }
-  if (!fpu.isEmpty(0) && F.isNan(b)) return arithmetic(fpu, Arithmetic.Add, 0, b);
+  if (!fpu.isEmpty(0) && F.isNan(b)) {
+    arithmetic(fpu, Arithmetic.Add, 0, b);
+    return;
+  }
   let conditions = -1;
   unary(fpu, (env, a) => {
     if (a.class === F.Class.Infinity || b.class === F.Class.Zero) return F.invalid(env);
     denormals(env, a, b);
+    if (env.stopped) return a;
     conditions = 0;
     if (a.class === F.Class.Zero || b.class === F.Class.Infinity) return a;
     const exponentOf = (x: F.Float): number => x.exponent + F.bitLength(x.significand);
     const difference = exponentOf(a) - exponentOf(b);
-    if (difference < -1) return a;
+    // Numbers go through rounding, which changes none but reports those that are tiny.
+    if (difference < -1) return F.round(env, F.EXTENDED, a.sign, a.significand, a.exponent);
     const least = Math.min(a.exponent, b.exponent);
     const p = a.significand << BigInt(a.exponent - least);
     const q = b.significand << BigInt(b.exponent - least);
@@ -240,7 +251,8 @@ export function remainder(fpu: X87, nearest: boolean): void {
       const closer = 32 + (difference & 31);
       const unit = q << BigInt(difference - closer);
       conditions = C2;
-      return F.finite(a.sign, p % unit, least);
+      const part = p % unit;
+      return part === 0n ? F.zero(a.sign) : F.round(env, F.EXTENDED, a.sign, part, least);
     }
     let quotient = p / q;
     let rest = p % q;
@@ -264,15 +276,17 @@ export function remainder(fpu: X87, nearest: boolean): void {
 export function toFloat(fpu: X87, f: F.Format): bigint | null {
   const x = register(fpu, 0);
   if (x === null) return fpu.stackFault(false) ? null : F.pack(F.DEFAULT_NAN, f);
-  const env = fpu.environment();
+  const { rounding, masked } = fpu.environment();
+  const env = new F.Environment(rounding, masked);
   let r = x;
   if (F.isNan(x)) r = chooseNan(env, x, x);
   else if (x.class === F.Class.Finite) {
     r = F.round(env, f, x.sign, x.significand, x.exponent);
   }
-  const ok = fpu.finish(env) &&
-    (env.flags & ~fpu.control & (F.OVERFLOW | F.UNDERFLOW)) === 0;
-  return ok ? F.pack(r, f) : null;
+  // Unmasked, overflow and underflow leave memory as it was, and nothing is inexact.
+  const refused = (env.flags & ~masked & (F.OVERFLOW | F.UNDERFLOW)) !== 0;
+  if (refused) env.flags &= ~F.INEXACT;
+  return fpu.finish(env) && !refused ? F.pack(r, f) : null;
 }
 
 /** ST(0) as an integer of `bits` bits; `truncate` for FISTTP. */

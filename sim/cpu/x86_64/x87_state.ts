@@ -15,6 +15,9 @@ export const C2 = 0x400;
 export const C3 = 0x4000;
 export const BUSY = 0x8000;
 
+/** What unmasked overflow and underflow change a register's exponent by. */
+const BIAS = 24576;
+
 /** An 80-bit encoding that is no number, infinity or NaN since the 387: an invalid operand. */
 const UNSUPPORTED: F.Float = { ...F.DEFAULT_NAN, exponent: 1 };
 export const isUnsupported = (x: F.Float): boolean => x === UNSUPPORTED;
@@ -104,7 +107,7 @@ export class X87 {
   /** Rounding, masks and precision for arithmetic. */
   environment(): F.Environment {
     const control = this.control;
-    return new F.Environment((control >> 10) & 3, control & 0x3f);
+    return new F.Environment((control >> 10) & 3, control & 0x3f, false, BIAS);
   }
   /** The format that results are rounded to: the extended exponent range at PC's precision. */
   format(): F.Format {
@@ -221,5 +224,5 @@ export function chooseNan(env: F.Environment, a: F.Float, b: F.Float): F.Float {
 
 /** Raise the denormal exception for numbers. */
 export function denormals(env: F.Environment, ...xs: F.Float[]): void {
-  if (xs.some((x) => x.denormal === true)) env.raise(F.DENORMAL);
+  if (xs.some((x) => x.denormal === true)) env.denormal();
 }

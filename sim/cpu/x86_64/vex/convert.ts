@@ -4,6 +4,7 @@ import { MXCSR, SCRATCH } from "../../layout.ts";
 import type { Instruction } from "../instruction.ts";
 import { type Encoding, row, type Semantic } from "../row.ts";
 import * as F from "../soft_float.ts";
+import { reportOf } from "../sse_exceptions.ts";
 import { doublesAsIntegers, doublesToSingles, singlesToDoubles } from "../sse_convert.ts";
 import { readPair, writeVector } from "./lanes.ts";
 
@@ -11,17 +12,29 @@ import { readPair, writeVector } from "./lanes.ts";
 const upperHalf = (x: Instruction, v: Node): Node =>
   x.e.op("i64x2.splat", [x.e.op("i64x2.extract_lane", [v], 1)]);
 
+/** Both halves converted before one faults. */
+function both(
+  x: Instruction,
+  sources: readonly Node[],
+  convert: (x: Instruction, v: Node) => Node,
+): Node[] {
+  const results = sources.map(() => x.e.variable("v128"));
+  x.together(() => sources.forEach((v, i) => x.e.assign(results[i], convert(x, v))));
+  return results.map((r) => x.e.read(r));
+}
+
 /** Two elements (of 64 bits of source) to each 128 bits: CVTPS2PD, CVTDQ2PD. */
 const spread = (convert: (x: Instruction, v: Node) => Node): Semantic => (x) => {
   const source = x.inMemory(1) && !x.long ? x.zeroExtended(x.low64(1)) : x.vector(1, false);
-  const low = convert(x, source);
-  writeVector(x, 0, low, x.long ? convert(x, upperHalf(x, source)) : null);
+  if (!x.long) return writeVector(x, 0, convert(x, source), null);
+  const [low, high] = both(x, [source, upperHalf(x, source)], convert);
+  writeVector(x, 0, low, high);
 };
 
 /** Two elements of each 128 bits to 64: CVTPD2PS, CVTPD2DQ, CVTTPD2DQ. */
 const gatherHalves = (convert: (x: Instruction, v: Node) => Node): Semantic => (x) => {
   if (!x.long) return writeVector(x, 0, convert(x, x.vector(1, false)), null);
-  const [low, high] = readPair(x, 1).map((v) => convert(x, v));
+  const [low, high] = both(x, readPair(x, 1), convert);
   const e = x.e;
   writeVector(
     x,
@@ -50,12 +63,11 @@ const fromHalves: Helper = {
       if (F.isNan(value)) value = F.quiet(value);
       state.setUint32(SCRATCH + 4 * i, Number(F.pack(value, F.SINGLE)), true);
     }
-    state.setUint32(MXCSR, mxcsr | env.flags, true);
-    return (env.flags & ~env.masked) === 0 ? 0 : 1;
+    return reportOf(state, mxcsr, env.flags);
   },
 };
 
-/** VCVTPS2PH: two singles (i64) as halves; the control is the immediate. Bit 32: an exception. */
+/** VCVTPS2PH: two singles (i64) as halves; the control is the immediate. Above them the report. */
 const toHalves: Helper = {
   name: "x86_to_halves",
   params: ["i64", "i32"],
@@ -78,54 +90,51 @@ const toHalves: Helper = {
       }
       result |= F.pack(value, HALF) << BigInt(16 * i);
     }
-    state.setUint32(MXCSR, mxcsr | env.flags, true);
-    return (env.flags & ~env.masked) === 0 ? result : result | (1n << 32n);
+    return result | (BigInt(reportOf(state, mxcsr, env.flags)) << 32n);
   },
 };
 
+/** Four halves as singles. */
+function expand(x: Instruction, source: Node): Node {
+  const e = x.e;
+  x.report(e.call(fromHalves, source));
+  return e.getState("v128", SCRATCH);
+}
 const halvesToSingles: Semantic = (x) => {
   const e = x.e;
-  const four = (source: Node): [Node, Node] => {
-    const fault = e.call(fromHalves, source);
-    // Taken now: the next call overwrites the area.
-    const result = e.variable("v128", e.getState("v128", SCRATCH));
-    return [e.read(result), fault];
-  };
-  if (!x.long) {
-    const [v, fault] = four(x.low64(1));
-    x.floatFault(fault);
-    return writeVector(x, 0, v, null);
-  }
+  if (!x.long) return writeVector(x, 0, expand(x, x.low64(1)), null);
   const source = x.vector(1, false);
-  const [low, first] = four(e.op("i64x2.extract_lane", [source], 0));
-  const [high, second] = four(e.op("i64x2.extract_lane", [source], 1));
-  x.floatFault(e.or(first, second));
+  const halves = [0, 1].map((i) => e.op("i64x2.extract_lane", [source], i));
+  const [low, high] = both(x, halves, expand);
   writeVector(x, 0, low, high);
 };
 
+/** Four singles as 64 bits of halves. */
+function compress(x: Instruction, v: Node): Node {
+  const e = x.e;
+  const two = (i: number): Node => {
+    const r = e.call(toHalves, e.op("i64x2.extract_lane", [v], i), e.i32(x.extra));
+    x.report(e.wrap(e.shrU(r, e.i64(32))));
+    return r;
+  };
+  const low = two(0), high = two(1);
+  return e.or(e.and(low, e.i64(0xffffffffn)), e.shl(high, e.i64(32)));
+}
 const singlesToHalves: Semantic = (x) => {
   const e = x.e;
-  /** Four singles as 64 bits of halves, and whether one is refused. */
-  const four = (v: Node): [Node, Node] => {
-    const [a, b] = [0, 1].map((i) =>
-      e.call(toHalves, e.op("i64x2.extract_lane", [v], i), e.i32(x.extra))
-    );
-    const fault = e.wrap(e.shrU(e.or(a, b), e.i64(32)));
-    return [e.or(e.and(a, e.i64(0xffffffffn)), e.shl(b, e.i64(32))), fault];
-  };
   const source = x.register(1);
-  const [low, first] = four(e.getVector(source));
+  const vectors = [e.getVector(source), ...(x.long ? [e.getVector(e.upper(source))] : [])];
+  const results = vectors.map(() => e.variable("i64"));
+  x.together(() => vectors.forEach((v, i) => e.assign(results[i], compress(x, v))));
+  const low = e.read(results[0]);
   if (!x.long) {
-    x.floatFault(first);
     if (x.inMemory(0)) e.store(x.address(), low);
     else writeVector(x, 0, x.zeroExtended(low), null);
     return;
   }
-  const [high, second] = four(e.getVector(e.upper(source)));
-  x.floatFault(e.or(first, second));
-  const both = e.op("i64x2.replace_lane", [e.op("i64x2.splat", [low]), high], 1);
-  if (x.inMemory(0)) e.store(x.address(), both);
-  else writeVector(x, 0, both, null);
+  const pair = e.op("i64x2.replace_lane", [e.op("i64x2.splat", [low]), e.read(results[1])], 1);
+  if (x.inMemory(0)) e.store(x.address(), pair);
+  else writeVector(x, 0, pair, null);
 };
 
 export const vexConvert: readonly Encoding[] = [

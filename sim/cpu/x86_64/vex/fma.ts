@@ -10,6 +10,7 @@ import { MXCSR, SCRATCH } from "../../layout.ts";
 import type { Instruction } from "../instruction.ts";
 import { type Encoding, row, type Semantic } from "../row.ts";
 import * as F from "../soft_float.ts";
+import { reportOf } from "../sse_exceptions.ts";
 import { special, unusualOrExact } from "../sse_float.ts";
 import { Shape } from "../sse_float_slow.ts";
 import { lanewise } from "./lanes.ts";
@@ -43,7 +44,7 @@ function multiplyAdd(
   return r;
 }
 
-/** Operands at SCRATCH, +16 and +32; the result goes to +48. Returns whether it faults. */
+/** Operands at SCRATCH, +16 and +32; the result goes to +48. Returns the report of exceptions. */
 const slowFma: Helper = {
   name: "x86_fma",
   params: ["i32", "i32"],
@@ -83,8 +84,7 @@ const slowFma: Helper = {
       if (single) state.setUint32(SCRATCH + 48 + 4 * i, Number(bits), true);
       else state.setBigUint64(SCRATCH + 48 + 8 * i, bits, true);
     }
-    state.setUint32(MXCSR, mxcsr | flags, true);
-    return (flags & ~masked & 0x3f) === 0 ? 0 : 1;
+    return reportOf(state, mxcsr, flags);
   },
 };
 
@@ -111,7 +111,7 @@ function fused(x: Instruction, shape: Shape, signs: number, v: readonly Node[]):
       e.setState(SCRATCH + 16 * i, e.op("i64x2.extract_lane", [operand], 0));
       e.setState(SCRATCH + 16 * i + 8, e.op("i64x2.extract_lane", [operand], 1));
     });
-    x.floatFault(e.call(slowFma, e.i32(signs), e.i32(shape)));
+    x.report(e.call(slowFma, e.i32(signs), e.i32(shape)));
     const low = e.op("i64x2.splat", [e.getState("i64", SCRATCH + 48)]);
     const both = e.op("i64x2.replace_lane", [low, e.getState("i64", SCRATCH + 56)], 1);
     e.assign(result, both);

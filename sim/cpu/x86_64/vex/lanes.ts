@@ -5,7 +5,6 @@
  * Writing a vector register clears what lies above (Intel SDM volume 1, section 14.1.2); with VEX.L that
  * is nothing.
  */
-import type { Variable } from "../../ir/emitter.ts";
 import type { Node, Reg } from "../../ir/types.ts";
 import { EXTRA_SHIFT, Form, Instruction, LONG } from "../instruction.ts";
 import { type Encoding, File, Place, type Semantic } from "../row.ts";
@@ -53,15 +52,11 @@ class Half extends Instruction {
   readonly #upper: boolean;
   /** This half of a 256-bit memory operand. */
   readonly #memory: Node | null;
-  /** Nonzero after an unmasked exception in either half. */
-  readonly #fault: Variable | null;
-
   constructor(
     whole: Instruction,
     o: LaneOptions,
     upper: boolean,
     memory: Node | null,
-    fault: Variable | null,
   ) {
     let { statics } = whole;
     if (upper && o.control !== undefined) {
@@ -73,7 +68,6 @@ class Half extends Instruction {
     this.#whole = whole;
     this.#upper = upper;
     this.#memory = memory;
-    this.#fault = fault;
   }
 
   override address(): Node {
@@ -91,9 +85,8 @@ class Half extends Instruction {
     this.result = value;
   }
   override align16(): void {}
-  override floatFault(condition: Node): void {
-    if (this.#fault === null) return super.floatFault(condition);
-    this.e.assign(this.#fault, this.e.or(this.e.read(this.#fault), condition));
+  override report(report: Node): void {
+    this.#whole.report(report);
   }
 }
 
@@ -127,12 +120,14 @@ export function lanewise(emit: Semantic, o: LaneOptions = {}): Semantic {
       x.row.operands.some((v) => v.place === Place.Rm && v.bits === 128);
     if (inMemory && o.aligned === true) alignVector(x);
     const memory = inMemory && x.long ? e.loadPair(x.address()) : null;
-    const fault = x.long ? e.variable("i32", e.i32(0)) : null;
-    const low = new Half(x, o, false, memory?.[0] ?? null, fault);
-    emit(low);
-    const high = x.long ? new Half(x, o, true, memory?.[1] ?? null, fault) : null;
-    if (high !== null) emit(high);
-    if (fault !== null && o.float === true) x.floatFault(e.read(fault));
+    const low = new Half(x, o, false, memory?.[0] ?? null);
+    const high = x.long ? new Half(x, o, true, memory?.[1] ?? null) : null;
+    const run = (): void => {
+      emit(low);
+      if (high !== null) emit(high);
+    };
+    if (x.long && o.float === true) x.together(run);
+    else run();
     if (low.result !== null) writeVector(x, 0, low.result, high?.result ?? null);
   };
 }

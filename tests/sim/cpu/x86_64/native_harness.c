@@ -29,6 +29,7 @@ struct record {
   uint8_t fx[512];
   uint8_t window[WINDOW];
   uint8_t upper[256];
+  uint64_t fault[4]; // si_addr, trap number, error code, RIP
 };
 
 // At STATE: what the assembly below reads and writes with absolute addresses.
@@ -80,6 +81,7 @@ __asm__(
 
 static volatile uint32_t caught;
 static volatile uint32_t caught_code;
+static volatile uint64_t fault[4];
 
 static void handler(int signal, siginfo_t *info, void *context) {
   ucontext_t *u = context;
@@ -90,6 +92,10 @@ static void handler(int signal, siginfo_t *info, void *context) {
   }
   caught = signal;
   caught_code = info->si_code;
+  fault[0] = (uint64_t)info->si_addr;
+  fault[1] = u->uc_mcontext.gregs[REG_TRAPNO];
+  fault[2] = u->uc_mcontext.gregs[REG_ERR];
+  fault[3] = at;
   // The registers are those of the fault: let `leave` store them.
   u->uc_mcontext.gregs[REG_RIP] = (uint64_t)leave;
   u->uc_mcontext.gregs[REG_EFL] &= ~0x40000ul;
@@ -127,6 +133,7 @@ int main(void) {
     enter();
     r.signal = caught;
     r.code_of_signal = caught_code;
+    for (int i = 0; i < 4; i++) r.fault[i] = caught ? fault[i] : 0;
     memcpy(r.gpr, (void *)S->gpr, 128);
     memcpy(r.fx, (void *)S->fx, 512);
     if (S->avx) memcpy(r.upper, (void *)S->upper, 256);

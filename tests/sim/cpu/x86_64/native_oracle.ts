@@ -96,14 +96,22 @@ export class Simulated {
     const end = Number(view.getBigUint64(AT.address, true)) + view.getUint32(AT.length, true);
     const { cpu } = this;
     let signal = 0, code = 0;
+    let fault: bigint[] = [];
     for (let n = 0; n < times; n++) {
       this.prepare(record);
       const exit = cpu.run(this.space, 100000);
       if (exit.kind !== "fault") throw new Error(`unexpected exit ${exit.kind}`);
       const done = exit.signal === 5 && cpu.pc === end + 1;
       signal = done ? 0 : exit.signal;
-      code = done ? 0 : exit.code;
+      code = done ? 0 : exit.code & 0xff;
+      fault = done ? [0n, 0n, 0n, 0n] : [
+        exit.address,
+        BigInt(exit.trapno ?? 0),
+        BigInt(exit.error ?? 0),
+        BigInt(cpu.pc),
+      ];
     }
+    fault.forEach((v, i) => view.setBigUint64(AT.fault + 8 * i, v, true));
     view.setUint32(AT.signal, signal, true);
     view.setBigUint64(AT.signalCode, BigInt(code), true);
     this.#collect(record, view);

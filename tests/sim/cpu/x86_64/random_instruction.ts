@@ -10,7 +10,7 @@ export const WINDOW = 0x20000000 + 2048;
 export const WINDOW_SIZE = 256;
 
 /** What the harness reads and writes (`struct record` of native_harness.c). */
-export const RECORD = 16 + 112 + 128 + 16 + 512 + WINDOW_SIZE + 256;
+export const RECORD = 16 + 112 + 128 + 16 + 512 + WINDOW_SIZE + 256 + 32;
 export const AT = {
   address: 0,
   length: 8,
@@ -22,6 +22,8 @@ export const AT = {
   fx: 272,
   window: 784,
   upper: 784 + WINDOW_SIZE,
+  /** si_addr, trap number, error code, RIP of a fault. */
+  fault: 784 + WINDOW_SIZE + 256,
 };
 
 /** A small generator of 32-bit numbers (xorshift), seeded. */
@@ -304,7 +306,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     gpr[7] = BigInt(WINDOW + 96 + r.below(64));
     gpr[1] = BigInt(r.below(5));
   }
-  if (row.name.startsWith("maskmov")) gpr[7] = BigInt(WINDOW + r.below(200));
+  if (/^v?maskmov[dq]/.test(row.name)) gpr[7] = BigInt(WINDOW + r.below(200));
   if (row.name === "xlat") gpr[3] = BigInt(WINDOW);
   // Quotients that fit, half of the time.
   if (/^i?div/.test(row.name) && target < 0 && r.chance(2)) {
@@ -387,7 +389,8 @@ function extended(r: Random): [bigint, number] {
 /** A random x87 stack, rounding and precision; exceptions masked. */
 function fillX87(view: DataView, r: Random): void {
   const precision = r.pick([0, 2, 3, 3, 3]);
-  view.setUint16(AT.fx, 0x7f | (precision << 8) | ((r.chance(2) ? 0 : r.below(4)) << 10), true);
+  const masks = r.chance(8) ? 0x40 | r.below(64) : 0x7f;
+  view.setUint16(AT.fx, masks | (precision << 8) | ((r.chance(2) ? 0 : r.below(4)) << 10), true);
   view.setUint16(AT.fx + 2, (r.below(8) << 11) | (r.next() & 0x4700), true);
   view.setUint8(AT.fx + 4, r.chance(2) ? r.below(256) : r.chance(2) ? 0x7f : 0xff);
   for (let i = 0; i < 8; i++) {
@@ -402,7 +405,9 @@ function fillFx(view: DataView, r: Random): void {
   view.setUint16(AT.fx, 0x37f, true);
   // Sometimes another rounding mode, flush-to-zero or denormals-are-zero.
   const mode = r.chance(3) ? (r.below(4) << 13) | (r.below(2) << 15) | (r.below(2) << 6) : 0;
-  view.setUint32(AT.fx + 24, 0x1f80 | mode | (r.chance(2) ? 0x20 : 0), true);
+  // Seldom, some exceptions are not masked.
+  const masks = r.chance(8) ? r.next() & 0x1f80 : 0x1f80;
+  view.setUint32(AT.fx + 24, masks | mode | (r.chance(2) ? 0x20 : 0), true);
   view.setUint32(AT.fx + 28, 0xffff, true);
   for (let i = 0; i < 32; i++) view.setBigUint64(AT.fx + 160 + 8 * i, vectorHalf(r), true);
   for (let i = 0; i < 32; i++) view.setBigUint64(AT.upper + 8 * i, vectorHalf(r), true);
