@@ -1,7 +1,6 @@
 /** `isthmus compare`: one program with and without modules. */
 import { compare, type Comparison } from "../../sim/study/compare.ts";
 import { type Measurement } from "../../sim/study/measure.ts";
-import type { Roi } from "../../sim/roi.ts";
 import {
   type CommandSpec,
   jsonOption,
@@ -10,14 +9,14 @@ import {
   UsageError,
   wholeNumber,
 } from "./command.ts";
-import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
+import { compareMachines, type CompareValues } from "./compare_machines.ts";
+import type { CompareJob } from "./compare_worker.ts";
+import { machineOptions } from "./machine_options.ts";
 import { roiOption } from "./roi_option.ts";
+import { WorkerPool } from "./worker_pool.ts";
 
-interface Values extends MachineValues {
-  readonly with?: readonly string[];
-  readonly withHugeText?: boolean;
+interface Values extends CompareValues {
   readonly layouts?: number;
-  readonly roi?: Roi;
   readonly counter?: readonly string[];
   readonly json?: boolean;
 }
@@ -30,15 +29,15 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const stdin = Deno.stdin.isTerminal()
     ? undefined
     : await new Response(Deno.stdin.readable).bytes();
-  const { roi, layouts } = values;
-  // Both sides have the same linker, or their totals would not compare.
-  const both = added.length > 0 ? { ...values, linker: values.linker ?? "modular" } : values;
-  const base = { ...await machineOf(both), roi, stdin };
-  const variant = {
-    ...await machineOf(both, added),
-    ...{ hugeText: withHugeText ?? values.hugeText, roi, stdin },
-  };
-  const result = await compare(positional, base, variant, { layouts });
+  const { layouts } = values;
+  const { base, variant } = await compareMachines(values, stdin);
+  using pool = new WorkerPool<CompareJob, Measurement>(
+    new URL("./compare_worker.ts", import.meta.url),
+  );
+  const result = await compare(positional, base, variant, {
+    layouts,
+    measure: (side, layout) => pool.run({ argv: positional, values, stdin, side, layout }),
+  });
   if (values.json) printJson(asData(result));
   else {
     const { arch, manifest } = result.base;

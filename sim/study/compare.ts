@@ -7,6 +7,11 @@ import { alignRows, formatChange, formatCount, MAIN_COUNTERS, renderTable } from
 export interface CompareOptions {
   /** Pairs of runs on seeded layouts; default one run each on the fixed layout. */
   readonly layouts?: number;
+  /**
+   * Makes the runs on the layouts, which it is asked for all at once: in workers, say. By default they are
+   * made here, one after the other. A machine cannot be sent to a worker; what it is made from can.
+   */
+  readonly measure?: (side: "base" | "variant", layout: number) => Promise<Measurement>;
 }
 
 /** Two machines' results on one program. */
@@ -37,15 +42,25 @@ export async function compare(
   variant: MeasureOptions,
   options: CompareOptions = {},
 ): Promise<Comparison> {
-  const { layouts } = options;
+  const { layouts, measure: elsewhere } = options;
   if (layouts === undefined) {
     const pair = await measurePair(argv, base, variant);
     const table = (...names: string[]) => renderPair(pair, names);
     return { ...pair, warnings: warningsOf(pair), table };
   }
   const pairs: Pair[] = [];
-  for (let i = 0; i < layouts; i++) {
-    pairs.push(await measurePair(argv, onLayout(base, i), onLayout(variant, i)));
+  if (elsewhere !== undefined) {
+    const indices = Array.from({ length: layouts }, (_, i) => i);
+    pairs.push(
+      ...await Promise.all(indices.map(async (i) => {
+        const [b, v] = await Promise.all([elsewhere("base", i), elsewhere("variant", i)]);
+        return comparable({ base: b, variant: v });
+      })),
+    );
+  } else {
+    for (let i = 0; i < layouts; i++) {
+      pairs.push(await measurePair(argv, onLayout(base, i), onLayout(variant, i)));
+    }
   }
   const spreads = spreadsOf(pairs);
   const [first] = pairs;
@@ -69,7 +84,12 @@ async function measurePair(
   variantOptions: MeasureOptions,
 ): Promise<Pair> {
   const base = await measure(argv, baseOptions);
-  const variant = await measure(argv, variantOptions);
+  return comparable({ base, variant: await measure(argv, variantOptions) });
+}
+
+/** `pair`, unless its runs cannot be compared. */
+function comparable(pair: Pair): Pair {
+  const { base, variant } = pair;
   if (base.arch !== variant.arch) {
     throw new StudyError(`base ran on ${base.arch}, variant on ${variant.arch}`);
   }
@@ -78,7 +98,7 @@ async function measurePair(
       `base exits with ${base.exit}, variant with ${variant.exit}\n${variant.stderr}`.trimEnd(),
     );
   }
-  return { base, variant };
+  return pair;
 }
 
 function warningsOf({ base, variant }: Pair): string[] {

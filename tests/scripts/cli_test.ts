@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { compare, ifed, linux } from "../../mod.ts";
 import expected from "../guests/expected.json" with { type: "json" };
 import { serveCheckout } from "./static_server.ts";
 
@@ -173,6 +174,14 @@ Deno.test("compare: difference, layouts, region of interest, JSON", async () => 
   const nowhere = await isthmus(...args, "--roi", "0..nowhere", ...program);
   assertEquals([nowhere.code, nowhere.stdout], [1, ""]);
   assertStringIncludes(nowhere.stderr, "no function nowhere");
+  const parallel = await isthmus(...args, "--layouts", "2", "--json", ...program);
+  const machine = { root: guests, cpu: "reference", modules: linux() };
+  const variantOf = { ...machine, modules: [...linux(), ifed.concatenate()] };
+  const inTurn = await compare(program.slice(1), machine, variantOf, { layouts: 2 });
+  assertEquals(JSON.parse(parallel.stdout).spreads, inTurn.spreads, "in workers, and one by one");
+  const broken = await isthmus(...args, "--layouts", "2", "--", "/aarch64/nowhere");
+  assertEquals([broken.code, broken.stdout], [1, ""]);
+  assertStringIncludes(broken.stderr, "isthmus: no program /aarch64/nowhere");
   const layouts = await isthmus(...args, "--layouts", "2", "--counter", "itlb.misses", ...program);
   assertEquals(layouts.code, 0, layouts.stderr);
   assertStringIncludes(layouts.stdout, "2 layouts");
