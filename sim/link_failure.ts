@@ -8,9 +8,12 @@ import type { AddressSpace } from "./memory/address_space.ts";
 /** Bytes before the message. */
 const CODE_SIZE = 64;
 
-/** The message of a failure, as ld.so words it: `program: occasion: object: message`. */
-export function failureMessage(program: string, { occasion, object, message }: Failure): string {
-  return [program, occasion, object, message].filter((part) => part !== "").join(": ") + "\n";
+/** The lines of a failure, as ld.so words them: `program: occasion: object: message`. */
+export function failureMessage(program: string, failure: Failure): string {
+  const { occasion, more = [] } = failure;
+  return [failure, ...more].map(({ object, message }) =>
+    [program, occasion, object, message].filter((part) => part !== "").join(": ") + "\n"
+  ).join("");
 }
 
 /** Maps the code that writes `message` and exits with `status`; its address. */

@@ -64,5 +64,6 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     landing: 0,
     threadPointers: [],
     objectsChanged: refuse,
+    print: refuse,
   };
 }

@@ -37,6 +37,7 @@ import { FS_BASE } from "./cpu/layout.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { errnoName } from "./kernel/errno.ts";
 import { getUnsigned64 } from "./kernel/abi/struct.ts";
+import type { DescriptorTable } from "./kernel/fs/descriptor_table.ts";
 import type { FsContext } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { Process } from "./kernel/process.ts";
@@ -252,6 +253,11 @@ export class ProcessTarget implements LinkTarget {
       );
     }
     return pointers;
+  }
+
+  print(descriptor: 1 | 2, text: string): void {
+    const table = this.#process.descriptors.value as DescriptorTable;
+    table.get(descriptor)?.write(new TextEncoder().encode(text));
   }
 
   objectsChanged(objects: readonly LinkObject[]): void {

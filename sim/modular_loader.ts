@@ -88,6 +88,7 @@ export class ModularLoader implements ExecLoader {
     const target = this.#target(kernel, process, space);
     const linker = new Linker(target, {
       modules: this.#modules,
+      programName: program.argv[0],
       environment: program.env.map(variable),
       observer: this.#observe?.(process.pid, program.file.path),
     });
@@ -146,7 +147,7 @@ export class ModularLoader implements ExecLoader {
     } catch (error) {
       const failure = error instanceof LinkError ? error.failure : undefined;
       if (failure === undefined) throw error;
-      const message = failureMessage(program.argv[0] ?? program.filename, failure);
+      const message = failureMessage(program.argv[0] || program.filename, failure);
       const entry = mapFailure(space, kernel.abi.arch, message, failure.status);
       const heap = space.layout.programBase;
       return {

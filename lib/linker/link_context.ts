@@ -49,6 +49,10 @@ export interface LinkContext {
   state<T>(key: StateKey<T>): T;
 
   readonly program: LinkObject;
+  /** What messages call the program: its argv[0]. */
+  readonly programName: string;
+  /** Writes to standard output or standard error of the process. */
+  print(descriptor: 1 | 2, text: string): void;
   /** Every object of the process in load order, as far as collected. */
   readonly objects: readonly LinkObject[];
   /** The objects of the load batch at work, in load order. */

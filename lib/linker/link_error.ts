@@ -4,10 +4,12 @@ import type { Stage } from "./phase.ts";
 export interface Failure {
   /** What was being done, for a program that cannot start: `symbol lookup error` and the like. */
   readonly occasion: string;
-  /** Name of the object at fault; empty where the message says it. */
+  /** Name of the object at fault; empty where the message says it, or it is the whole program. */
   readonly object: string;
   /** What is wrong, with the text of an errno after it where there was one. */
   readonly message: string;
+  /** More of the same kind, of which a program that cannot start tells each on a line of its own. */
+  readonly more?: readonly Pick<Failure, "object" | "message">[];
   /** Exit status of a program that cannot start. */
   readonly status: number;
 }
@@ -37,10 +39,11 @@ export class LinkError extends Error {
     this.failure = options?.failure;
   }
 
-  /** A link that cannot go on because of the files it was given. */
-  static of(failure: Failure): LinkError {
+  /** A link that cannot go on because of the files it was given; `detail` is for who runs the linker. */
+  static of(failure: Failure, detail = ""): LinkError {
     const { object, message } = failure;
-    return new LinkError(object === "" ? message : `${object}: ${message}`, {}, { failure });
+    const problem = object === "" ? message : `${object}: ${message}`;
+    return new LinkError(problem + detail, {}, { failure });
   }
 
   /** Whatever a pass threw as a LinkError; one that already says where keeps what it says. */

@@ -41,6 +41,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** The one `LinkContext` of a process: state, the rules of the phases, and the counting. */
 export class LinkSession implements LinkContext {
   readonly counters: LinkCounters;
+  readonly #programName: string | undefined;
   readonly #target: LinkTarget;
   readonly #memory: LinkMemory;
   readonly #resolve: Resolver;
@@ -66,11 +67,13 @@ export class LinkSession implements LinkContext {
     target: LinkTarget,
     modules: readonly Module[],
     readonly environment: ReadonlyMap<string, string>,
+    programName: string | undefined,
     readonly open: LinkContext["open"],
     readonly observer: LinkObserver | undefined,
     /** The process that this one is a fork of. */
     parent?: LinkSession,
   ) {
+    this.#programName = programName;
     this.#target = target;
     this.#memory = new LinkMemory(target);
     this.#resolve = resolverChain(modules);
@@ -163,6 +166,14 @@ export class LinkSession implements LinkContext {
 
   get files(): GuestFiles {
     return this.#target.files;
+  }
+
+  get programName(): string {
+    return this.#programName ?? this.program.path;
+  }
+
+  print(descriptor: 1 | 2, text: string): void {
+    this.#target.print(descriptor, text);
   }
 
   get program(): LinkObject {

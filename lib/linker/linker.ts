@@ -13,6 +13,8 @@ import type { GuestFile, LinkTarget, Start } from "./target.ts";
 export interface LinkerOptions {
   /** In order: later modules override earlier ones. */
   readonly modules: readonly Module[];
+  /** What messages call the program: its argv[0]. Default: its path. */
+  readonly programName?: string;
   /** The environment the program will start with; modules read LD_LIBRARY_PATH and the like there. */
   readonly environment?: Iterable<[string, string]>;
   readonly observer?: LinkObserver;
@@ -62,6 +64,7 @@ export class Linker {
       target,
       options.modules,
       environment,
+      options.programName,
       (what) => this.open(what),
       options.observer,
       parent === undefined ? undefined : parent.#session,
@@ -71,8 +74,9 @@ export class Linker {
 
   /** The linker of a process that has just been forked from this one's; `target` is the new process. */
   fork(target: LinkTarget): Linker {
-    const { environment, observer } = this.#session;
-    return new Linker(target, { modules: this.#modules, environment, observer }, this);
+    const { environment, programName, observer } = this.#session;
+    const options = { modules: this.#modules, environment, programName, observer };
+    return new Linker(target, options, this);
   }
 
   /** Links a program: a guest path, an opened file or an ELF object made in memory. */

@@ -1,33 +1,28 @@
 import { ElfError } from "../../lib/elf/mod.ts";
 import { type HostService, type LinkContext, LinkError } from "../../lib/linker/mod.ts";
-import { readString } from "./guest_memory.ts";
 import { gnuStateOf } from "./state.ts";
 
 /** What dlerror says of an error: `object: message`. Anything but a fault of files is thrown on. */
-export function errorText(link: LinkContext, error: unknown): string {
+export function errorText(error: unknown): string {
   if (error instanceof ElfError) return error.message;
   if (!(error instanceof LinkError)) throw error;
   if (error.failure !== undefined) {
-    const { object = programName(link), message } = error.failure;
+    const { object, message } = error.failure;
     return object === "" ? message : `${object}: ${message}`;
   }
   if (error.cause instanceof ElfError) return error.cause.message;
   throw error;
 }
 
-/** argv[0], by which messages name the program. */
-export function programName(link: LinkContext): string {
-  const { landing } = gnuStateOf(link);
-  const first = link.readI64(landing!.stackPointer + 8);
-  return first === 0 ? "" : readString(link, first);
-}
-
-/** Remembers what dlerror is to say to a thread. */
-export function setError(link: LinkContext, thread: number, message: string): void {
+/** Remembers what dlerror is to say to a thread, or what is to be raised in it. */
+export function setError(
+  link: LinkContext,
+  thread: number,
+  message: string,
+  occasion?: string,
+): void {
   const { errors } = gnuStateOf(link);
-  const known = errors.get(thread);
-  if (known === undefined) errors.set(thread, { message, shown: undefined });
-  else known.message = message;
+  errors.set(thread, { message, occasion, shown: errors.get(thread)?.shown });
 }
 
 /** char *dlerror(void) */
@@ -41,23 +36,21 @@ export const dlerror: HostService = (call, link) => {
   call.result(error.shown ?? 0);
 };
 
-/** The words of the error to raise in the guest: error number, object name, text. */
+/** The error to raise in the guest: as words, an error number, object name, occasion and text. */
 export const takeError: HostService = (call, link) => {
   const state = gnuStateOf(link);
   const { heap, errors } = state;
-  const message = errors.get(call.threadPointer)?.message ?? "";
+  const { message = "", occasion = "" } = errors.get(call.threadPointer) ?? {};
   const split = message.indexOf(": ");
   const [object, text] = split < 0
     ? ["", message]
     : [message.slice(0, split), message.slice(split + 2)];
-  errors.delete(call.threadPointer);
-  if (state.raised !== 0) {
-    heap.release(link, link.readI64(state.raised + 8));
-    heap.release(link, link.readI64(state.raised + 16));
-    heap.release(link, state.raised);
-  }
-  state.raised = heap.words(link, [0, heap.string(link, object), heap.string(link, text)]);
-  call.result(state.raised);
+  forgetErrors(link, call.threadPointer);
+  for (const block of state.raised) heap.release(link, block);
+  const strings = [object, occasion, text].map((part) => heap.string(link, part));
+  const words = heap.words(link, [0, strings[0], occasion === "" ? 0 : strings[1], strings[2]]);
+  state.raised = [words, ...strings];
+  call.result(words);
 };
 
 /** A thread is gone: so is what dlerror would have told it. */

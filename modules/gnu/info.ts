@@ -1,7 +1,7 @@
 import { PT_GNU_EH_FRAME } from "../../lib/elf/mod.ts";
 import type { HostCall, HostService, LinkContext, LinkObject } from "../../lib/linker/mod.ts";
 import { objectAt, rangeOf } from "./addresses.ts";
-import { programName, setError } from "./errors.ts";
+import { setError } from "./errors.ts";
 import { patchWords } from "./guest_memory.ts";
 import { headersOf, objectOfMap } from "./link_maps.ts";
 import { guestObjects } from "./scopes.ts";
@@ -97,7 +97,7 @@ export const dlinfo: HostService = (call, link) => {
       patchWords(link, into, [headersOf(link, object)], "dlinfo");
       return call.result(object.elf.header.phnum);
     default:
-      return fail(`${programName(link)}: unsupported dlinfo request`);
+      return fail(`${link.programName}: unsupported dlinfo request`);
   }
   call.result(0);
 };

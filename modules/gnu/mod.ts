@@ -11,10 +11,11 @@ import { writeList } from "../sysv/initialisers.ts";
 import { runtimeOf } from "../sysv/runtime.ts";
 import { collectRuntime } from "../sysv/mod.ts";
 import { prepare, programAuxv, start } from "../sysv/start.ts";
-import { stateOf } from "../sysv/state.ts";
+import { type LazySlots, stateOf } from "../sysv/state.ts";
 import { writeLateTlsImage, writeTlsImage, writeTlsImages } from "../sysv/thread_block.ts";
 import { initialiseLoader } from "./bootstrap.ts";
 import { functionsOf, initialisersOf } from "./functions.ts";
+import { lazySlots } from "./lazy.ts";
 import { addLinkMap, adoptLinkMaps } from "./link_maps.ts";
 import { resolve } from "./resolve.ts";
 import { GNU_RUNTIME_CODE } from "./runtime_code.ts";
@@ -22,6 +23,12 @@ import { openScope, startScopes } from "./scopes.ts";
 import { provideServices, replaceFunctionTable } from "./services.ts";
 import { gnuStateOf } from "./state.ts";
 import { threadLocal } from "./thread_local.ts";
+import { checkStartVersions, checkVersions } from "./versions.ts";
+
+export interface GnuOptions {
+  /** Bind a slot at its first call, as ld.so does without LD_BIND_NOW; default: before the program starts. */
+  readonly lazy?: boolean;
+}
 
 const LOADER = /^ld-linux.*\.so\.\d+$/;
 
@@ -31,12 +38,13 @@ const LOADER = /^ld-linux.*\.so\.\d+$/;
  * then the linker goes on: it relocates the program and its libraries, answers for dlopen and its kin, and
  * keeps thread-local storage. See docs/modules/gnu.md.
  */
-export function gnu(): Module {
+export function gnu({ lazy = false }: GnuOptions = {}): Module {
+  const slots = lazySlots(lazy);
   return {
     name: "gnu",
     resolve,
     register: (object) => {
-      if (object.isProgram) return isGnuProgram(object) ? program(object) : {};
+      if (object.isProgram) return isGnuProgram(object) ? program(object, slots) : {};
       if (LOADER.test(object.soname)) return loaderItself();
       return object.batch === 0 ? library() : lateLibrary();
     },
@@ -47,14 +55,14 @@ function isGnuProgram({ elf }: LinkObject): boolean {
   return elf.interp !== undefined && LOADER.test(elf.interp.replace(/.*\//s, ""));
 }
 
-function program(object: LinkObject): Registration {
+function program(object: LinkObject, slots: LazySlots): Registration {
   return {
     "collect": strong(collectProgram),
     "post-collect": weak((link) => {
       const state = gnuStateOf(link);
       state.loader = link.objects.find(({ soname }) => LOADER.test(soname));
       state.blocks.add(object);
-      if (state.loader !== undefined) adopt(link);
+      if (state.loader !== undefined) adopt(link, slots);
     }),
     "post-load": weak(async (link) => {
       if (gnuStateOf(link).loader === undefined) return;
@@ -85,6 +93,7 @@ function lateLibrary(): Registration {
       if (opening.deep) deep.add(object);
       // The batch's last object: now all that the first one needs is known.
       if (object === link.batch.at(-1)) openScope(link, link.batch[0]);
+      checkVersions(link, object);
     }),
     "post-relocate": strong((link, object) => {
       if (gnuStateOf(link).loader === undefined) return writeLateTlsImage(link, object);
@@ -102,13 +111,15 @@ function collectProgram(link: LinkContext, program: LinkObject): void {
 }
 
 /** The process has glibc's loader among its objects: from here on it is ours to serve. */
-function adopt(link: LinkContext): void {
+function adopt(link: LinkContext, slots: LazySlots): void {
   const state = stateOf(link);
+  state.lazy = slots;
   state.runtime = runtimeOf(link).using(GNU_RUNTIME_CODE);
   state.threadLocal = threadLocal;
   state.service = undefined;
   gnuStateOf(link).runtime = state.runtime.object;
   startScopes(link);
+  checkStartVersions(link);
 }
 
 /** Post-relocate of the program: what libc finds when it starts. */

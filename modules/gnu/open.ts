@@ -4,9 +4,9 @@ import {
   type HostCall,
   type HostService,
   type LinkContext,
-  LinkError,
   type LinkObject,
 } from "../../lib/linker/mod.ts";
+import { loadFailure } from "../sysv/library_file.ts";
 import { findLibrary, noteRequester } from "../sysv/search.ts";
 import { stateOf } from "../sysv/state.ts";
 import { objectAt } from "./addresses.ts";
@@ -25,6 +25,7 @@ import {
 import { gnuStateOf, type Pending } from "./state.ts";
 
 /** Modes of dlopen (`<dlfcn.h>`). */
+const RTLD_NOW = 2;
 const RTLD_BINDING_MASK = 3;
 const RTLD_NOLOAD = 4;
 const RTLD_DEEPBIND = 8;
@@ -109,7 +110,7 @@ async function open(call: HostCall, link: LinkContext, request: OpenRequest): Pr
     answer(call, link, object);
   } catch (error) {
     unlock(link);
-    setError(link, call.threadPointer, errorText(link, error));
+    setError(link, call.threadPointer, errorText(error));
     lock(call, link);
     answerList(call, link, 0, [], { finish: unlock });
   }
@@ -148,7 +149,10 @@ async function openObject(
     link.objects.find((o) => o.file?.identity === (found as GuestFile).identity);
   if (object === undefined) {
     if ((mode & RTLD_NOLOAD) !== 0) return undefined;
-    object = await load(link, found as GuestFile, requester, (mode & RTLD_DEEPBIND) !== 0);
+    object = await load(link, found as GuestFile, requester, {
+      deep: (mode & RTLD_DEEPBIND) !== 0,
+      now: (mode & RTLD_NOW) !== 0,
+    });
     if (((object.elf.dynamic?.flags1 ?? 0) & DF_1_NOOPEN) !== 0) {
       link.unload([object]);
       refuse(name, "shared object cannot be dlopen()ed");
@@ -168,10 +172,10 @@ async function load(
   link: LinkContext,
   file: GuestFile,
   requester: LinkObject,
-  deep: boolean,
+  opening: { readonly deep: boolean; readonly now: boolean },
 ): Promise<LinkObject> {
   const state = gnuStateOf(link);
-  state.opening = { deep };
+  state.opening = opening;
   try {
     const [object] = await link.open([file]);
     noteRequester(object, requester);
@@ -205,12 +209,7 @@ function knownObject(link: LinkContext, name: string): LinkObject | undefined {
 }
 
 function refuse(object: string, message: string): never {
-  throw LinkError.of({
-    occasion: "error while loading shared libraries",
-    object,
-    message,
-    status: 127,
-  });
+  throw loadFailure(object, message);
 }
 
 /** Closes a handle; `failed` is the result if it is none. */

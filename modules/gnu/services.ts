@@ -2,6 +2,7 @@ import { type HostService, type LinkContext, LinkError } from "../../lib/linker/
 import { runtimeOf } from "../sysv/runtime.ts";
 import { dlerror, takeError } from "./errors.ts";
 import { dlinfo, dropHeaders, findMap, findObject, listHeaders } from "./info.ts";
+import { bindSlot } from "./lazy.ts";
 import { symbolAddress } from "./link_maps.ts";
 import { dlclose, dlmopen, dlopen, done, finish, rtldClose, rtldOpen } from "./open.ts";
 import type { GnuRuntimePart } from "./runtime_code.ts";
@@ -47,6 +48,7 @@ const RUNTIME_NEEDS: Readonly<Partial<Record<GnuRuntimePart, HostService>>> = {
   host_phdr: listHeaders,
   host_phdr_done: dropHeaders,
   host_tls: tlsAddress,
+  host_bind: bindSlot,
 };
 
 /**

@@ -17,6 +17,16 @@ export interface Pending {
   finish(link: LinkContext): void;
 }
 
+/** One thread's last error. */
+export interface ThreadError {
+  /** What dlerror is still to say. */
+  message: string | undefined;
+  /** What was being done, for an error that ends the program. */
+  occasion?: string;
+  /** The string that dlerror answered with last. */
+  shown: number | undefined;
+}
+
 /** What the GNU passes and services remember of one process. */
 export class GnuState {
   /** The guest's own loader, whose state libc reads; undefined for a program that has none. */
@@ -61,8 +71,8 @@ export class GnuState {
   loads = 0;
   unloads = 0;
 
-  /** Of the batch that dlopen is loading: whether it searches its own objects first. */
-  opening = { deep: false };
+  /** Of the batch that dlopen is loading: whether it searches its own objects first, binds all at once. */
+  opening = { deep: false, now: false };
   /** The thread that opens or closes objects, and how deep its calls are nested. */
   lock: { readonly owner: number; depth: number } | undefined;
   /** Lists of functions that the guest is calling, by the address of their record. */
@@ -70,9 +80,9 @@ export class GnuState {
   /** Set when a finaliser has closed something while objects are being closed. */
   closing: "no" | "yes" | "again" = "no";
   /** What dlerror will say, and the string that it said last, by thread pointer. */
-  errors = new Map<number, { message: string | undefined; shown: number | undefined }>();
-  /** The error that is being raised in the guest: its words. */
-  raised = 0;
+  errors = new Map<number, ThreadError>();
+  /** The error that was raised last in the guest: its blocks. */
+  raised: readonly number[] = [];
 }
 
 const key: StateKey<GnuState> = {

@@ -15,12 +15,13 @@ import {
   type HostCall,
   type HostService,
   type LinkContext,
-  LinkError,
   type LinkObject,
 } from "../../lib/linker/mod.ts";
 import { chooseImplementation } from "../sysv/ifunc.ts";
+import { loadFailure } from "../sysv/library_file.ts";
+import { undefinedSymbol } from "../sysv/relocate.ts";
 import { objectAt } from "./addresses.ts";
-import { errorText, programName, setError } from "./errors.ts";
+import { errorText, setError } from "./errors.ts";
 import { patchWords, readString } from "./guest_memory.ts";
 import { objectOfMap } from "./link_maps.ts";
 import { extentOf } from "./map_layout.ts";
@@ -63,7 +64,7 @@ function answerSymbol(
     if (definition.object.batch > 0) noteBinding(link, caller, definition.object);
     call.result(addressOf(link, call.threadPointer, definition));
   } catch (error) {
-    setError(link, call.threadPointer, errorText(link, error));
+    setError(link, call.threadPointer, errorText(error));
     call.result(0);
   }
 }
@@ -86,24 +87,9 @@ function scopeOf(
   if (handle === RTLD_NEXT) return { from: caller, scope: scopeAfter(link, caller) };
   const object = objectOfMap(link, handle);
   if (object === undefined) {
-    const occasion = "symbol lookup error";
-    throw LinkError.of({ occasion, object: "", message: "invalid handle", status: 127 });
+    throw loadFailure("", "invalid handle");
   }
   return { from: object, scope: searchListOf(link, object) };
-}
-
-function undefinedSymbol(
-  link: LinkContext,
-  object: LinkObject,
-  name: string,
-  version: string | undefined,
-): LinkError {
-  return LinkError.of({
-    occasion: "symbol lookup error",
-    object: object === link.program ? programName(link) : object.path,
-    message: `undefined symbol: ${name}${version === undefined ? "" : `, version ${version}`}`,
-    status: 127,
-  });
 }
 
 /** The address that a definition has for a thread. */
@@ -198,7 +184,7 @@ export const rtldLookup: HostService = (call, link) => {
       return call.result(0);
     }
     const error = undefinedSymbol(link, object, name, version);
-    setError(link, call.threadPointer, errorText(link, error));
+    setError(link, call.threadPointer, errorText(error));
     return call.result(-1);
   }
   const { heap, maps } = gnuStateOf(link);

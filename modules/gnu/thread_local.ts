@@ -1,4 +1,5 @@
-import { type LinkContext, LinkError, type LinkObject } from "../../lib/linker/mod.ts";
+import type { LinkContext, LinkObject } from "../../lib/linker/mod.ts";
+import { loadFailure } from "../sysv/library_file.ts";
 import { runtimeOf } from "../sysv/runtime.ts";
 import { stateOf, type ThreadLocal } from "../sysv/state.ts";
 import { gnuStateOf } from "./state.ts";
@@ -12,7 +13,9 @@ export const threadLocal: ThreadLocal = {
     const { tls } = stateOf(link);
     const known = tls.offsetOf(object);
     if (known !== undefined || object.elf.tls === undefined) return known;
-    if (!tls.fits(object) || gnuStateOf(link).blocks.isDynamic(object)) noRoom(object);
+    if (!tls.fits(object) || gnuStateOf(link).blocks.isDynamic(object)) {
+      throw loadFailure(object.path, "cannot allocate memory in static TLS block");
+    }
     tls.add(object);
     return tls.offsetOf(object);
   },
@@ -29,13 +32,4 @@ export const threadLocal: ThreadLocal = {
 function indexOf(link: LinkContext, object: LinkObject, value: number): number {
   const { blocks, heap } = gnuStateOf(link);
   return heap.words(link, [blocks.numberOf(object)!, value]);
-}
-
-function noRoom(object: LinkObject): never {
-  throw LinkError.of({
-    occasion: "error while loading shared libraries",
-    object: object.path,
-    message: "cannot allocate memory in static TLS block",
-    status: 127,
-  });
 }

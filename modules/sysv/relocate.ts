@@ -1,5 +1,6 @@
 import {
   DF_SYMBOLIC,
+  DT_PLTGOT,
   DT_SYMBOLIC,
   type ElfSymbol,
   type RelocationTable,
@@ -47,6 +48,31 @@ export function relocate(link: LinkContext, object: LinkObject): void {
   for (const table of object.elf.relocationTables) relocator.apply(table);
 }
 
+/** A symbol that nobody defines, as ld.so says it. */
+export function undefinedSymbol(
+  link: LinkContext,
+  object: LinkObject,
+  name: string,
+  version: string | undefined,
+): LinkError {
+  return LinkError.of({
+    occasion: "symbol lookup error",
+    object: object.isProgram ? link.programName : object.path,
+    message: `undefined symbol: ${name}${version === undefined ? "" : `, version ${version}`}`,
+    status: 127,
+  });
+}
+
+/** The address that a slot is to hold, for a call that came before it was bound. */
+export function slotAddress(
+  link: LinkContext,
+  object: LinkObject,
+  table: RelocationTable,
+  index: number,
+): number {
+  return new Relocator(link, object).slot(table, index);
+}
+
 /** The relocations of one object. */
 class Relocator {
   readonly #base: number;
@@ -63,11 +89,15 @@ class Relocator {
     copy: [],
   };
 
+  /** Which slots are left for their first call. */
+  readonly #lazy: "all" | "undefined" | "none";
+
   constructor(readonly link: LinkContext, readonly object: LinkObject) {
     this.#base = link.base(object);
     this.#rows = ROWS[link.arch];
     this.#symbols = object.elf.symbols;
     this.#state = stateOf(link);
+    this.#lazy = this.#state.lazy?.of(link, object) ?? "none";
     const scope = link.scope(object);
     const dynamic = object.elf.dynamic;
     const symbolic = dynamic !== undefined &&
@@ -79,16 +109,54 @@ class Relocator {
   apply(table: RelocationTable): void {
     const { offsets, types, symbols, addends, implicitAddend, length } = table;
     const counts: Record<string, number> = {};
+    if (table.kind === "plt" && this.#lazy !== "none") this.#prepareSlots();
     for (let i = 0; i < length; i++) {
       const row = this.#rows[types[i]];
       const place = this.#base + offsets[i];
       if (row === undefined) this.#fail(place, `type ${types[i]} is unknown`);
       const addend = implicitAddend ? this.#implicit(place, row) : addends[i];
       if (row.formula === "B + A") this.link.writeU64(place, this.#base + addend);
-      else this.#applyRow(row, place, symbols[i], addend);
+      else if (row.kind === "plt" && this.#waits(table, symbols[i])) {
+        this.link.writeU64(place, this.#base + this.link.readI64(place));
+        counts["lazy"] = (counts["lazy"] ?? 0) + 1;
+        continue;
+      } else this.#applyRow(row, place, symbols[i], addend);
       counts[row.kind] = (counts[row.kind] ?? 0) + 1;
     }
     for (const kind of Object.keys(counts)) this.link.counters.relocation(kind, counts[kind]);
+  }
+
+  /** The address that slot `index` of the table of slots is to hold. */
+  slot(table: RelocationTable, index: number): number {
+    const row = this.#rows[table.types[index]];
+    const symbol = table.symbols[index];
+    if (row === undefined || row.kind !== "plt") {
+      return this.#fail(this.#base + table.offsets[index], "it is no slot");
+    }
+    const definition = this.#define(row, symbol);
+    if (definition === undefined) {
+      const { name, version, bind } = this.#symbol(symbol);
+      if (bind !== STB_WEAK) throw undefinedSymbol(this.link, this.object, name, version);
+      return 0;
+    }
+    return this.#address(row, symbol) + (row.formula === "S" ? 0 : table.addends[index]);
+  }
+
+  /** Whether a slot is left as the link editor made it, for its first call. */
+  #waits(table: RelocationTable, symbol: number): boolean {
+    if (table.kind !== "plt" || this.#lazy === "none") return false;
+    if (this.#lazy === "all") return true;
+    return this.#symbol(symbol).bind !== STB_WEAK &&
+      this.#define({ formula: "S", kind: "plt" }, symbol) === undefined;
+  }
+
+  /** Makes slots that wait lead to the linker. */
+  #prepareSlots(): void {
+    const table = this.object.elf.dynamic?.value(DT_PLTGOT);
+    if (table === undefined) return;
+    const [name, resolver] = this.#state.lazy!.words(this.link, this.object);
+    this.link.writeU64(this.#base + table + 8, name);
+    this.link.writeU64(this.#base + table + 16, resolver);
   }
 
   #applyRow(row: RelocationRow, place: number, symbol: number, addend: number): void {
@@ -224,8 +292,9 @@ class Relocator {
       },
       use === "copy" ? this.#scopeOfCopies : this.#scope,
     );
-    if (definition === undefined && symbol.bind !== STB_WEAK) {
-      throw new LinkError(`undefined symbol ${name}${version === undefined ? "" : `@${version}`}`);
+    const mayLack = symbol.bind === STB_WEAK || (use === "call" && this.#lazy !== "none");
+    if (definition === undefined && !mayLack) {
+      throw undefinedSymbol(this.link, this.object, name, version);
     }
     return definition;
   }

@@ -1,11 +1,7 @@
-import { ElfError, ElfFile, LINKER_FOLDER } from "../../lib/elf/mod.ts";
-import {
-  type GuestFile,
-  type LinkContext,
-  LinkError,
-  type LinkObject,
-} from "../../lib/linker/mod.ts";
+import { LINKER_FOLDER } from "../../lib/elf/mod.ts";
+import { type GuestFile, type LinkContext, type LinkObject } from "../../lib/linker/mod.ts";
 import { LdSoCache } from "./ld_so_cache.ts";
+import { examine, loadFailure } from "./library_file.ts";
 
 /** The paths at which a library name may be, in order; each loader has its own rules. */
 export interface LibrarySearch {
@@ -111,20 +107,35 @@ export function noteRequester(object: LinkObject, requester: LinkObject): void {
 export function findLibrary(link: LinkContext, requester: LinkObject, name: string): GuestFile {
   const search = searchOf(link);
   const expanded = expand(link, requester, name, search.lib);
-  const paths = expanded.includes("/") ? [expanded] : search.candidates(link, requester, expanded);
+  const isPath = expanded.includes("/");
+  const paths = isPath ? [expanded] : search.candidates(link, requester, expanded);
   const tried = new Set<string>();
+  let otherClass: string | undefined;
   for (const path of paths) {
     if (tried.has(path)) continue;
     tried.add(path);
     const file = link.files.open(path);
-    const found = file !== undefined && isForMachine(file, link);
+    const suitability = file && examine(file, link.arch);
+    const found = suitability === "suitable";
     link.observer?.tried?.({ name, requester, path, found });
-    if (found) return file;
+    if (file !== undefined && found) return file;
+    if (suitability === "other class") otherClass ??= path;
   }
-  const where = [...tried].join(", ");
-  throw new LinkError(
-    `${name}: no such library, needed by ${requester.path} (looked for ${where})`,
+  if (otherClass !== undefined) {
+    throw loadFailure(isPath ? otherClass : name, "wrong ELF class: ELFCLASS32");
+  }
+  const reason = isPath ? whyNot(link, expanded) : "No such file or directory";
+  throw loadFailure(
+    name,
+    `cannot open shared object file: ${reason}`,
+    `, needed by ${requester.path} (looked for ${[...tried].join(", ")})`,
   );
+}
+
+/** Why a path could not be opened; a file for another machine counts as none. */
+function whyNot(link: LinkContext, path: string): string {
+  const readable = link.files.open(path) !== undefined;
+  return readable || !link.files.exists(path) ? "No such file or directory" : "Permission denied";
 }
 
 /** The object, then the one that asked for it, and so on; the program last. */
@@ -175,15 +186,4 @@ function cacheOf(link: LinkContext): LdSoCache {
     caches.set(link, cache = new LdSoCache(bytes, link.arch));
   }
   return cache;
-}
-
-/** A library of another class or machine is passed over, as on systems with several architectures. */
-function isForMachine(file: GuestFile, link: LinkContext): boolean {
-  try {
-    return ElfFile.parse(file.bytes, file.path).machine === link.arch;
-  } catch (error) {
-    if (!(error instanceof ElfError)) throw error;
-    if (error.field === "e_machine" || error.field === "EI_CLASS") return false;
-    throw error;
-  }
 }

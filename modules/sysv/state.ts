@@ -18,6 +18,14 @@ export interface ThreadLocal {
   describe(link: LinkContext, object: LinkObject, value: number): readonly [number, number];
 }
 
+/** How calls through slots that are not bound yet reach the linker. */
+export interface LazySlots {
+  /** Whether an object's slots may wait, and whether all of them do or only those nobody defines. */
+  of(link: LinkContext, object: LinkObject): "all" | "undefined" | "none";
+  /** The two words after the first of the object's slot table: what names it, where to go. */
+  words(link: LinkContext, object: LinkObject): readonly [number, number];
+}
+
 /** What the System V passes remember of one process. */
 export class SysvState {
   /** Objects by every name they were asked for or call themselves. */
@@ -27,6 +35,8 @@ export class SysvState {
   tls: TlsLayout;
   /** Who answers for thread-local storage; undefined: every block is where `tls` has it. */
   threadLocal: ThreadLocal | undefined;
+  /** Undefined where every slot is bound before the program starts. */
+  lazy: LazySlots | undefined;
   /** The loader's own functions that programs expect, once they have an address. */
   service: ((name: string) => Definition | undefined) | undefined;
   /** Results of functions that choose an implementation, by their address. */
@@ -48,6 +58,7 @@ const key: StateKey<SysvState> = {
     const copy = Object.assign(new SysvState(link), {
       interpreter: state.interpreter,
       threadLocal: state.threadLocal,
+      lazy: state.lazy,
       service: state.service,
       resolverArgument: state.resolverArgument,
       runtime: state.runtime,

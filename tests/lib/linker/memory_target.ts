@@ -51,6 +51,8 @@ export class MemoryTarget implements LinkTarget {
 
   objectsChanged(): void {}
 
+  print(): void {}
+
   enter(): never {
     throw new LinkTargetError("nothing runs here");
   }

@@ -119,8 +119,8 @@ raise:
 	mov x4, x0
 	ldr x0, [x4]
 	ldr x1, [x4, #8]
-	mov x2, xzr
-	ldr x3, [x4, #16]
+	ldr x2, [x4, #16]
+	ldr x3, [x4, #24]
 	ldr x16, signal_error
 	br x16
 	.balign 16

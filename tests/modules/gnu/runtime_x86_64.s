@@ -118,8 +118,8 @@ raise:
 	add $8, %rsp
 	mov (%rax), %rdi
 	mov 8(%rax), %rsi
-	xor %edx, %edx
-	mov 16(%rax), %rcx
+	mov 16(%rax), %rdx
+	mov 24(%rax), %rcx
 	jmp *signal_error(%rip)
 	.balign 16
 # The host's snapshot: a count, then a dl_phdr_info for each object.

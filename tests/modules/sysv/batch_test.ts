@@ -73,7 +73,10 @@ Deno.test("undefined symbols are errors that name them", async () => {
   const overlay = new Map([["/lacking.so", builder.build()]]);
   const { linker } = await started(overlay);
   const error = await assertRejects(() => linker.open(["/lacking.so"]), LinkError);
-  assertEquals(error.message, "relocate: sysv: /lacking.so: undefined symbol nowhere");
+  assertEquals(
+    error.message,
+    "relocate: sysv: /lacking.so: /lacking.so: undefined symbol: nowhere",
+  );
 });
 
 function findBytes(memory: Uint8Array, bytes: Uint8Array): number {
