@@ -1,5 +1,5 @@
 import { LINKER_FOLDER } from "../../lib/elf/mod.ts";
-import { type GuestFile, type LinkContext, type LinkObject } from "../../lib/linker/mod.ts";
+import type { GuestFile, LinkContext, LinkObject } from "../../lib/linker/mod.ts";
 import { LdSoCache } from "./ld_so_cache.ts";
 import { examine, loadFailure } from "./library_file.ts";
 
