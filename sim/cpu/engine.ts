@@ -774,6 +774,7 @@ export class Engine implements Cpu, CodeSource {
     this.#areas = areas;
     this.#u32[L.LINKS >> 2] = areas.links;
     this.#u32[L.DISPATCH >> 2] = areas.dispatch;
+    this.watch?.enterSpace(space.id);
     this.#soft.flush();
     this.#arm();
   }

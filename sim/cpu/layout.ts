@@ -119,6 +119,27 @@ export const QUANTUM = 0x548;
 export const RANDOM = 0x550;
 /** x86_64: the processor's XCR0 (u32), 0 without XSAVE. */
 export const XCR0 = 0x558;
+/**
+ * Modelled TLBs for `wasm/refill.ts`. `TLB_SHAPES`: those of 4 KiB pages for instructions, data and level 2,
+ * each as four u32: address of its entries, ways (0: the host does it all), sets - 1, and misses that
+ * were refilled. An entry is the stamp (u64) and the tag (u64, all ones when empty): the page's number, log2 of
+ * its size from `TAG_BITS_SHIFT` on, its space from `TAG_SPACE_SHIFT` on. `SPACE_TAG` (u64) is the tag of
+ * page 0 of 4 KiB in the running space.
+ */
+export const TLB_SHAPES = 0x560;
+export const TLB_SHAPE = 16;
+export const TLB_BASE = 0;
+export const TLB_WAYS = 4;
+export const TLB_MASK = 8;
+export const TLB_MISSES = 12;
+export const TLB_ENTRY = 16;
+export const TLB_STAMP = 0;
+export const TLB_TAG = 8;
+export const TAG_BITS_SHIFT = 37;
+export const TAG_SPACE_SHIFT = 42;
+export const SPACE_TAG = 0x590;
+/** Whether the soft TLB of fetches may hold anything (u32). */
+export const FETCHED = 0x598;
 /** Return stack: up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 
@@ -132,6 +153,8 @@ export const WRITE_TLB = 0x2000000;
 export const SOFT_TAG = 0;
 export const SOFT_PHYSICAL = 8;
 export const SOFT_STAMP = 12;
+/** Over the page's address: its modelled entry was evicted, its translation still holds. */
+export const SOFT_EVICTED: bigint = 1n << 63n;
 export const FETCH_TLB = 0x30000;
 export const FETCH_BITS = 12;
 export const FETCH_ENTRIES: number = 1 << FETCH_BITS;

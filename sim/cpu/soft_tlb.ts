@@ -15,6 +15,8 @@ const U32 = 4294967296;
 /** Bits of a data entry's word index that are its place, and what an empty entry at the first place holds. */
 const PLACE_MASK = (1 << 22) - 1;
 const ELSEWHERE = 4096;
+/** High half of `SOFT_EVICTED`. */
+const EVICTED = 0x80000000 | 0;
 
 function isEmpty(u32: Uint32Array, entry: number): boolean {
   return u32[entry + 1] === 0 && u32[entry] === ((entry & PLACE_MASK) === 0 ? ELSEWHERE : 0);
@@ -25,11 +27,11 @@ export class SoftTlb {
   /** Word indices of data entries that may be filled. */
   readonly #log = new Uint32Array(LOG_SIZE);
   #logged = 0;
-  /** Whether the soft TLB of fetches may hold anything; at first it holds zeros, which match page 0. */
-  #fetched = true;
 
   constructor(memory: WebAssembly.Memory) {
     this.#u32 = new Uint32Array(memory.buffer);
+    // Zeros match fetches from page 0.
+    this.#u32[L.FETCHED >> 2] = 1;
     this.#clear(L.READ_TLB >> 2);
     this.#clear(L.WRITE_TLB >> 2);
     this.flush();
@@ -51,7 +53,7 @@ export class SoftTlb {
 
   /** The page of `va` may be fetched from; its modelled entry's stamp is at `stamp`. */
   fillFetch(va: number, stamp: number): void {
-    this.#fetched = true;
+    this.#u32[L.FETCHED >> 2] = 1;
     const page = Math.floor(va / 4096);
     const entry = (L.FETCH_TLB + L.fetchPlace(page)) >> 2;
     this.#u32[entry] = page << 20;
@@ -69,12 +71,22 @@ export class SoftTlb {
   }
   #drop(table: number, va: number, from: number, to: number): void {
     const entry = (table + L.dataPlace(va)) >> 2;
-    const page = this.#u32[entry] + this.#u32[entry + 1] * U32;
+    const page = this.#u32[entry] + (this.#u32[entry + 1] & ~EVICTED) * U32;
     if (page >= from - 4095 && page < to) this.#clear(entry);
   }
   #clear(entry: number): void {
     this.#u32[entry] = (entry & PLACE_MASK) === 0 ? ELSEWHERE : 0;
     this.#u32[entry + 1] = 0;
+  }
+
+  /** The modelled entry of the 4 KiB page at `va` went; its translation is still known. */
+  evictData(va: number): void {
+    for (const table of [L.READ_TLB, L.WRITE_TLB]) {
+      const entry = (table + L.dataPlace(va)) >> 2;
+      if (this.#u32[entry] + this.#u32[entry + 1] * U32 === va && va !== 0) {
+        this.#u32[entry + 1] |= EVICTED;
+      }
+    }
   }
 
   /** Stores may no longer reach `frame` unseen: it holds translated code now. */
@@ -107,8 +119,8 @@ export class SoftTlb {
   /** Forget everything. */
   flush(): void {
     this.#flushData();
-    if (!this.#fetched) return;
-    this.#fetched = false;
+    if (this.#u32[L.FETCHED >> 2] === 0) return;
+    this.#u32[L.FETCHED >> 2] = 0;
     for (let i = 0; i < L.FETCH_ENTRIES; i++) this.#clearFetchEntry(L.FETCH_TLB + 16 * i);
   }
   #flushData(): void {

@@ -72,6 +72,12 @@ export class Watch {
       L.STAMPS,
       (side, address, bits, space) => this.#evicted(side, address, bits, space),
     );
+    this.hierarchy.smallPages.forEach((tlb, i) => {
+      const at = (L.TLB_SHAPES + i * L.TLB_SHAPE) >> 2;
+      this.#u32[at + L.TLB_BASE / 4] = tlb.address;
+      this.#u32[at + L.TLB_WAYS / 4] = tlb.mask < 0 ? 0 : tlb.ways;
+      this.#u32[at + L.TLB_MASK / 4] = tlb.mask;
+    });
   }
 
   /** A level-1 entry went: so do the soft entries that it issued. */
@@ -79,7 +85,14 @@ export class Watch {
     if (space !== this.currentSpace()) return;
     const end = address + PAGE_SIZE[bits];
     if (side === Side.Instruction) this.#soft.clearFetch(address, end);
+    else if (bits === 12) this.#soft.evictData(address);
     else this.#soft.clearData(address, end);
+  }
+
+  /** Programs run in the space with this number now. */
+  enterSpace(space: number): void {
+    this.#u32[(L.SPACE_TAG >> 2) + 1] = (12 << (L.TAG_BITS_SHIFT - 32)) |
+      (space << (L.TAG_SPACE_SHIFT - 32));
   }
 
   /** A quantum of `budget` instructions begins. */
@@ -100,6 +113,12 @@ export class Watch {
     counts.returnsMispredicted += this.#take(L.RETURNS);
     counts.returns += this.#take(L.RETURNS + 4);
     counts.fetchStraddles += this.#take(L.FETCH_STRADDLES);
+    const tlb = this.hierarchy.counts;
+    const instructions = this.#take(L.TLB_SHAPES + L.TLB_MISSES);
+    const data = this.#take(L.TLB_SHAPES + L.TLB_SHAPE + L.TLB_MISSES);
+    tlb.itlbMisses += instructions;
+    tlb.dtlbMisses += data;
+    tlb.stlbAccesses += instructions + data;
   }
   #take(at: number): number {
     const value = this.#u32[at >> 2];

@@ -6,7 +6,7 @@
  * A page larger than a level can hold is entered in pieces of the largest size that it holds, as
  * cores do that fracture large pages.
  */
-import { PAGE_SIZE, stampBytes, Tlb, type TlbShape } from "./tlb.ts";
+import { PAGE_SIZE, Tlb, tlbBytes, type TlbShape } from "./tlb.ts";
 
 /** Structures of the three parts. */
 export interface HierarchyShape {
@@ -73,13 +73,13 @@ export class Hierarchy {
   /** Results of the last `access`: stamp address of the level-1 entry. */
   stampAddress = 0;
 
-  /** @param base where in `state` the stamps may lie; `Hierarchy.bytes` of them are used */
+  /** @param base where in `state` the structures may lie; `Hierarchy.bytes` of them are used */
   constructor(shape: HierarchyShape, state: WebAssembly.Memory, base: number, evicted: Evicted) {
     let at = base;
     const make = (shapes: readonly TlbShape[]): Level =>
       new Level(shapes.map((s) => {
         const tlb = new Tlb(s, state, at);
-        at += stampBytes(s);
+        at += tlbBytes(s);
         return tlb;
       }));
     this.#sides = [make(shape.itlb), make(shape.dtlb)];
@@ -87,9 +87,9 @@ export class Hierarchy {
     this.#evicted = evicted;
   }
 
-  /** Bytes of state memory for the stamps of `shape`. */
+  /** Bytes of state memory  of `shape`. */
   static bytes(shape: HierarchyShape): number {
-    return [...shape.itlb, ...shape.dtlb, ...shape.stlb].reduce((n, s) => n + stampBytes(s), 0);
+    return [...shape.itlb, ...shape.dtlb, ...shape.stlb].reduce((n, s) => n + tlbBytes(s), 0);
   }
 
   /**
@@ -125,6 +125,11 @@ export class Hierarchy {
       tlb.set(entry, page, bits, space);
     }
     tlb.touch(entry, ordinal);
+  }
+
+  /** The structures of 4 KiB pages: for instructions, for data, of level 2. */
+  get smallPages(): readonly Tlb[] {
+    return [...this.#sides, this.#second].map((level) => level.structure(12).tlb);
   }
 
   /** Whether level 1 of `side` or level 2 holds the page of `va`; no state changes. */

@@ -1,8 +1,9 @@
 /**
  * One modelled TLB structure: set-associative, true LRU by stamps.
  *
- * Stamps live in state memory, because generated code writes them: an inline hit stores the
+ * Stamps and tags live in state memory, because generated code uses them: an inline hit stores the
  * access's ordinal, and the victim of a miss is the smallest stamp of its set. Ordinals only grow.
+ * `cpu/layout.ts` says how an entry looks.
  */
 
 /** Shape of one structure. */
@@ -13,12 +14,23 @@ export interface TlbShape {
   readonly pageBits: readonly number[];
 }
 
-/** Bytes of state memory that a structure's stamps take. */
-export function stampBytes(shape: TlbShape): number {
-  return 8 * shape.entries;
+/** Bytes of an entry, and of the state memory that a structure takes. */
+const ENTRY_SIZE = 16;
+export function tlbBytes(shape: TlbShape): number {
+  return ENTRY_SIZE * shape.entries;
 }
 
-const NONE = -1;
+/** Both halves of the tag of an empty entry. */
+const NONE = 0xffffffff;
+/** Within the high half of a tag: the page's number beyond 32 bits, log2 of its size, the space. */
+const PAGE_MASK = 31;
+const BITS_SHIFT = 5;
+const SPACE_SHIFT = 10;
+
+/** High half of the tag of a page. */
+function tagHigh(page: number, bits: number, space: number): number {
+  return (Math.floor(page / 4294967296) | (bits << BITS_SHIFT) | (space << SPACE_SHIFT)) >>> 0;
+}
 /** Ranges up to so many pages are invalidated page by page, larger ones by a look at all entries. */
 const FEW_PAGES = 16;
 
@@ -29,17 +41,14 @@ export const PAGE_SIZE: readonly number[] = Array.from({ length: 31 }, (_, bits)
 export class Tlb {
   readonly ways: number;
   readonly sets: number;
-  /** Page number of each entry in units of its own size, -1 when empty; space and log2 of its size. */
-  readonly #page: Float64Array;
-  readonly #space: Int32Array;
-  readonly #bits: Uint8Array;
-  readonly #stamps: Uint32Array;
+  /** Entries of four words: the stamp, the tag. */
+  readonly #u32: Uint32Array;
   readonly #base: number;
   /** `sets - 1` if that is a mask, else -1. */
   readonly #mask: number;
 
-  /** @param stamps address in `state` of `stampBytes` bytes for the stamps */
-  constructor(readonly shape: TlbShape, state: WebAssembly.Memory, readonly stamps: number) {
+  /** @param address of `tlbBytes` bytes in `state` */
+  constructor(readonly shape: TlbShape, state: WebAssembly.Memory, readonly address: number) {
     const { entries, ways } = shape;
     if (!Number.isInteger(entries / ways) || entries < 1) {
       throw new RangeError(`a TLB of ${entries} entries cannot have ${ways} ways`);
@@ -47,11 +56,14 @@ export class Tlb {
     this.ways = ways;
     this.sets = entries / ways;
     this.#mask = (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
-    this.#page = new Float64Array(entries).fill(NONE);
-    this.#space = new Int32Array(entries);
-    this.#bits = new Uint8Array(entries);
-    this.#stamps = new Uint32Array(state.buffer);
-    this.#base = stamps >> 2;
+    this.#u32 = new Uint32Array(state.buffer);
+    this.#base = address >> 2;
+    for (let i = 0; i < entries; i++) this.#forget(i);
+  }
+
+  /** `sets - 1` if the number of sets is a power of two, else -1. */
+  get mask(): number {
+    return this.#mask;
   }
 
   /** The first entry of the set of `page`. */
@@ -62,9 +74,12 @@ export class Tlb {
   /** Entry that holds `page` (in units of 2^`bits` bytes) of `space`, or -1. */
   find(page: number, bits: number, space: number): number {
     const first = this.#first(page);
-    const pages = this.#page;
+    const low = page >>> 0;
+    const high = tagHigh(page, bits, space);
+    const u32 = this.#u32;
     for (let i = first; i < first + this.ways; i++) {
-      if (pages[i] === page && this.#bits[i] === bits && this.#space[i] === space) return i;
+      const at = this.#base + 4 * i;
+      if (u32[at + 2] === low && u32[at + 3] === high) return i;
     }
     return -1;
   }
@@ -75,9 +90,9 @@ export class Tlb {
     let best = first;
     let low = Infinity;
     for (let i = first; i < first + this.ways; i++) {
-      if (this.#page[i] === NONE) return i;
-      const at = this.#base + 2 * i;
-      const stamp = this.#stamps[at] + this.#stamps[at + 1] * 4294967296;
+      if (!this.occupied(i)) return i;
+      const at = this.#base + 4 * i;
+      const stamp = this.#u32[at] + this.#u32[at + 1] * 4294967296;
       if (stamp < low) {
         low = stamp;
         best = i;
@@ -88,43 +103,47 @@ export class Tlb {
 
   /** Put a page into entry `i`. */
   set(i: number, page: number, bits: number, space: number): void {
-    this.#page[i] = page;
-    this.#bits[i] = bits;
-    this.#space[i] = space;
+    this.#u32[this.#base + 4 * i + 2] = page >>> 0;
+    this.#u32[this.#base + 4 * i + 3] = tagHigh(page, bits, space);
   }
 
   /** Address in state memory of entry `i`'s stamp. */
   stampAddress(i: number): number {
-    return this.stamps + 8 * i;
+    return this.address + ENTRY_SIZE * i;
   }
   /** Entry `i` was used by the access with this ordinal. */
   touch(i: number, ordinal: number): void {
-    this.#stamps[this.#base + 2 * i] = ordinal >>> 0;
-    this.#stamps[this.#base + 2 * i + 1] = Math.floor(ordinal / 4294967296);
+    this.#u32[this.#base + 4 * i] = ordinal >>> 0;
+    this.#u32[this.#base + 4 * i + 1] = Math.floor(ordinal / 4294967296);
   }
 
   /** Whether entry `i` holds a page; then its first byte address, log2 size and space. */
   occupied(i: number): boolean {
-    return this.#page[i] !== NONE;
+    return this.#high(i) !== NONE;
   }
   addressOf(i: number): number {
-    return this.#page[i] * PAGE_SIZE[this.#bits[i]];
+    const page = this.#u32[this.#base + 4 * i + 2] + (this.#high(i) & PAGE_MASK) * 4294967296;
+    return page * PAGE_SIZE[this.bitsOf(i)];
   }
   bitsOf(i: number): number {
-    return this.#bits[i];
+    return (this.#high(i) >>> BITS_SHIFT) & 31;
   }
   spaceOf(i: number): number {
-    return this.#space[i];
+    return this.#high(i) >>> SPACE_SHIFT;
+  }
+  #high(i: number): number {
+    return this.#u32[this.#base + 4 * i + 3];
   }
 
   /** Forget what lies in `[from, to)` of `space`. */
   invalidate(space: number, from: number, to: number, evicted: (i: number) => void): void {
     if (to - from > FEW_PAGES * PAGE_SIZE[12]) {
-      for (let i = 0; i < this.#page.length; i++) {
-        if (this.#page[i] === NONE || this.#space[i] !== space) continue;
-        const size = PAGE_SIZE[this.#bits[i]];
-        const at = this.#page[i] * size;
-        if (at < to && at + size > from) this.#forget(i, evicted);
+      for (let i = 0; i < this.shape.entries; i++) {
+        if (!this.occupied(i) || this.spaceOf(i) !== space) continue;
+        const at = this.addressOf(i);
+        if (at >= to || at + PAGE_SIZE[this.bitsOf(i)] <= from) continue;
+        evicted(i);
+        this.#forget(i);
       }
       return;
     }
@@ -132,12 +151,13 @@ export class Tlb {
       const last = Math.floor((to - 1) / PAGE_SIZE[bits]);
       for (let page = Math.floor(from / PAGE_SIZE[bits]); page <= last; page++) {
         const entry = this.find(page, bits, space);
-        if (entry >= 0) this.#forget(entry, evicted);
+        if (entry < 0) continue;
+        evicted(entry);
+        this.#forget(entry);
       }
     }
   }
-  #forget(i: number, evicted: (i: number) => void): void {
-    evicted(i);
-    this.#page[i] = NONE;
+  #forget(i: number): void {
+    this.#u32[this.#base + 4 * i + 2] = this.#u32[this.#base + 4 * i + 3] = NONE;
   }
 }

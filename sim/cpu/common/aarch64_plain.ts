@@ -70,10 +70,11 @@ export const file: CommonFile = {
     "wasm/memory_access.ts",
     "wasm/module.ts",
     "wasm/records.ts",
+    "wasm/refill.ts",
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
   ],
-  hash: 3865521273,
+  hash: 939653653,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

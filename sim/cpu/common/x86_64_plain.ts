@@ -25,6 +25,7 @@ export const file: CommonFile = {
     "wasm/memory_access.ts",
     "wasm/module.ts",
     "wasm/records.ts",
+    "wasm/refill.ts",
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
     "x86_64/arithmetic.ts",
@@ -60,7 +61,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 1812900017,
+  hash: 224261006,
   hostHelpers: {
     "x86_sse_float": 829031767343108,
     "x86_cpuid": 527765581332480,

@@ -10,6 +10,7 @@ import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
+import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
 
 /** Host functions that the runtime imports: `(size, record)`. */
 export interface RuntimeHost {
@@ -54,34 +55,84 @@ export function runtimeModule(
   };
 
   const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, L.FAULT_ADDRESS);
-  {
-    const { params, results } = runtimeSignatures.load_slow;
-    define("load_slow", params, results, address(new Code()).get(1).get(2).call(load));
-  }
-  const stores: [keyof typeof runtimeSignatures, number][] = [
-    ["store_slow_i32", W.i32_store],
-    ["store_slow_i64", W.i64_store],
-    ["store_slow_f32", W.f32_store],
-    ["store_slow_f64", W.f64_store],
-    ["store_slow_v128", -1],
-  ];
-  for (const [name, opcode] of stores) {
+  // Parameters: the address, values, the size with the access's number, the record.
+  const refillAt = models === null
+    ? -1
+    : m.function(m.type(["i64", "i64", "i32"], ["i32"]), REFILL_LOCALS, refill());
+  const slow = (
+    name: keyof typeof runtimeSignatures,
+    host: number,
+    keep: (c: Code) => Code,
+    table: number,
+    access: (c: Code, place: number) => void,
+  ): void => {
     const { params, results } = runtimeSignatures[name];
-    const c = address(new Code()).i32(0).get(1);
-    if (opcode < 0) c.op(0xfd, 0x0b).memarg(L.STORE_VALUE);
-    else c.mem(opcode, L.STORE_VALUE);
-    define(name, params, results, c.get(2).get(3).call(store));
-  }
-  {
-    const { params, results } = runtimeSignatures.store_slow_pair;
-    const c = address(new Code()).i32(0).get(1).op(0xfd, 0x0b).memarg(L.STORE_VALUE)
-      .i32(0).get(2).op(0xfd, 0x0b).memarg(L.STORE_VALUE + 16);
-    define("store_slow_pair", params, results, c.get(3).get(4).call(store));
-  }
+    const size = params.length - 2;
+    const c = new Code();
+    const locals = models === null ? [] : refillAccess(
+      c,
+      table,
+      size,
+      refillAt,
+      models.pcShift === 2,
+      (place) => {
+        // The physical address.
+        c.get(place).mem(W.i32_load, table + L.SOFT_PHYSICAL)
+          .get(0).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_add);
+        access(c, place);
+        c.op(W.return);
+      },
+    );
+    define(name, params, results, keep(address(c)).get(size).get(size + 1).call(host), locals);
+  };
+  slow("load_slow", load, (c) => c, L.READ_TLB, () => {});
+  /** Keep parameter `value` for the host, `at` bytes into the store's value. */
+  const keep = (c: Code, opcode: number, value: number, at: number): Code => {
+    c.i32(0).get(value);
+    if (opcode < 0) return c.op(0xfd, 0x0b).memarg(L.STORE_VALUE + at);
+    return c.mem(opcode, L.STORE_VALUE + at);
+  };
+  /** Store as many bytes as the access has. */
+  const sized = (c: Code, place: number, opcodes: Readonly<Record<number, number>>): void => {
+    c.set(place);
+    for (const [bytes, opcode] of Object.entries(opcodes)) {
+      c.get(2).i32(255).op(W.i32_and).i32(Number(bytes)).op(W.i32_eq, W.if, 0x40)
+        .get(place).get(1).mem(opcode, 0).op(W.end);
+    }
+    c.i32(0);
+  };
+  const i32 = { 1: W.i32_store8, 2: W.i32_store16, 4: W.i32_store };
+  const i64 = { 1: W.i64_store8, 2: W.i64_store16, 4: W.i64_store32, 8: W.i64_store };
+  const storeSlow = (
+    name: keyof typeof runtimeSignatures,
+    opcode: number,
+    access: (c: Code, place: number) => void,
+  ) => slow(name, store, (c) => keep(c, opcode, 1, 0), L.WRITE_TLB, access);
+  storeSlow("store_slow_i32", W.i32_store, (c, place) => sized(c, place, i32));
+  storeSlow("store_slow_i64", W.i64_store, (c, place) => sized(c, place, i64));
+  storeSlow("store_slow_f32", W.f32_store, (c) => c.get(1).mem(W.f32_store, 0).i32(0));
+  storeSlow("store_slow_f64", W.f64_store, (c) => c.get(1).mem(W.f64_store, 0).i32(0));
+  storeSlow("store_slow_v128", -1, (c) => c.get(1).op(0xfd, 0x0b).memarg(0).i32(0));
+  slow(
+    "store_slow_pair",
+    store,
+    (c) => keep(keep(c, -1, 1, 0), -1, 2, 16),
+    L.WRITE_TLB,
+    (c, place) => {
+      c.set(place).get(place).get(1).op(0xfd, 0x0b).memarg(0);
+      c.get(place).get(2).op(0xfd, 0x0b).memarg(16).i32(0);
+    },
+  );
 
-  const signed = (name: keyof typeof runtimeSignatures, code: Code, locals: Type[] = []): number =>
+  const signed = (
+    name: keyof typeof runtimeSignatures,
+    code: Code,
+    locals: readonly Type[] = [],
+  ): number =>
     define(name, runtimeSignatures[name].params, runtimeSignatures[name].results, code, locals);
-  const fetchSlow = signed("fetch_slow", address(new Code()).call(fetchMiss));
+  const fetch_ = new Code();
+  const fetchLocals = models === null ? [] : refillFetch(fetch_, refillAt);
+  const fetchSlow = signed("fetch_slow", address(fetch_).call(fetchMiss), fetchLocals);
   signed(
     "indirect",
     new Code().i32(0).get(0).mem(W.i64_store, L.BRANCH_TARGET).get(1).call(indirect),
