@@ -205,7 +205,9 @@ function forgetLost(link: LinkContext): void {
 function knownObject(link: LinkContext, name: string): LinkObject | undefined {
   const known = stateOf(link).byName.get(name);
   if (known !== undefined && link.objects.includes(known)) return known;
-  return guestObjects(link).find(({ elf, path }) => elf.soname === name || path === name);
+  return guestObjects(link).find(({ elf, path, isProgram }) =>
+    !isProgram && (elf.soname === name || path === name)
+  );
 }
 
 function refuse(object: string, message: string): never {

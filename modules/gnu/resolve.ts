@@ -1,4 +1,10 @@
-import type { Definition, LinkObject, Resolver, SymbolLookup } from "../../lib/linker/mod.ts";
+import type {
+  Definition,
+  LinkContext,
+  LinkObject,
+  Resolver,
+  SymbolLookup,
+} from "../../lib/linker/mod.ts";
 import { gnuStateOf } from "./state.ts";
 
 /** The libraries of glibc whose functions of dynamic linking are ours. */
@@ -22,7 +28,7 @@ export function resolve(lookup: SymbolLookup, next: Resolver): Definition | unde
     state.pinned.add(definition.object);
     return definition;
   }
-  if (candidate.batch > 0 && candidate !== from) noteUse(state.bindings, from, candidate);
+  if (candidate.batch > 0 && !lookup.newest) noteBinding(link, from, candidate);
   if (!partOfGlibc(candidate)) return definition;
   const address = state.services.get(key.name);
   return address === undefined ? definition : { ...definition, address, kind: "code" };
@@ -34,11 +40,10 @@ function partOfGlibc(object: LinkObject): boolean {
   return known;
 }
 
-function noteUse(
-  bindings: Map<LinkObject, Set<LinkObject>>,
-  user: LinkObject,
-  used: LinkObject,
-): void {
+/** Remembers that `user` refers to `used` beside what it needs: `used` stays as long as `user`. */
+export function noteBinding(link: LinkContext, user: LinkObject, used: LinkObject): void {
+  if (user === used) return;
+  const { bindings } = gnuStateOf(link);
   const known = bindings.get(user);
   if (known === undefined) bindings.set(user, new Set([used]));
   else known.add(used);

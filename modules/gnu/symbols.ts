@@ -25,6 +25,7 @@ import { errorText, setError } from "./errors.ts";
 import { patchWords, readString } from "./guest_memory.ts";
 import { objectOfMap } from "./link_maps.ts";
 import { extentOf } from "./map_layout.ts";
+import { noteBinding } from "./resolve.ts";
 import { scopeAfter, searchListOf } from "./scopes.ts";
 import { gnuStateOf } from "./state.ts";
 
@@ -61,21 +62,14 @@ function answerSymbol(
       scope,
     );
     if (definition === undefined) throw undefinedSymbol(link, from, name, version);
-    if (definition.object.batch > 0) noteBinding(link, caller, definition.object);
+    // Only a search of the default scope ties the caller to what it finds.
+    const isDefault = call.argument(0) === RTLD_DEFAULT;
+    if (isDefault && definition.object.batch > 0) noteBinding(link, caller, definition.object);
     call.result(addressOf(link, call.threadPointer, definition));
   } catch (error) {
     setError(link, call.threadPointer, errorText(error));
     call.result(0);
   }
-}
-
-/** Remembers that `user` refers to `used` beside what it needs: `used` stays as long as `user`. */
-export function noteBinding(link: LinkContext, user: LinkObject, used: LinkObject): void {
-  if (user === used) return;
-  const { bindings } = gnuStateOf(link);
-  const known = bindings.get(user);
-  if (known === undefined) bindings.set(user, new Set([used]));
-  else known.add(used);
 }
 
 function scopeOf(

@@ -22,6 +22,8 @@ interface Vector {
   memory: number;
   /** Blocks of its own, by module number. */
   readonly blocks: Map<number, number>;
+  /** Modules whose entry has been written. */
+  readonly written: Set<number>;
 }
 
 /**
@@ -33,6 +35,8 @@ interface Vector {
 export class ThreadBlocks {
   /** Objects by module number; 0 is none. */
   #modules: (LinkObject | undefined)[] = [undefined];
+  /** Bytes at fixed offsets that late objects may still have without insisting. */
+  optional = 512;
   #numbers = new Map<LinkObject, number>();
   #vectors = new Map<number, Vector>();
 
@@ -99,14 +103,15 @@ export class ThreadBlocks {
       block = offset === undefined ? this.#make(link, object) : thread + offset;
       if (offset === undefined) vector.blocks.set(number, block);
       patchWords(link, vector.at + ENTRY * number, [block], REASON);
+      vector.written.add(number);
     }
     return block;
   }
 
-  /** Address of an object's block for a thread; undefined if the thread has none. */
+  /** Address of an object's block for a thread; undefined if its vector has none. */
   existing(link: LinkContext, thread: number, object: LinkObject): number | undefined {
     const number = this.#numbers.get(object);
-    if (number === undefined) return undefined;
+    if (number === undefined || !this.#vectors.get(thread)?.written.has(number)) return undefined;
     const offset = stateOf(link).tls.offsetOf(object);
     return offset === undefined ? this.#vectors.get(thread)?.blocks.get(number) : thread + offset;
   }
@@ -115,11 +120,13 @@ export class ThreadBlocks {
     const copy = new ThreadBlocks();
     copy.#modules = [...this.#modules];
     copy.#numbers = new Map(this.#numbers);
+    copy.optional = this.optional;
     // Only the thread that forked goes on; the others' memory is lost, as under glibc.
     const alive = new Set(link.threadPointers);
     for (const [thread, vector] of this.#vectors) {
       if (alive.size > 0 && !alive.has(thread)) continue;
-      copy.#vectors.set(thread, { ...vector, blocks: new Map(vector.blocks) });
+      const [blocks, written] = [new Map(vector.blocks), new Set(vector.written)];
+      copy.#vectors.set(thread, { ...vector, blocks, written });
     }
     return copy;
   }
@@ -131,9 +138,9 @@ export class ThreadBlocks {
       return this.#vectors.get(thread)!;
     }
     if (number <= vector.capacity) return vector;
-    const { memory, blocks } = vector;
+    const { memory, blocks, written } = vector;
     const larger = this.#allocate(link, this.#modules.length - 1 + SPARE);
-    Object.assign(vector, larger, { blocks });
+    Object.assign(vector, larger, { blocks, written });
     this.#fill(link, thread, vector);
     gnuStateOf(link).heap.release(link, memory);
     return vector;
@@ -141,15 +148,16 @@ export class ThreadBlocks {
 
   #allocate(link: LinkContext, capacity: number): Vector {
     const memory = gnuStateOf(link).heap.allocate(link, ENTRY * (capacity + 2));
-    return { at: memory + ENTRY, capacity, memory, blocks: new Map() };
+    return { at: memory + ENTRY, capacity, memory, blocks: new Map(), written: new Set() };
   }
 
-  #fill(link: LinkContext, thread: number, { at, capacity, blocks }: Vector): void {
+  #fill(link: LinkContext, thread: number, { at, capacity, blocks, written }: Vector): void {
     const { tls } = stateOf(link);
     const words = [capacity, 0, 0, 0];
     for (let number = 1; number <= capacity; number++) {
       const object = this.#modules[number];
       const offset = object && tls.offsetOf(object);
+      if (offset !== undefined) written.add(number);
       words.push(offset === undefined ? blocks.get(number) ?? ABSENT : thread + offset, 0);
     }
     patchWords(link, at - ENTRY, words, REASON);
@@ -171,5 +179,6 @@ export class ThreadBlocks {
     const { vaddr, align } = this.#modules[number]!.elf.tls!;
     gnuStateOf(link).heap.release(link, block - vaddr % align);
     vector.blocks.delete(number);
+    vector.written.delete(number);
   }
 }

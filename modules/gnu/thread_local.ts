@@ -22,11 +22,25 @@ export const threadLocal: ThreadLocal = {
 
   describe: (link, object, value) => {
     const runtime = runtimeOf(link);
-    const offset = stateOf(link).tls.offsetOf(object);
+    const offset = placeIfCheap(link, object);
     if (offset !== undefined) return [runtime.address(link, "tlsdesc_static"), offset + value];
     return [runtime.address(link, "tlsdesc_dynamic"), indexOf(link, object, value)];
   },
 };
+
+/** A descriptor is faster for a block at a fixed offset: a late object gets one while little is used up. */
+function placeIfCheap(link: LinkContext, object: LinkObject): number | undefined {
+  const { tls } = stateOf(link);
+  const { blocks } = gnuStateOf(link);
+  const { memsz = 0 } = object.elf.tls ?? {};
+  const isPlaced = tls.offsetOf(object) !== undefined;
+  if (!isPlaced && memsz <= blocks.optional && tls.fits(object) && !blocks.isDynamic(object)) {
+    const before = tls.size;
+    tls.add(object);
+    blocks.optional -= tls.size - before;
+  }
+  return tls.offsetOf(object);
+}
 
 /** A `tls_index` for a descriptor: module number and offset. */
 function indexOf(link: LinkContext, object: LinkObject, value: number): number {

@@ -124,18 +124,22 @@ export function findLibrary(link: LinkContext, requester: LinkObject, name: stri
   if (otherClass !== undefined) {
     throw loadFailure(isPath ? otherClass : name, "wrong ELF class: ELFCLASS32");
   }
-  const reason = isPath ? whyNot(link, expanded) : "No such file or directory";
+  const reason = isPath ? whyNot(link, expanded) : NOT_FOUND;
   throw loadFailure(
     name,
-    `cannot open shared object file: ${reason}`,
+    reason,
     `, needed by ${requester.path} (looked for ${[...tried].join(", ")})`,
   );
 }
 
+const NOT_FOUND = "cannot open shared object file: No such file or directory";
+
 /** Why a path could not be opened; a file for another machine counts as none. */
 function whyNot(link: LinkContext, path: string): string {
+  if (link.files.exists(`${path}/.`)) return "cannot read file data: Is a directory";
   const readable = link.files.open(path) !== undefined;
-  return readable || !link.files.exists(path) ? "No such file or directory" : "Permission denied";
+  if (readable || !link.files.exists(path)) return NOT_FOUND;
+  return "cannot open shared object file: Permission denied";
 }
 
 /** The object, then the one that asked for it, and so on; the program last. */

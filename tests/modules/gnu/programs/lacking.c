@@ -1,0 +1,3 @@
+int missing(void);
+int used(void) { return 1; }
+int call(void) { return missing(); }

@@ -1,0 +1,1 @@
+int hooked(void) { return 51; }

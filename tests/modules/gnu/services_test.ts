@@ -1,0 +1,100 @@
+/** The linker's services to programs of glibc: the same output as under glibc's own loader. */
+import { assertEquals } from "@std/assert";
+import type { Arch } from "../../../mod.ts";
+import { debianRoot, runIn, type RunOptions } from "./gnu_run.ts";
+import { GuestFolder, missingCompiler, type Target } from "./guest_program.ts";
+
+interface Case {
+  readonly name: string;
+  readonly targets: readonly Target[];
+  readonly argv: readonly string[];
+  readonly options?: RunOptions;
+  /** Only with the newest glibc but one: what it is about has not changed since. */
+  readonly once?: true;
+}
+
+const script = new URL("programs/symbols.map", import.meta.url).pathname;
+
+const CASES: readonly Case[] = [
+  {
+    name: "what cannot be opened or found",
+    targets: [
+      { name: "liblacking.so", source: "lacking.c" },
+      { name: "libb.so" },
+      { name: "libneeds.so", source: "libb.c", flags: ["-Wl,--no-as-needed", "-llacking"] },
+      { name: "errors" },
+      { name: "fixed", source: "errors.c", flags: ["-no-pie"] },
+    ],
+    argv: [
+      "/t/errors",
+      ...["liblacking.so", "/t/libneeds.so", "libb.so", "./libb.so", "/t/errors", "/t/fixed"],
+      ...["/etc/passwd", "/bin", "nosuch.so", "/t/nosuch.so", "/etc/debian_version"],
+    ],
+  },
+  {
+    name: "dlopen, dlsym, dlclose, dladdr, dlinfo, dl_iterate_phdr",
+    targets: [
+      { name: "libb.so" },
+      { name: "liba.so", flags: ["-lb"] },
+      { name: "libc1.so" },
+      { name: "services", flags: ["-rdynamic"] },
+    ],
+    argv: ["/t/services", "argument"],
+  },
+  {
+    name: "thread-local storage of late libraries, in every thread",
+    targets: [
+      { name: "libb.so" },
+      { name: "liblate.so" },
+      { name: "libstatic.so" },
+      { name: "threads", flags: ["-pthread"] },
+    ],
+    argv: ["/t/threads"],
+  },
+  ...["-no-pie", "-pie"].map((kind): Case => ({
+    name: `versions, IFUNC, copies, protected symbols, weak references (${kind})`,
+    targets: [
+      { name: "libsymbols.so", flags: [`-Wl,--version-script=${script}`] },
+      { name: "symbols", flags: [kind, "-lsymbols"] },
+    ],
+    argv: ["/t/symbols"],
+    once: true,
+  })),
+  {
+    name: "LD_PRELOAD, and a library in it that is not there",
+    targets: [
+      { name: "libhook.so" },
+      { name: "libsymbols.so", flags: [`-Wl,--version-script=${script}`] },
+      { name: "symbols", flags: ["-lsymbols"] },
+    ],
+    argv: ["/t/symbols"],
+    options: { env: { LD_PRELOAD: "nosuch.so:/t/libhook.so" } },
+  },
+];
+
+for (const arch of ["x86_64", "aarch64"] as Arch[]) {
+  for (const suite of ["bookworm", "bullseye", "trixie"]) {
+    const root = debianRoot(suite, arch);
+    const missing = root === undefined ? `the root of ${suite}` : missingCompiler(arch);
+    for (const { name, targets, argv, options, once } of CASES) {
+      if (once && suite !== "bookworm") continue;
+      Deno.test({
+        name: `${name}: ${suite} on ${arch}${missing ? ` (skipped: needs ${missing})` : ""}`,
+        ignore: missing !== undefined,
+        fn: async () => {
+          using folder = new GuestFolder(arch, root!, targets);
+          const shared = { ...options, mounts: folder.mounts };
+          const { counters: _m, ...modular } = await runIn(root!, argv, {
+            ...shared,
+            linker: "modular",
+          });
+          const { counters: _g, ...guest } = await runIn(root!, argv, {
+            ...shared,
+            linker: "guest",
+          });
+          assertEquals(modular, guest);
+        },
+      });
+    }
+  }
+}
