@@ -50,6 +50,7 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     platform: arch,
     hwcap: 0,
     hwcap2: 0,
+    isaLevels: [],
     files,
     reserve: refuse,
     map: refuse,

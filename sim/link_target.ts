@@ -65,6 +65,7 @@ export class ProcessTarget implements LinkTarget {
   readonly platform: string;
   readonly hwcap: number;
   readonly hwcap2: number;
+  readonly isaLevels: readonly string[];
   readonly #kernel: Kernel;
   readonly #process: Process;
   readonly #vfs: Vfs;
@@ -84,6 +85,7 @@ export class ProcessTarget implements LinkTarget {
     this.platform = kernel.platform;
     this.hwcap = kernel.hwcap;
     this.hwcap2 = kernel.hwcap2;
+    this.isaLevels = kernel.isaLevels;
     this.#kernel = kernel;
     this.#process = process;
     this.#vfs = vfs;

@@ -180,7 +180,7 @@ export class Machine {
     const env = this.environment;
     const path = this.#find(argv[0], base, now);
     const arch = options.arch ?? path.arch;
-    const { isa, hwcap, hwcap2, identity, xcr0 } = await processor(
+    const { isa, hwcap, hwcap2, isaLevels, identity, xcr0 } = await processor(
       arch,
       options.cpu !== undefined,
       options.cpuLevel,
@@ -231,6 +231,7 @@ export class Machine {
       layout: options.layout,
       hwcap,
       hwcap2,
+      isaLevels,
       identity,
       maxInstructions: options.maxInstructions,
       loader: huge?.withHugeText(loader) ?? loader,
@@ -383,6 +384,7 @@ interface Processor {
   readonly isa: Isa;
   readonly hwcap: number;
   readonly hwcap2?: number;
+  readonly isaLevels?: readonly string[];
   readonly identity?: CpuIdentity;
   /** x86_64: XCR0. */
   readonly xcr0?: number;
@@ -407,6 +409,7 @@ async function processor(arch: Arch, models: boolean, level?: Level): Promise<Pr
     isa: { ...isa, common },
     hwcap: cpuid(1, 0, chosen)[3] >>> 0,
     hwcap2: x.hwcap2(chosen),
+    isaLevels: [3, 2].filter((level) => level <= chosen).map((level) => `x86-64-v${level}`),
     identity: { ...x.signature(chosen), name: x.BRAND, flags: x.featureNames(chosen) },
     xcr0: x.xcr0(chosen),
   };

@@ -37,6 +37,8 @@ export interface LinkContext {
   readonly platform: string;
   readonly hwcap: number;
   readonly hwcap2: number;
+  /** Levels of the instruction set, best first, after which folders of libraries are named. */
+  readonly isaLevels: readonly string[];
   /** The guest's file system. */
   readonly files: GuestFiles;
   /** The environment the program starts with. */

@@ -164,6 +164,10 @@ export class LinkSession implements LinkContext {
     return this.#target.hwcap2;
   }
 
+  get isaLevels(): readonly string[] {
+    return this.#target.isaLevels;
+  }
+
   get files(): GuestFiles {
     return this.#target.files;
   }

@@ -88,6 +88,8 @@ export interface LinkTarget {
   /** `AT_HWCAP` and `AT_HWCAP2` (below 2^53), which IFUNC resolvers are given on aarch64. */
   readonly hwcap: number;
   readonly hwcap2: number;
+  /** Names of the instruction set's levels that the processor has, best first: `x86-64-v2` and the like. */
+  readonly isaLevels: readonly string[];
   readonly files: GuestFiles;
 
   /**

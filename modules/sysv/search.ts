@@ -1,4 +1,4 @@
-import { LINKER_FOLDER } from "../../lib/elf/mod.ts";
+import { DF_1_NODEFLIB, LINKER_FOLDER } from "../../lib/elf/mod.ts";
 import type { GuestFile, LinkContext, LinkObject } from "../../lib/linker/mod.ts";
 import { LdSoCache } from "./ld_so_cache.ts";
 import { examine, loadFailure } from "./library_file.ts";
@@ -13,18 +13,20 @@ export interface LibrarySearch {
 /**
  * The search of glibc's ld.so as Debian configures it (ld.so(8)): DT_RPATH of the requester and of those
  * that requested it, unless it has DT_RUNPATH; LD_LIBRARY_PATH; DT_RUNPATH; the cache; the
- * default directories.
+ * default directories, unless the requester wants none of them (DF_1_NODEFLIB). In every directory, the
+ * folders for the processor's levels come first; those older than glibc 2.33 knows (`tls` and the
+ * platform's) are not looked for.
  */
 function glibcSearch(link: LinkContext): LibrarySearch {
   const triplet = `${link.arch}-linux-gnu`;
   const defaults = [
     `/lib/${triplet}`,
     `/usr/lib/${triplet}`,
-    "/lib64",
-    "/usr/lib64",
     "/lib",
     "/usr/lib",
-  ];
+  ].join(":");
+  const isaLevels = knowsLevels(link) ? link.isaLevels : [];
+  const levels = [...isaLevels.map((level) => `glibc-hwcaps/${level}/`), ""];
   const lib = `lib/${triplet}`;
   return {
     lib,
@@ -33,15 +35,31 @@ function glibcSearch(link: LinkContext): LibrarySearch {
       if (runpath === undefined) {
         for (const owner of requesters(link, requester)) {
           const { rpath, runpath } = owner.elf.dynamic ?? {};
-          if (runpath === undefined) yield* within(link, owner, rpath, name, lib);
+          if (runpath === undefined) yield* within(link, owner, rpath, name, lib, levels);
         }
       }
-      yield* within(link, link.program, link.environment.get("LD_LIBRARY_PATH"), name, lib);
-      yield* within(link, requester, runpath, name, lib);
-      yield* cacheOf(link).lookup(name);
-      for (const directory of defaults) yield `${directory}/${name}`;
+      const environment = link.environment.get("LD_LIBRARY_PATH");
+      yield* within(link, link.program, environment, name, lib, levels);
+      yield* within(link, requester, runpath, name, lib, levels);
+      const nodeflib = ((requester.elf.dynamic?.flags1 ?? 0) & DF_1_NODEFLIB) !== 0;
+      for (const path of cacheOf(link).lookup(name, isaLevels)) {
+        if (!nodeflib || !defaults.split(":").includes(path.replace(/\/[^/]*$/, ""))) yield path;
+      }
+      if (!nodeflib) yield* within(link, link.program, defaults, name, lib, levels);
     },
   };
+}
+
+/** Whether the program's own loader has libraries by level, as glibc from 2.33 on. */
+function knowsLevels(link: LinkContext): boolean {
+  let known = levelLoaders.get(link);
+  if (known === undefined) {
+    const { interp } = link.program.elf;
+    const bytes = interp === undefined ? undefined : link.files.open(interp)?.bytes;
+    known = bytes === undefined || new TextDecoder("latin1").decode(bytes).includes("glibc-hwcaps");
+    levelLoaders.set(link, known);
+  }
+  return known;
 }
 
 /** Libraries that are parts of musl's libc.so (musl, ldso/dynlink.c). */
@@ -93,6 +111,7 @@ export function searchOf(link: LinkContext): LibrarySearch {
 }
 
 const caches = new WeakMap<LinkContext, LdSoCache>();
+const levelLoaders = new WeakMap<LinkContext, boolean>();
 const firstRequester = new WeakMap<LinkObject, LinkObject>();
 
 /** Notes which object asked for another, if it is the first to: DT_RPATH is inherited along this chain. */
@@ -151,18 +170,23 @@ function* requesters(link: LinkContext, object: LinkObject): Generator<LinkObjec
   if (last !== link.program) yield link.program;
 }
 
-/** A name in every directory of a list; an empty element of the list is the current directory. */
+/**
+ * A name in every directory of a list, and before in those of its `folders`; an empty element of the list is
+ * the current directory.
+ */
 function* within(
   link: LinkContext,
   owner: LinkObject,
   list: string | undefined,
   name: string,
   lib: string,
+  folders: readonly string[] = [""],
 ): Generator<string> {
   if (list === undefined || list === "") return;
   for (const element of list.split(/[:;]/)) {
     const directory = element === "" ? "." : expand(link, owner, element, lib);
-    yield directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+    const prefix = directory.endsWith("/") ? directory : `${directory}/`;
+    for (const folder of folders) yield prefix + folder + name;
   }
 }
 

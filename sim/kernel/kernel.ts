@@ -85,6 +85,8 @@ export interface KernelOptions {
   /** AT_HWCAP and AT_HWCAP2, as the CPU announces itself. */
   readonly hwcap?: number;
   readonly hwcap2?: number;
+  /** Levels of the instruction set by the names that libraries' folders have, best first. */
+  readonly isaLevels?: readonly string[];
   /** x86_64: what /proc/cpuinfo says of the processor. */
   readonly identity?: CpuIdentity;
   /** AT_PLATFORM, when it is not the architecture's name. */
@@ -160,6 +162,7 @@ export class Kernel {
   readonly strace: StracePrinter | undefined;
   readonly hwcap: number;
   readonly hwcap2: number;
+  readonly isaLevels: readonly string[];
   readonly identity: CpuIdentity | undefined;
   readonly platform: string;
   readonly hostname: string;
@@ -211,6 +214,7 @@ export class Kernel {
     this.syscalls = options.syscalls ?? new SyscallHooks();
     this.hwcap = options.hwcap ?? 0;
     this.hwcap2 = options.hwcap2 ?? 0;
+    this.isaLevels = options.isaLevels ?? [];
     this.identity = options.identity;
     this.platform = options.platform ?? this.abi.platform;
     this.hostname = options.hostname ?? "isthmus";

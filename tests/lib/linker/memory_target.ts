@@ -40,6 +40,7 @@ export class MemoryTarget implements LinkTarget {
   readonly platform: string;
   readonly hwcap = 0x3;
   readonly hwcap2 = 0;
+  readonly isaLevels: readonly string[] = [];
   readonly files: GuestFiles;
   readonly patches: { at: number; reason: string }[] = [];
   readonly #pages = new Map<number, Page>();

@@ -35,6 +35,42 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "the cache holds libraries by the processor's level, as ldconfig -p prints them" +
+    (ldconfig && native && hasTool("gcc") ? "" : " (skipped: needs ldconfig and gcc)"),
+  ignore: !ldconfig || !native || !hasTool("gcc"),
+  fn: () => {
+    const root = Deno.makeTempDirSync();
+    try {
+      const levels = ["", "glibc-hwcaps/x86-64-v2/", "glibc-hwcaps/x86-64-v3/"];
+      Deno.mkdirSync(`${root}/etc`);
+      Deno.writeTextFileSync(`${root}/empty.c`, "int nothing;");
+      for (const level of levels) {
+        Deno.mkdirSync(`${root}/lib/${level}`, { recursive: true });
+        const options = ["-shared", "-nostdlib", "-Wl,-soname,libf.so", `${root}/empty.c`];
+        runTool("gcc", ...options, "-o", `${root}/lib/${level}libf.so`);
+      }
+      runTool(ldconfig!, "-r", root);
+      const printed = runTool(ldconfig!, "-r", root, "-p").split("\n");
+      const expected = (level: string) =>
+        printed.filter((line) => line.includes(`hwcap: "${level}"`)).map((line) =>
+          line.replace(/.* => /, "")
+        );
+      const cache = new LdSoCache(Deno.readFileSync(`${root}/etc/ld.so.cache`), "x86_64");
+      const plain = printed.filter((line) => /libf.*x86-64\) =>/.test(line)).map((line) =>
+        line.replace(/.* => /, "")
+      );
+      const [v2, v3] = [expected("x86-64-v2"), expected("x86-64-v3")];
+      assertEquals([plain.length, v2.length, v3.length], [1, 1, 1]);
+      assertEquals(cache.lookup("libf.so"), plain);
+      assertEquals(cache.lookup("libf.so", ["x86-64-v2"]), [...v2, ...plain]);
+      assertEquals(cache.lookup("libf.so", ["x86-64-v3", "x86-64-v2"]), [...v3, ...v2, ...plain]);
+    } finally {
+      Deno.removeSync(root, { recursive: true });
+    }
+  },
+});
+
 Deno.test("a cache that is none, or is cut short, is empty", () => {
   assertEquals(new LdSoCache(new Uint8Array(0), "x86_64").lookup("libc.so.6"), []);
   assertEquals(new LdSoCache(new Uint8Array(100).fill(65), "x86_64").lookup("libc.so.6"), []);
