@@ -39,6 +39,7 @@ import { endProcess } from "./exit.ts";
 import { FatalSignal } from "./fatal_signal.ts";
 import { FutexTable } from "./futex.ts";
 import { KernelError } from "./kernel_error.ts";
+import { whyNotLoaded } from "./load_failure.ts";
 import { type Credentials, credentials, Process, RLIMIT_STACK, Shared } from "./process.ts";
 import { Random } from "./random.ts";
 import { abortRestartable } from "./rseq.ts";
@@ -308,7 +309,10 @@ export class Kernel {
     if (typeof program === "number") throw failed(program);
     const fresh = this.newSpace(process.limits[RLIMIT_STACK].soft);
     const image = await this.loader.load(this, process, fresh, program);
-    if (typeof image === "number") throw failed(image);
+    if (typeof image === "number") {
+      const why = whyNotLoaded(program.file, -image);
+      throw why === undefined ? failed(image) : new KernelError(`cannot run ${why}`);
+    }
     const thread = this.newThread(process.pid, process);
     this.switchTo(thread);
     const entered = enterProgram(this, thread, fresh, program, image);

@@ -74,6 +74,28 @@ Deno.test("a program that is not there is an error of one line", async () => {
   assertStringIncludes(stderr, "/nonexistent");
 });
 
+Deno.test("files that cannot be run are named with what is wrong with them", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.chmod(folder, 0o755);
+  const program = await Deno.readFile(`${guests}/x86_64/hello`);
+  const variants: [name: string, bytes: Uint8Array, message: string][] = [
+    ["text", new TextEncoder().encode("hello\n"), "too short for an ELF header"],
+    ["headers", program.subarray(0, 100), "program header table at 0x40"],
+    ["segments", program.subarray(0, program.length / 2), "do not fit in the file's"],
+    ["class", program.with(4, 1), "EI_CLASS at 0x4: class 1"],
+    ["machine", program.with(18, 8), "ELF machine 8"],
+    ["interpreter", await Deno.readFile(`${guests}/x86_64/many/many`), "its interpreter /lib64/"],
+  ];
+  for (const [name, bytes, message] of variants) {
+    await Deno.writeFile(`${folder}/${name}`, bytes, { mode: 0o755 });
+    const { code, stderr } = await isthmus("run", "--root", folder, `/${name}`);
+    assertEquals([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);
+    assertStringIncludes(stderr, message);
+    assertStringIncludes(stderr, name);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
 for (const arch of ["x86_64", "aarch64"]) {
   Deno.test(`run: output, exit code and counters of guests on ${arch}`, async () => {
     for (const { program, args, exit, stdout } of expected) {
