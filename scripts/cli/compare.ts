@@ -79,7 +79,8 @@ const spec: CommandSpec<Values> = {
     { flags: "--counter <name>", help: "show this counter; default the main ones", repeated: true },
     jsonOption,
   ],
-  example: "isthmus compare --cpu zen3 --with ifed.concatenate:pages=2M -- /many/many",
+  example:
+    "isthmus compare --root tests/guests/prebuilt --cpu zen3 --with ifed.concatenate -- /x86_64/many/many",
   passThrough: true,
   run,
 };

@@ -106,14 +106,15 @@ function named(spec: string): Module {
 async function imported(spec: string): Promise<Module> {
   const [, path, text] = /^(.*?\.[cm]?[jt]s(?:\?[^:]*)?)(?::(.*))?$/.exec(spec) ?? [, spec];
   const url = new URL(path!, `file://${Deno.cwd()}/`);
-  let exported;
-  try {
-    exported = (await import(url.href)).default;
-  } catch (error) {
-    throw new UsageError(`--module ${path}: ${(error as Error).message.split("\n")[0]}`);
-  }
   const options = parseOptions(spec, text);
-  const module = typeof exported === "function" ? exported(options) : exported;
+  let module;
+  try {
+    const exported = (await import(url.href)).default;
+    module = typeof exported === "function" ? exported(options) : exported;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--module ${path}: ${message.split("\n")[0]}`);
+  }
   if (typeof module?.name !== "string" || typeof module.register !== "function") {
     throw new UsageError(`--module ${path}: its default export is no linker module`);
   }
