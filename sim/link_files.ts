@@ -10,6 +10,16 @@ import type { FsContext, Task } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { MapSource } from "./memory/vma.ts";
 
+/** What was read of a file, and of which state of it. */
+interface Content {
+  readonly bytes: Uint8Array;
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** Files' contents, read once for all processes. */
+const contents = new WeakMap<Inode, Content>();
+
 /** An open file, with what the address space needs to map it. */
 export class ProcessFile implements GuestFile {
   readonly identity: string;
@@ -28,13 +38,22 @@ export class ProcessFile implements GuestFile {
   }
 
   get bytes(): Uint8Array {
-    if (this.#bytes === undefined) {
-      const bytes = new Uint8Array(this.inode.size);
-      const count = readInode(this.inode, 0, bytes);
-      if (count < bytes.length) throw new LinkTargetError(`cannot read ${this.path}`);
-      this.#bytes = bytes;
-    }
-    return this.#bytes;
+    return this.#bytes ??= this.#content().bytes;
+  }
+
+  #content(): Content {
+    const { inode } = this;
+    const { seconds, nanoseconds } = inode.mtime;
+    const known = contents.get(inode);
+    const isCurrent = known !== undefined && known.bytes.length === inode.size &&
+      known.seconds === seconds && known.nanoseconds === nanoseconds;
+    if (isCurrent) return known;
+    const bytes = new Uint8Array(inode.size);
+    const count = readInode(inode, 0, bytes);
+    if (count < bytes.length) throw new LinkTargetError(`cannot read ${this.path}`);
+    const content = { bytes, seconds, nanoseconds };
+    contents.set(inode, content);
+    return content;
   }
 }
 

@@ -14,9 +14,16 @@ import { type Dynamic, parseDynamic } from "./dynamic.ts";
 import { type ElfSymbol, SymbolTable } from "./symbol_table.ts";
 import { StringTable } from "./string_table.ts";
 import { parseVersions, type VersionTable } from "./versions.ts";
-import { GnuHashTable, type HashTable, LookupKey, SysvHashTable } from "./hash.ts";
+import {
+  GnuHashTable,
+  type HashTable,
+  type LookupCounts,
+  lookupCounts,
+  LookupKey,
+  SysvHashTable,
+} from "./hash.ts";
 import { linkerNameOf } from "./linker_name.ts";
-import { findDefinition, type LookupOptions } from "./lookup.ts";
+import { type DefinitionTables, findDefinition, type LookupOptions } from "./lookup.ts";
 import { type Relocation, type RelocationTable } from "./relocations.ts";
 import { dynamicRelocations, sectionRelocations } from "./relocation_tables.ts";
 import {
@@ -78,6 +85,8 @@ export class ElfFile {
   private readonly file: ByteView;
   private readonly map: AddressMap;
   private readonly cache: { [field: string]: unknown } = {};
+  /** What `definition` searches, null if there is nothing to search; undefined until it is asked. */
+  private tables: DefinitionTables | null | undefined;
 
   private constructor(readonly bytes: Uint8Array, readonly name: string) {
     this.file = new ByteView(bytes, name);
@@ -421,12 +430,40 @@ export class ElfFile {
    * `LookupOptions`); undefined if this object has none. An object without a hash table has none.
    */
   lookup(name: string | LookupKey, options: LookupOptions = {}): ElfSymbol | undefined {
-    const table = this.hashTable;
-    const symbols = this.symbols;
-    if (table === undefined || symbols === undefined) return undefined;
+    const { version, versionHidden = false, canonicalPlt = false, newest = false } = options;
     const key = typeof name === "string" ? new LookupKey(name) : name;
-    const index = findDefinition(table, symbols, this.versions, key, options);
-    return index < 0 ? undefined : symbols.at(index);
+    const counts = options.counts ?? lookupCounts();
+    return this.definition(key, version, versionHidden, canonicalPlt, newest, counts);
+  }
+
+  /** `lookup` for who asks often: the options one by one, and nothing allocated. */
+  definition(
+    key: LookupKey,
+    version: string | undefined,
+    versionHidden: boolean,
+    canonicalPlt: boolean,
+    newest: boolean,
+    counts: LookupCounts,
+  ): ElfSymbol | undefined {
+    const tables = this.tables === undefined ? this.definitionTables() : this.tables;
+    if (tables === null) return undefined;
+    const index = findDefinition(
+      tables,
+      key,
+      version,
+      versionHidden,
+      canonicalPlt,
+      newest,
+      counts,
+    );
+    return index < 0 ? undefined : tables.symbols.at(index);
+  }
+
+  private definitionTables(): DefinitionTables | null {
+    const { hashTable: table, symbols, versions } = this;
+    return this.tables = table === undefined || symbols === undefined
+      ? null
+      : { table, symbols, versions };
   }
 }
 

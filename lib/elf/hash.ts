@@ -61,15 +61,10 @@ export interface HashTable {
   /** How many symbols the table shows there to be; for GNU tables a lower bound. */
   symbolCount(): number;
   /**
-   * Calls `visit` with each symbol of this name, in chain order, until it returns true; returns
-   * that symbol's index, or -1. Versions, binding and definedness are the visitor's business.
+   * Index of the next symbol of this name in chain order after `after`, of the first one if that is -1;
+   * -1 if there is none. Versions, binding and definedness are the caller's business.
    */
-  find(
-    key: LookupKey,
-    symbols: SymbolTable,
-    counts: LookupCounts,
-    visit: (index: number) => boolean,
-  ): number;
+  find(key: LookupKey, symbols: SymbolTable, counts: LookupCounts, after: number): number;
 }
 
 function sameName(
@@ -105,23 +100,23 @@ export class SysvHashTable implements HashTable {
     return this.chainCount;
   }
 
-  find(
-    key: LookupKey,
-    symbols: SymbolTable,
-    counts: LookupCounts,
-    visit: (index: number) => boolean,
-  ): number {
-    counts.tables++;
-    if (this.bucketCount === 0) return -1;
+  find(key: LookupKey, symbols: SymbolTable, counts: LookupCounts, after: number): number {
     const view = this.file.view;
-    let index = view.getUint32(this.buckets + 4 * (key.sysv % this.bucketCount), true);
+    let index: number;
+    if (after < 0) {
+      counts.tables++;
+      if (this.bucketCount === 0) return -1;
+      index = view.getUint32(this.buckets + 4 * (key.sysv % this.bucketCount), true);
+    } else {
+      index = view.getUint32(this.chains + 4 * after, true);
+    }
     for (let steps = 0; index !== 0; steps++) {
       if (index >= this.chainCount) {
         this.file.fail(this.chains, "DT_HASH", `chain names symbol ${index}`);
       }
       if (steps > this.chainCount) this.file.fail(this.chains, "DT_HASH", "a chain is a cycle");
       counts.hashProbes++;
-      if (sameName(symbols, index, key, counts) && visit(index)) return index;
+      if (sameName(symbols, index, key, counts)) return index;
       index = view.getUint32(this.chains + 4 * index, true);
     }
     return -1;
@@ -184,33 +179,35 @@ export class GnuHashTable implements HashTable {
   }
 
   private mayHold(hash: number): boolean {
+    const { view } = this.file;
     const word = this.bloom + 8 * ((hash >>> 6) & (this.bloomWords - 1));
-    return this.bit(word, hash & 63) && this.bit(word, (hash >>> (this.bloomShift & 31)) & 63);
+    const second = hash >>> (this.bloomShift & 31);
+    // Bits 0 to 31 are in the first half of the word; a shift takes its count modulo 32.
+    const first = view.getUint32(word + ((hash & 32) >>> 3), true) >>> (hash & 31);
+    return (first & (view.getUint32(word + ((second & 32) >>> 3), true) >>> (second & 31)) & 1) !==
+      0;
   }
 
-  private bit(word: number, bit: number): boolean {
-    return ((this.file.bytes[word + (bit >>> 3)] >>> (bit & 7)) & 1) !== 0;
-  }
-
-  find(
-    key: LookupKey,
-    symbols: SymbolTable,
-    counts: LookupCounts,
-    visit: (index: number) => boolean,
-  ): number {
-    counts.tables++;
+  find(key: LookupKey, symbols: SymbolTable, counts: LookupCounts, after: number): number {
     const hash = key.gnu;
-    if (!this.mayHold(hash)) {
-      counts.bloomRejects++;
-      return -1;
+    let index: number;
+    if (after < 0) {
+      counts.tables++;
+      if (!this.mayHold(hash)) {
+        counts.bloomRejects++;
+        return -1;
+      }
+      index = this.file.view.getUint32(this.buckets + 4 * (hash % this.bucketCount), true);
+      if (index === 0) return -1;
+    } else {
+      if ((this.chainWord(after) & 1) !== 0) return -1;
+      index = after + 1;
     }
-    let index = this.file.view.getUint32(this.buckets + 4 * (hash % this.bucketCount), true);
-    if (index === 0) return -1;
     for (;;) {
       const word = this.chainWord(index);
       counts.hashProbes++;
       if (((word ^ hash) >>> 1) === 0) {
-        if (sameName(symbols, index, key, counts) && visit(index)) return index;
+        if (sameName(symbols, index, key, counts)) return index;
       }
       if ((word & 1) !== 0) return -1;
       index++;

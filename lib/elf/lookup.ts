@@ -1,4 +1,4 @@
-import { type HashTable, type LookupCounts, lookupCounts, type LookupKey } from "./hash.ts";
+import type { HashTable, LookupCounts, LookupKey } from "./hash.ts";
 import type { SymbolTable } from "./symbol_table.ts";
 import type { VersionTable } from "./versions.ts";
 import {
@@ -39,36 +39,45 @@ function isDefinition(symbols: SymbolTable, index: number, canonicalPlt: boolean
   return symbols.value(index) !== 0 || shndx === SHN_ABS || type === STT_TLS;
 }
 
+/** Where a definition is looked for: an object's tables. */
+export interface DefinitionTables {
+  readonly table: HashTable;
+  readonly symbols: SymbolTable;
+  readonly versions: VersionTable | undefined;
+}
+
 /**
  * Index of the definition that a reference binds to in one object, or -1 (LSB core, "Symbol
  * Versioning"). A versioned reference takes the symbol of that version, or an unversioned one unless
  * `versionHidden`. An unversioned reference takes a base or oldest version, else the only default.
+ * Its arguments are those of `LookupOptions`, one by one: a link asks millions of times.
  */
 export function findDefinition(
-  table: HashTable,
-  symbols: SymbolTable,
-  versions: VersionTable | undefined,
+  { table, symbols, versions }: DefinitionTables,
   key: LookupKey,
-  options: LookupOptions,
+  version: string | undefined,
+  versionHidden: boolean,
+  canonicalPlt: boolean,
+  newest: boolean,
+  counts: LookupCounts,
 ): number {
-  const { version, versionHidden = false, canonicalPlt = false, newest = false } = options;
+  let index = table.find(key, symbols, counts, -1);
+  if (index < 0) return -1;
   // Index 2 is the first version the object ever defined: what old, unversioned users expect.
   const oldest = newest ? VER_NDX_GLOBAL : VER_NDX_GLOBAL + 1;
-  const counts = options.counts ?? lookupCounts();
   let defaults = 0;
   let defaultIndex = -1;
-  const found = table.find(key, symbols, counts, (index) => {
-    if (!isDefinition(symbols, index, canonicalPlt)) return false;
-    if (versions === undefined) return true;
+  for (; index >= 0; index = table.find(key, symbols, counts, index)) {
+    if (!isDefinition(symbols, index, canonicalPlt)) continue;
+    if (versions === undefined) return index;
     const own = versions.of(index);
     if (version !== undefined) {
-      if (own.name === version) return true;
-      return own.name === undefined && !versionHidden && !own.hidden;
+      if (own.name === version) return index;
+      if (own.name === undefined && !versionHidden && !own.hidden) return index;
+    } else {
+      if (own.index <= oldest) return index;
+      if (!own.hidden && defaults++ === 0) defaultIndex = index;
     }
-    if (own.index <= oldest) return true;
-    if (!own.hidden && defaults++ === 0) defaultIndex = index;
-    return false;
-  });
-  if (found >= 0) return found;
+  }
   return defaults === 1 ? defaultIndex : -1;
 }

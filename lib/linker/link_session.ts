@@ -4,6 +4,7 @@ import { LinkError } from "./link_error.ts";
 import type { HostService, LinkContext, StateKey } from "./link_context.ts";
 import { LinkMemory } from "./link_memory.ts";
 import { LinkObject } from "./link_object.ts";
+import { parseFile } from "./parsed_files.ts";
 import { imageExtent, pageUp, segmentPages } from "./layout.ts";
 import type { Module } from "./module.ts";
 import type { LinkObserver } from "./observer.ts";
@@ -424,7 +425,7 @@ export class LinkSession implements LinkContext {
     if (file === undefined) return this.#fail(`${what}: no such file`);
     const known = this.#byIdentity.get(file.identity);
     if (known !== undefined) return known;
-    const elf = ElfFile.parse(file.bytes, file.path);
+    const elf = parseFile(file);
     const object = this.#add(elf, file);
     this.#byIdentity.set(file.identity, object);
     return object;

@@ -24,6 +24,7 @@ export {
   weak,
 } from "./module.ts";
 export type { Attempt, Binding, LinkObserver } from "./observer.ts";
+export { parseFile } from "./parsed_files.ts";
 export { type Phase, PHASES, type Stage } from "./phase.ts";
 export { Plan, type PlanEntry } from "./plan.ts";
 export type { Definition, Resolver, SymbolLookup, SymbolReference, SymbolUse } from "./resolve.ts";

@@ -2,7 +2,6 @@ import {
   DF_1_PIE,
   EHDR_SIZE,
   ElfError,
-  ElfFile,
   EM_AARCH64,
   EM_X86_64,
   ET_DYN,
@@ -11,7 +10,7 @@ import {
   PT_DYNAMIC,
   PT_LOAD,
 } from "../../lib/elf/mod.ts";
-import { type Architecture, type GuestFile, LinkError } from "../../lib/linker/mod.ts";
+import { type Architecture, type GuestFile, LinkError, parseFile } from "../../lib/linker/mod.ts";
 
 const MACHINES: Record<Architecture, number> = { x86_64: EM_X86_64, aarch64: EM_AARCH64 };
 const ELFCLASS32 = 1;
@@ -64,12 +63,12 @@ export function examine(file: GuestFile, arch: Architecture, name: string): Suit
 }
 
 /** What ld.so finds wrong when it maps the file; here it names the library as it was asked for. */
-function examineSegments({ bytes, path }: GuestFile, name: string): void {
+function examineSegments(file: GuestFile, name: string): void {
   const fail = (message: string): never => {
     throw loadFailure(name, message);
   };
   try {
-    const elf = ElfFile.parse(bytes, path);
+    const elf = parseFile(file);
     const loads = elf.segments.filter(({ type }) => type === PT_LOAD);
     for (const { align, vaddr, offset } of loads) {
       if (align % PAGE_SIZE !== 0) fail("ELF load command alignment not page-aligned");

@@ -57,8 +57,7 @@ export function collectRuntime(link: LinkContext, ...more: RuntimeCode[]): void 
   const runtime = Runtime.collect(link, [RUNTIME_CODE, ...more]);
   const state = stateOf(link);
   state.runtime = runtime;
-  state.service = (name) => {
-    if (name !== "__tls_get_addr") return undefined;
+  state.service = (link) => {
     const address = runtime.address(link, "tls_get_addr");
     return { object: runtime.object, address, size: 0, kind: "code", weak: false };
   };

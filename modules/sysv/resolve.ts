@@ -16,18 +16,24 @@ import type {
 } from "../../lib/linker/mod.ts";
 import { stateOf } from "./state.ts";
 
+/** The function that programs expect of the loader itself. */
+const SERVICE = "__tls_get_addr";
+
 /** Looks a symbol up in the candidate's hash table; the loader's own functions come first. */
 export function resolve(lookup: SymbolLookup, next: Resolver): Definition | undefined {
   const { link, candidate, key } = lookup;
-  const service = stateOf(link).service?.(key.name);
-  if (service !== undefined) return service;
-  const symbol = candidate.elf.lookup(key, {
-    version: lookup.version,
-    versionHidden: lookup.versionHidden,
-    canonicalPlt: lookup.use === "address",
-    newest: lookup.newest,
-    counts: link.counters,
-  });
+  if (key.name === SERVICE) {
+    const service = stateOf(link).service?.(link);
+    if (service !== undefined) return service;
+  }
+  const symbol = candidate.elf.definition(
+    key,
+    lookup.version,
+    lookup.versionHidden === true,
+    lookup.use === "address",
+    lookup.newest === true,
+    link.counters,
+  );
   return symbol === undefined ? next(lookup) : definitionOf(link, candidate, symbol);
 }
 

@@ -37,8 +37,8 @@ export class SysvState {
   threadLocal: ThreadLocal | undefined;
   /** Undefined where every slot is bound before the program starts. */
   lazy: LazySlots | undefined;
-  /** The loader's own functions that programs expect, once they have an address. */
-  service: ((name: string) => Definition | undefined) | undefined;
+  /** The loader's own `__tls_get_addr`, where it has one. */
+  service: ((link: LinkContext) => Definition) | undefined;
   /** Results of functions that choose an implementation, by their address. */
   readonly chosen = new Map<number, number>();
   /** Address of the `__ifunc_arg_t` that aarch64 resolvers are given, once allocated. */
