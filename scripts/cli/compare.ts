@@ -44,6 +44,12 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     console.log(`${positional.join(" ")}: ${arch}, ${manifest.cpu ?? "no modelled core"}`);
     console.log(result.table(...values.counter ?? []));
   }
+  for (const name of values.counter ?? []) {
+    const counted = [result.base, result.variant].some(({ counters, estimated }) =>
+      name in counters || name in estimated
+    );
+    if (!counted) console.error(`isthmus: no run counted ${name}`);
+  }
   for (const warning of result.warnings) console.error(`isthmus: ${warning}`);
   return 0;
 }

@@ -37,7 +37,8 @@ const programs: readonly (readonly string[])[] = [
   ["/usr/bin/openssl", "dgst", "-sha256", "/etc/passwd"],
 ];
 
-const root = new URL("../../.cache/roots/", import.meta.url).pathname;
+const roots = new URL("../../.cache/roots/", import.meta.url).pathname;
+const rootOf = (arch: Arch): string => `${roots}bookworm-${arch === "x86_64" ? "amd64" : "arm64"}`;
 
 /** The instructions that a program executed on `arch`, by handler, are added to `found`. */
 async function collect(
@@ -47,7 +48,7 @@ async function collect(
 ): Promise<void> {
   const output = new CapturedOutput();
   const machine = await Machine.create({
-    root: `${root}bookworm-${arch === "x86_64" ? "amd64" : "arm64"}`,
+    root: rootOf(arch),
     linker: "guest",
     cpu: "reference",
     streams: { stdin: new BytesInput(), stdout: output, stderr: output },
@@ -94,6 +95,12 @@ function lines(words: readonly string[]): string {
 
 if (import.meta.main) {
   for (const arch of architectures) {
+    const folder = rootOf(arch);
+    const made = await Deno.stat(folder).catch(() => null);
+    if (made === null) {
+      console.error(`common_instructions: there is no ${folder}; scripts/tools/rootfs.ts makes it`);
+      Deno.exit(2);
+    }
     const found = new Map<number, string>();
     for (const argv of programs) await collect(arch, argv, found);
     await Deno.writeTextFile(listOf(arch), lines([...found.values()].sort()));

@@ -286,12 +286,22 @@ export function readSeeds(paths: readonly string[], largest: number): Seed[] {
   return seeds;
 }
 
+const USAGE = "usage: elf_fuzz.ts [--mutants N] [--seed N] [FILE|FOLDER]...";
+
 function main(args: string[]): number {
+  if (args.includes("--help")) {
+    console.log(USAGE);
+    return 0;
+  }
   const number = (flag: string, otherwise: number): number => {
     const at = args.indexOf(flag);
     return at < 0 ? otherwise : Number(args[at + 1]);
   };
   const options = { mutants: number("--mutants", 200_000), seed: number("--seed", 1), limit: 2000 };
+  if (!(options.mutants > 0 && options.seed >= 0)) {
+    console.error(USAGE);
+    return 2;
+  }
   const folders = args.filter((arg, i) => !arg.startsWith("--") && !args[i - 1]?.startsWith("--"));
   const files = elfFiles(folders.length === 0 ? SYSTEM_FOLDERS : folders);
   const seeds = readSeeds(spread(files, 400), 100_000);

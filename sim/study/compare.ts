@@ -2,7 +2,14 @@
 import type { Counts } from "../counters.ts";
 import { onLayout, type Spread, spreadOf } from "./layouts.ts";
 import { measure, type Measurement, type MeasureOptions, StudyError } from "./measure.ts";
-import { alignRows, formatChange, formatCount, MAIN_COUNTERS, renderTable } from "./table.ts";
+import {
+  alignRows,
+  formatChange,
+  formatCount,
+  MAIN_COUNTERS,
+  NOT_COUNTED,
+  renderTable,
+} from "./table.ts";
 
 export interface CompareOptions {
   /** Pairs of runs on seeded layouts; default one run each on the fixed layout. */
@@ -141,7 +148,7 @@ function renderSpreads(
   const shown = names.length > 0 ? names : MAIN_COUNTERS.filter((name) => name in spreads);
   const rows = shown.map((name) => {
     const spread = spreads[name];
-    if (spread === undefined) return [name, "0", "0", "0", "0", "=", ""];
+    if (spread === undefined) return [name, NOT_COUNTED];
     const { base, median, least, most, noise } = spread;
     const change = formatChange(base, base + median);
     return [

@@ -27,6 +27,9 @@ export const MAIN_COUNTERS: readonly string[] = [
   "cycles",
 ];
 
+/** In the place of a value that no run counted. */
+export const NOT_COUNTED = "-";
+
 /** A count with its thousands apart. */
 export function formatCount(value: number): string {
   return Number.isInteger(value)
@@ -57,7 +60,7 @@ export function alignRows(rows: readonly (readonly string[])[]): string {
 
 /**
  * The table of `columns` for `names`, or for the main counters there are. Each column after the base has
- * its value and the change; a change that is noise is marked with `~`.
+ * its value and the change; a change that is noise is marked with `~`. What no column counts has a dash.
  */
 export function renderTable(columns: readonly Column[], names: readonly string[] = []): string {
   const [base, ...variants] = columns;
@@ -66,6 +69,7 @@ export function renderTable(columns: readonly Column[], names: readonly string[]
     : MAIN_COUNTERS.filter((name) => columns.some(({ counters }) => name in counters));
   const header = ["", base.name, ...variants.flatMap(({ name }) => [name, ""])];
   const rows = shown.map((name) => {
+    if (!columns.some(({ counters }) => name in counters)) return [name, NOT_COUNTED];
     const before = base.counters[name] ?? 0;
     return [
       name,

@@ -42,6 +42,7 @@ Deno.test("a table has a row a counter, a value and a change a variant", () => {
     renderTable(columns, ["walks", "loads"]),
     "        base  other\nwalks  1,000    900  ~-10.0%\nloads      5      0  -100.0%",
   );
+  assertEquals(renderTable(columns, ["wolks"]), "       base  other\nwolks     -");
 });
 
 Deno.test("pairs that disagree on the sign are noise", () => {
