@@ -86,15 +86,20 @@ export class HostFs extends FileSystem {
     this.root = new HostInode(this, null, path === "/" ? "" : path, info, 1);
   }
 
-  /** The inode of a name with attributes `info`. */
-  inode(parent: HostInode, name: string, info: Deno.FileInfo): HostInode {
+  /** A number for an inode. */
+  number(): number {
+    return this.#nextIno++;
+  }
+
+  /** The inode of a name with attributes `info`; `ino` is its number if it is new. */
+  inode(parent: HostInode, name: string, info: Deno.FileInfo, ino: number): HostInode {
     if (this.volatile || info.isDirectory || (info.nlink ?? 1) < 2 || info.ino === null) {
-      return new HostInode(this, parent, name, info, this.#nextIno++);
+      return new HostInode(this, parent, name, info, ino);
     }
     const key = `${info.dev}:${info.ino}`;
     let inode = this.#linked.get(key);
     if (inode === undefined) {
-      inode = new HostInode(this, parent, name, info, this.#nextIno++);
+      inode = new HostInode(this, parent, name, info, ino);
       this.#linked.set(key, inode);
     }
     return inode;
@@ -132,6 +137,8 @@ export class HostInode extends Inode {
   #hostIno: number | null = null;
   /** Inodes handed out by name, in a writable folder: a name keeps its inode while the host's does. */
   readonly #children: Map<string, HostInode> = new Map();
+  /** Numbers of the inodes under names here, which a listing shows before anything is known of them. */
+  readonly #numbers: Map<string, number> = new Map();
 
   constructor(
     override readonly fileSystem: HostFs,
@@ -237,15 +244,24 @@ export class HostInode extends Inode {
     if (this.fileSystem.volatile && !this.#genuine()) return -ENOENT;
     const info = onHost(() => Deno.lstatSync(path));
     if (failed(info)) return info;
-    if (!this.fileSystem.volatile) return this.fileSystem.inode(this, name, info);
+    const { fileSystem } = this;
+    if (!fileSystem.volatile) return fileSystem.inode(this, name, info, this.#number(name));
     const known = this.#children.get(name);
     if (known !== undefined && known.#stands(info)) {
       known.#load(info);
       return known;
     }
-    const child = this.fileSystem.inode(this, name, info);
+    // Another file than before is another inode.
+    if (known !== undefined) this.#numbers.delete(name);
+    const child = fileSystem.inode(this, name, info, this.#number(name));
     this.#children.set(name, child);
     return child;
+  }
+
+  #number(name: string): number {
+    let ino = this.#numbers.get(name);
+    if (ino === undefined) this.#numbers.set(name, ino = this.fileSystem.number());
+    return ino;
   }
 
   /** Whether this is still the file the host describes as `info`. */
@@ -277,7 +293,7 @@ export class HostInode extends Inode {
     return entries
       .map(({ name, isDirectory, isSymlink, isFile }) => {
         const type = isDirectory ? S_IFDIR : isSymlink ? S_IFLNK : isFile ? S_IFREG : 0;
-        return { name, type, ino: 0 };
+        return { name, type, ino: this.#number(name) };
       })
       .sort((a, b) => a.name < b.name ? -1 : 1);
   }
@@ -354,6 +370,7 @@ export class HostInode extends Inode {
       const { isDirectory } = Deno.lstatSync(path);
       if (isDirectory !== directory) return directory ? -ENOTDIR : -EISDIR;
       Deno.removeSync(path);
+      this.#numbers.delete(name);
       return 0;
     });
   }
@@ -370,6 +387,9 @@ export class HostInode extends Inode {
     const moved = this.#children.get(name);
     this.#children.delete(name);
     if (moved) newDirectory.#children.set(newName, moved);
+    const ino = this.#number(name);
+    this.#numbers.delete(name);
+    newDirectory.#numbers.set(newName, ino);
     return 0;
   }
 
