@@ -8,6 +8,7 @@ import {
 } from "../../lib/linker/mod.ts";
 import { collectNeeded } from "../sysv/collect.ts";
 import { writeList } from "../sysv/initialisers.ts";
+import { relocateSymbols } from "../sysv/relocate.ts";
 import { runtimeOf } from "../sysv/runtime.ts";
 import { collectRuntime } from "../sysv/mod.ts";
 import { prepare, programAuxv, start } from "../sysv/start.ts";
@@ -74,10 +75,12 @@ function program(object: LinkObject, slots: LazySlots): Registration {
   };
 }
 
-/** It relocates and protects itself when it initialises itself. */
+/**
+ * It relocates and protects itself when it initialises itself, and binds its symbols to its own definitions
+ * as long as it is alone; once more, then, to those that come first, as it does for itself.
+ */
 function loaderItself(): Registration {
-  const nothing = strong(() => {});
-  return { "relocate": nothing, "protect": nothing };
+  return { "relocate": strong(relocateSymbols), "protect": strong(() => {}) };
 }
 
 function library(): Registration {

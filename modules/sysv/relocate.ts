@@ -48,6 +48,15 @@ export function relocate(link: LinkContext, object: LinkObject): void {
   for (const table of object.elf.relocationTables) relocator.apply(table);
 }
 
+/**
+ * Applies the relocations that name a symbol to a loader that has relocated itself already; they count as
+ * its own, `loader`.
+ */
+export function relocateSymbols(link: LinkContext, object: LinkObject): void {
+  const relocator = new Relocator(link, object);
+  for (const table of object.elf.relocationTables) relocator.apply(table, true);
+}
+
 /** A symbol that nobody defines, as ld.so says it. */
 export function undefinedSymbol(
   link: LinkContext,
@@ -106,11 +115,13 @@ class Relocator {
     this.#scopeOfCopies = scope.filter((other) => other !== object);
   }
 
-  apply(table: RelocationTable): void {
+  /** Applies a table, or only what in it names a symbol. */
+  apply(table: RelocationTable, symbolsOnly = false): void {
     const { offsets, types, symbols, addends, implicitAddend, length } = table;
     const counts: Record<string, number> = {};
     if (table.kind === "plt" && this.#lazy !== "none") this.#prepareSlots();
     for (let i = 0; i < length; i++) {
+      if (symbolsOnly && symbols[i] === 0) continue;
       const row = this.#rows[types[i]];
       const place = this.#base + offsets[i];
       if (row === undefined) this.#fail(place, `type ${types[i]} is unknown`);
@@ -121,7 +132,8 @@ class Relocator {
         counts["lazy"] = (counts["lazy"] ?? 0) + 1;
         continue;
       } else this.#applyRow(row, place, symbols[i], addend);
-      counts[row.kind] = (counts[row.kind] ?? 0) + 1;
+      const kind = symbolsOnly ? "loader" : row.kind;
+      counts[kind] = (counts[kind] ?? 0) + 1;
     }
     for (const kind of Object.keys(counts)) this.link.counters.relocation(kind, counts[kind]);
   }
