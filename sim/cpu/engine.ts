@@ -26,6 +26,8 @@ const SPACES: number = 2 ** 29;
 const ARENA_LIMIT = SPACES - 65536;
 /** Records copied here run the tail of a quantum. */
 const SCRATCH = 0x2000;
+/** Instructions that a hot block waits for others, in terms of a block's heat. */
+const PATIENCE = 500;
 /** Where a read that straddles two frames is put together. */
 const BOUNCE = 0x1000;
 const U32 = 4294967296;
@@ -126,8 +128,9 @@ export class Engine implements Cpu, CodeSource {
   readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
   /** PKRU under which the soft TLB was filled. */
   #keys = 0;
-  /** Instructions retired since the start. */
+  /** Instructions retired since the start, and when nothing waited to be compiled last. */
   #total = 0;
+  #compiled = 0;
   readonly #observe: EngineOptions["observe"];
 
   constructor(options: EngineOptions) {
@@ -280,9 +283,11 @@ export class Engine implements Cpu, CodeSource {
       exit = this.#memoryFault();
     }
     this.#scratchBlock = null;
-    if (this.regions.pending > 0) this.#compile();
     this.retired = budget - this.#signed(L.BUDGET);
     this.#total += this.retired;
+    // A batch that does not fill up is compiled all the same, after as long as some blocks take to get hot.
+    if (this.regions.pending === 0) this.#compiled = this.#total;
+    else if (this.#total - this.#compiled > this.regions.heat * PATIENCE) this.#compile();
     this.watch?.end(this.retired);
     return exit;
   }
@@ -535,6 +540,7 @@ export class Engine implements Cpu, CodeSource {
 
   /** Compile hot regions; those over several pages must be checked before another space enters them. */
   #compile(): void {
+    this.#compiled = this.#total;
     const installed = this.regions.compile((pc) => {
       const frame = this.#areas.pages.get(Math.floor(pc / 4096));
       if (frame === undefined || this.blocks.cuts.has(pc)) return undefined;
