@@ -15,7 +15,7 @@ usage: deno task bench [options]
   --modes LIST    of: native, qemu, plugin, cachegrind, off, or a CPU preset's name
                   (default: native,qemu,cachegrind,off,reference,neoverse-n1);
                   off is this simulator without models, plugin is qemu with the reference model
-  --scale F       amount of work, 1 by default (0.1 for a quick look)
+  --scale F       amount of work, 3 by default: seconds each under qemu (0.1 for a quick look)
   --repeat N      runs of each; the fastest counts (default 1)
   --root DIR      an amd64 root (default .cache/roots/bookworm-amd64; see rootfs.ts)
   --json          everything measured, as JSON, instead of tables
@@ -239,7 +239,7 @@ async function main(args: string[]): Promise<void> {
       options: {
         work: { type: "string", default: workNames.join(",") },
         modes: { type: "string", default: "native,qemu,cachegrind,off,reference,neoverse-n1" },
-        scale: { type: "string", default: "1" },
+        scale: { type: "string", default: "3" },
         repeat: { type: "string", default: "1" },
         root: { type: "string", default: `${project}.cache/roots/bookworm-amd64` },
         json: { type: "boolean", default: false },

@@ -100,7 +100,7 @@ export interface Inputs {
 
 export const workNames = ["python", "sqlite3", "xz", "lua", "sha256sum", "cc1", "kernel"] as const;
 
-/** Writes the input files and returns the work; each takes 0.5-4 s under qemu-user at scale 1. */
+/** Writes the input files and returns the work; each takes 2-12 s under qemu-user at scale 3. */
 export async function makeWork(inputs: Inputs): Promise<Work[]> {
   const { folder, scale } = inputs;
   const file = async (name: string, content: string | Uint8Array) => {
