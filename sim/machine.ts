@@ -180,7 +180,7 @@ export class Machine {
     const env = this.environment;
     const path = this.#find(argv[0], base, now);
     const arch = options.arch ?? path.arch;
-    const { isa, hwcap, hwcap2, isaLevels, identity, xcr0 } = await processor(
+    const { isa, hwcap, hwcap2, isaLevels, identity, midr, xcr0 } = await processor(
       arch,
       options.cpu !== undefined,
       options.cpuLevel,
@@ -233,6 +233,7 @@ export class Machine {
       hwcap2,
       isaLevels,
       identity,
+      midr,
       maxInstructions: options.maxInstructions,
       loader: huge?.withHugeText(loader) ?? loader,
       strace: options.strace,
@@ -386,6 +387,8 @@ interface Processor {
   readonly hwcap2?: number;
   readonly isaLevels?: readonly string[];
   readonly identity?: CpuIdentity;
+  /** aarch64: MIDR_EL1. */
+  readonly midr?: number;
   /** x86_64: XCR0. */
   readonly xcr0?: number;
 }
@@ -398,8 +401,8 @@ async function processor(arch: Arch, models: boolean, level?: Level): Promise<Pr
       throw new MachineError("a CPU level is for x86_64; the program is for aarch64");
     }
     const { aarch64 } = await import("./cpu/aarch64/isa.ts");
-    const { HWCAP, HWCAP2 } = await import("./cpu/aarch64/id_registers.ts");
-    return { isa: { ...aarch64, common }, hwcap: HWCAP, hwcap2: HWCAP2 };
+    const { HWCAP, HWCAP2, MIDR_EL1 } = await import("./cpu/aarch64/id_registers.ts");
+    return { isa: { ...aarch64, common }, hwcap: HWCAP, hwcap2: HWCAP2, midr: MIDR_EL1 };
   }
   const chosen = level ?? 2;
   const isa = await x86Level(chosen);

@@ -600,20 +600,11 @@ export class Engine implements Cpu, CodeSource {
         ...this.isa.trap(f.signal, f.code, true, this.#view, bytes),
       };
     }
-    // x86 page fault error code: write bit 1, user bit 2, instruction fetch bit 4. Linux shows bit 0,
-    // a page that is there, for all addresses beyond those of users.
     const va = (f.addressHigh >>> 0) * U32 + (f.addressLow >>> 0);
-    const present = va >= TASK_SIZE_MAX || this.#space!.isPresent?.(va) === true;
-    const error = (present ? 5 : 4) | (f.access === Access.Write ? 2 : 0) |
-      (f.access === Access.Execute ? 16 : 0);
-    return {
-      kind: "fault",
-      signal: f.signal,
-      code: f.code,
-      address,
-      trapno: f.code === SI_KERNEL ? 13 : 14,
-      error: f.code === SI_KERNEL ? 0 : error,
-    };
+    const beyond = va >= TASK_SIZE_MAX;
+    const present = beyond || this.#space!.isPresent?.(va) === true;
+    const report = this.isa.accessFault?.(f.code, f.access, present);
+    return { kind: "fault", signal: f.signal, code: f.code, address, ...report };
   }
 
   #semanticFault(): CpuExit {

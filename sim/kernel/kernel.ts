@@ -90,6 +90,8 @@ export interface KernelOptions {
   readonly isaLevels?: readonly string[];
   /** x86_64: what /proc/cpuinfo says of the processor. */
   readonly identity?: CpuIdentity;
+  /** aarch64: MIDR_EL1. */
+  readonly midr?: number;
   /** AT_PLATFORM, when it is not the architecture's name. */
   readonly platform?: string;
   readonly hostname?: string;
@@ -165,6 +167,7 @@ export class Kernel {
   readonly hwcap2: number;
   readonly isaLevels: readonly string[];
   readonly identity: CpuIdentity | undefined;
+  readonly midr: number;
   readonly platform: string;
   readonly hostname: string;
   readonly release: string;
@@ -217,6 +220,7 @@ export class Kernel {
     this.hwcap2 = options.hwcap2 ?? 0;
     this.isaLevels = options.isaLevels ?? [];
     this.identity = options.identity;
+    this.midr = options.midr ?? 0;
     this.platform = options.platform ?? this.abi.platform;
     this.hostname = options.hostname ?? "isthmus";
     this.release = options.release ?? "6.1.0-isthmus";

@@ -1,4 +1,4 @@
-/** Scalar floating point (DDI 0487, C4.1.96). Half precision exists in conversions only. */
+/** Scalar floating point of single and double precision (DDI 0487, C4.1.96). */
 import { FlagKind, packedFlags, setExplicit } from "./flags.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import type { Node } from "../ir/types.ts";
@@ -17,7 +17,10 @@ import { comparands } from "./float/flush.ts";
 import { convertBits, Precision } from "./float/formats.ts";
 import { fusedMultiplyAdd } from "./float/fused.ts";
 import { float, type FloatKind, toBits } from "./float/nan.ts";
+import { softHelper } from "./float/host.ts";
+import * as soft from "./float/soft_float.ts";
 import { Rounding } from "./float/soft_float.ts";
+import { Exception } from "./float/status.ts";
 import { expandFloat32, expandFloat64 } from "./immediates.ts";
 import { get, set, setScalar } from "./registers.ts";
 import { row } from "./row.ts";
@@ -206,6 +209,30 @@ const conversions = [
   })),
 ];
 
+/** FJCVTZS: a double to 32 bits modulo 2^32; bit 32 of the result says that it is exact. */
+const javaScript = softHelper("javascript_integer", ["i64"], "i64", (control, bits) => {
+  if ((bits & float[1].infinity) === float[1].infinity) {
+    soft.raise(Exception.Invalid);
+    return 0n;
+  }
+  const WIDEST = 1100;
+  const n = soft.toInteger(soft.DOUBLE, bits, 0, WIDEST, true, control, Rounding.Zero);
+  const noted = soft.takeExceptions();
+  const fits = n === BigInt.asIntN(32, n);
+  soft.raise(fits ? noted : (noted & ~Exception.Inexact) | Exception.Invalid);
+  // Neither -0 nor what was flushed is exact.
+  const exact = fits && (noted & Exception.Inexact) === 0 && (n !== 0n || bits === 0n);
+  return BigInt.asUintN(32, n) | (exact ? 1n << 32n : 0n);
+});
+const toJavaScript = row("FJCVTZS", "0 00 11110 01 1 11 110 000000 rn:5 rd:5", (f) => ({
+  regs: [f.rd.out, f.rn.v],
+  emit: (e) => {
+    const r = e.call(javaScript, e.getLow64(e.reg(1)));
+    set(e, 0, e.wrap(r));
+    setExplicit(e, e.shl(e.wrap(e.shrU(r, e.i64(32))), e.i32(30)));
+  },
+}));
+
 /** Bits of the kind, from the register's low lane. */
 function lowBits(e: Emitter, i: number, k: FloatKind): Node {
   const low = e.getLow64(e.reg(i));
@@ -247,4 +274,4 @@ const moves = [
   })),
 ];
 
-export const rows = [...arithmeticRows, ...comparisons, ...conversions, ...moves];
+export const rows = [...arithmeticRows, ...comparisons, ...conversions, toJavaScript, ...moves];

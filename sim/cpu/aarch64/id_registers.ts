@@ -11,16 +11,21 @@ const SHA1 = 1 << 5;
 const SHA2 = 1 << 6;
 const CRC32 = 1 << 7;
 const ATOMICS = 1 << 8;
+const FPHP = 1 << 9;
+const ASIMDHP = 1 << 10;
 const CPUID = 1 << 11;
 const ASIMDRDM = 1 << 12;
+const JSCVT = 1 << 13;
+const FCMA = 1 << 14;
 const LRCPC = 1 << 15;
 const DCPOP = 1 << 16;
 const ASIMDDP = 1 << 20;
 const ILRCPC = 1 << 26;
+const FLAGM = 1 << 27;
 
 /** AT_HWCAP. */
-export const HWCAP: number = FP | ASIMD | AES | PMULL | SHA1 | SHA2 | CRC32 | ATOMICS | CPUID |
-  ASIMDRDM | LRCPC | DCPOP | ASIMDDP | ILRCPC;
+export const HWCAP: number = FP | ASIMD | AES | PMULL | SHA1 | SHA2 | CRC32 | ATOMICS | FPHP |
+  ASIMDHP | CPUID | ASIMDRDM | JSCVT | FCMA | LRCPC | DCPOP | ASIMDDP | ILRCPC | FLAGM;
 /** AT_HWCAP2: none of its features. */
 export const HWCAP2 = 0;
 
@@ -32,17 +37,17 @@ const CTR_EL0 = 0x8444c004;
 /** DCZID_EL0: DC ZVA is permitted and clears 64 bytes. */
 const DCZID_EL0 = 4;
 /** MIDR_EL1: implementer 0 (reserved for software), architecture by ID registers. */
-const MIDR_EL1 = 0x000f0000;
+export const MIDR_EL1 = 0x000f0000;
 
-/** ID_AA64ISAR0_EL1: AES with PMULL, SHA1, SHA256, CRC32, LSE atomics, RDM, DP. */
+/** ID_AA64ISAR0_EL1: AES with PMULL, SHA1, SHA256, CRC32, LSE atomics, RDM, DP, TS (FlagM). */
 const ID_AA64ISAR0 = [
   (2 << 4) | (1 << 8) | (1 << 12) | (1 << 16) | (2 << 20) | (1 << 28),
-  1 << 12,
+  (1 << 12) | (1 << 20),
 ] as const;
-/** ID_AA64ISAR1_EL1: DPB, LRCPC 2. */
-const ID_AA64ISAR1 = [1 | (2 << 20), 0] as const;
-/** ID_AA64PFR0_EL1: EL0 and EL1 in AArch64 only; FP and AdvSIMD without half precision. */
-const ID_AA64PFR0 = [0x11, 0] as const;
+/** ID_AA64ISAR1_EL1: DPB, JSCVT, FCMA, LRCPC 2. No pointer authentication. */
+const ID_AA64ISAR1 = [1 | (1 << 12) | (1 << 16) | (2 << 20), 0] as const;
+/** ID_AA64PFR0_EL1: EL0 and EL1 in AArch64 only; FP and AdvSIMD with half precision; no SVE. */
+const ID_AA64PFR0 = [0x11 | (1 << 16) | (1 << 20), 0] as const;
 
 /**
  * Value of the register `op0 op1 CRn CRm op2` (16 bits) as low and high word, or null if it cannot

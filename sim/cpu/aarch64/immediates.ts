@@ -37,6 +37,13 @@ function bytes(x: number, out: Decoded): void {
   out.imm0High = out.imm0Low;
 }
 
+/** VFPExpandImm for half precision: the half's bits. */
+export function expandFloat16(imm8: number): number {
+  const b = (imm8 >> 6) & 1;
+  const exponent = ((b ^ 1) << 4) | (b ? 0xc : 0) | ((imm8 >> 4) & 3);
+  return ((imm8 & 0x80) << 8) | (exponent << 10) | ((imm8 & 15) << 6);
+}
+
 /** VFPExpandImm for single precision: the float's bits. */
 export function expandFloat32(imm8: number): number {
   const b = (imm8 >> 6) & 1;

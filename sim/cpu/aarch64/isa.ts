@@ -1,4 +1,4 @@
-/** The AArch64 instruction set: Armv8.2-A at EL0, as `id_registers.ts` announces it. */
+/** The AArch64 instruction set: Armv8.2-A and parts of 8.3 and 8.4 at EL0, as `id_registers.ts` announces it. */
 import type { Decoded, Isa } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import { rows as atomics } from "./atomics.ts";
@@ -7,9 +7,12 @@ import { rows as dataImmediate } from "./data_immediate.ts";
 import { rows as dataRegister } from "./data_register.ts";
 import { Decoder } from "./decoder.ts";
 import { flags } from "./flags.ts";
+import { rows as flagRows } from "./flag_rows.ts";
 import { rows as floatRows } from "./float_rows.ts";
+import { rows as halfRows } from "./half_rows.ts";
 import { rows as loadStore } from "./load_store.ts";
 import { rows as simd } from "./simd/rows.ts";
+import { abort } from "./syndrome.ts";
 import { rows as system } from "./system.ts";
 
 export { COUNTER_FREQUENCY, HWCAP, HWCAP2 } from "./id_registers.ts";
@@ -22,6 +25,8 @@ const rows = [
   ...atomics,
   ...dataRegister,
   ...floatRows,
+  ...halfRows,
+  ...flagRows,
   ...simd,
   undefinedRow,
 ];
@@ -31,6 +36,9 @@ function wordAt(bytes: Uint8Array, offset: number): number {
   return bytes[offset] | (bytes[offset + 1] << 8) | (bytes[offset + 2] << 16) |
     (bytes[offset + 3] << 24);
 }
+
+/** Bits 28–25 of the Scalable Vector Extension's encodings (DDI 0487, C4.1). */
+const SVE = 2;
 
 /** AArch64. */
 export const aarch64: Isa = {
@@ -50,10 +58,15 @@ export const aarch64: Isa = {
     rows[row].emit(e, statics);
   },
 
+  accessFault: abort,
+
   describe(bytes: Uint8Array, offset: number, available: number): string {
     if (available < 4) return "truncated instruction";
     const word = wordAt(bytes, offset);
     const { name } = rows[decoder.find(word)];
+    if (name === undefinedRow.name && ((word >>> 25) & 15) === SVE) {
+      return `SVE instruction, which this processor lacks: 0x${(word >>> 0).toString(16)}`;
+    }
     return `${name} 0x${(word >>> 0).toString(16).padStart(8, "0")}`;
   },
 };

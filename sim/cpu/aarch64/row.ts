@@ -119,6 +119,11 @@ export class AArch64Row implements Row {
     (this.#meaning ?? this.#understand()).emit(e, statics);
   }
 
+  /** The same row with another meaning. */
+  changed(change: (spec: RowSpec<string>) => RowSpec<string>): AArch64Row {
+    return new AArch64Row(this.name, this.pattern, (fields) => change(this.#build(fields)));
+  }
+
   #understand(): Meaning {
     return this.#meaning = new Meaning(this.pattern, this.#build);
   }

@@ -4,6 +4,7 @@ import type { CommonFile } from "../common_handlers.ts";
 export const file: CommonFile = {
   sources: [
     "common_handlers.ts",
+    "cpu.ts",
     "handlers.ts",
     "ir/decoded.ts",
     "ir/emitter.ts",
@@ -61,7 +62,11 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
+<<<<<<< HEAD
   hash: 224261006,
+=======
+  hash: 3883039646,
+>>>>>>> 27045a2 (aarch64: half precision, complex numbers, FJCVTZS, FlagM, the alternative format, FPSR.QC; syndromes in signal frames)
   hostHelpers: {
     "x86_sse_float": 829031767343108,
     "x86_cpuid": 527765581332480,

@@ -73,6 +73,15 @@ export interface Isa {
   /** Handlers made ahead, if there are any. */
   readonly common?: import("../common_handlers.ts").CommonHandlers;
   /**
+   * Trap number (x86) and error code or syndrome of an access that `code` (of SIGSEGV or SIGBUS) refuses;
+   * `present` says that a page is mapped there. Linux shows one everywhere beyond user addresses.
+   */
+  accessFault?(
+    code: number,
+    access: import("../cpu.ts").Access,
+    present: boolean,
+  ): { readonly trapno: number; readonly error: number };
+  /**
    * What the kernel makes of a fault that semantics raised, or, with `access`, of an access to an address
    * that can be nobody's. `bytes` are the instruction's and what follows; `state` is state memory.
    */

@@ -32,7 +32,7 @@ import { sseMoves } from "./sse_moves.ts";
 import { sseShuffle } from "./sse_shuffle.ts";
 import { sseStrings } from "./sse_strings.ts";
 import { strings } from "./strings.ts";
-import { nonCanonicalTrap, semanticTrap } from "./traps.ts";
+import { nonCanonicalTrap, pageFault, semanticTrap } from "./traps.ts";
 import { x87 } from "./x87.ts";
 import { system, undefinedRow } from "./system.ts";
 
@@ -93,6 +93,7 @@ export function instructionSet(rows: readonly Encoding[], level: Level): Isa {
       const encoding = rows[row];
       encoding.emit(new Instruction(e, encoding, statics, level));
     },
+    accessFault: pageFault,
     trap(
       signal: number,
       code: number,

@@ -2,6 +2,7 @@
  * What Linux makes of exceptions: signal, si_code, and the trap number and error code of the ucontext
  * (arch/x86/kernel/traps.c, arch/x86/kernel/fpu/core.c).
  */
+import { Access } from "../cpu.ts";
 import type { Decoded, Trap } from "../ir/decoded.ts";
 import { gpr, MXCSR, X87_CONTROL, X87_STATUS, ZERO } from "../layout.ts";
 import { Form, FORM_SHIFT, SEGMENT_SHIFT } from "./instruction.ts";
@@ -24,6 +25,7 @@ const enum Vector {
   Undefined = 6,
   Stack = 12,
   Protection = 13,
+  Page = 14,
   X87 = 16,
   Sse = 19,
 }
@@ -35,6 +37,18 @@ function floatCode(flags: number): number {
   if (flags & 8) return FPE_FLTOVF;
   if (flags & 0x12) return FPE_FLTUND;
   return FPE_FLTRES;
+}
+
+/** A page fault: present (bit 0), write, user, fetch (bit 4). #GP has no error code. */
+export function pageFault(
+  code: number,
+  access: Access,
+  present: boolean,
+): { trapno: number; error: number } {
+  if (code === SI_KERNEL) return { trapno: Vector.Protection, error: 0 };
+  const error = 4 | (present ? 1 : 0) | (access === Access.Write ? 2 : 0) |
+    (access === Access.Execute ? 16 : 0);
+  return { trapno: Vector.Page, error };
 }
 
 /** A fault raised by semantics. */

@@ -55,16 +55,19 @@ function cpuInfo(kernel: Kernel, arch: Arch): string {
         ["processor\t", cpu],
         ["BogoMIPS\t", "2000.00"],
         ["Features\t", featureNames(kernel.hwcap)],
-        ["CPU implementer\t", "0x41"],
+        ["CPU implementer\t", hexadecimal(kernel.midr >>> 24, 2)],
         ["CPU architecture", 8],
-        ["CPU variant\t", "0x3"],
-        ["CPU part\t", "0xd0c"],
-        ["CPU revision\t", 1],
+        ["CPU variant\t", hexadecimal((kernel.midr >>> 20) & 15, 1)],
+        ["CPU part\t", hexadecimal((kernel.midr >>> 4) & 0xfff, 3)],
+        ["CPU revision\t", kernel.midr & 15],
       ];
     text += rows.map(([name, value]) => `${name}: ${value}\n`).join("") + "\n";
   }
   return text;
 }
+
+const hexadecimal = (n: number, digits: number): string =>
+  `0x${n.toString(16).padStart(digits, "0")}`;
 
 function featureNames(hwcap: number): string {
   return AARCH64_FEATURES.filter((_, bit) => Math.floor(hwcap / 2 ** bit) % 2 === 1).join(" ");

@@ -16,7 +16,9 @@ import {
 import {
   defaultNaN,
   DOUBLE,
+  flushes,
   type Format,
+  HALF,
   raise,
   Rounding,
   roundingOf,
@@ -25,7 +27,6 @@ import {
 import { Exception } from "./status.ts";
 
 const formats = [SINGLE, DOUBLE];
-const FLUSH = 1 << 24;
 
 /** RecipEstimate: 256–511 for an argument of 256–511, both fractions of 512. */
 function reciprocal(a: number): number {
@@ -52,20 +53,21 @@ function join(f: Format, sign: bigint, exponent: number, fraction: bigint): bigi
   return (sign << BigInt(f.width - 1)) | (BigInt(exponent) << mantissa) |
     (fraction >> (52n - mantissa));
 }
-/** The fraction under FPCR.FZ. */
-function flushed(exponent: number, fraction: bigint, fpcr: number): bigint {
-  if ((fpcr & FLUSH) === 0 || exponent !== 0 || fraction === 0n) return fraction;
-  raise(Exception.InputDenormal);
+/** The fraction, zero if a subnormal is flushed. */
+function flushed(f: Format, exponent: number, fraction: bigint, fpcr: number): bigint {
+  if (!flushes(f, fpcr) || exponent !== 0 || fraction === 0n) return fraction;
+  if (f !== HALF) raise(Exception.InputDenormal);
   return 0n;
 }
 const TOP = 1n << 51n;
 const FRACTION = (1n << 52n) - 1n;
 
-function recpe(f: Format, bits: bigint, fpcr: number): bigint {
+/** FRECPE of a number's bits. */
+export function recpe(f: Format, bits: bigint, fpcr: number): bigint {
   const [sign, field, all] = split(f, bits);
   const most = 2 * f.bias + 1;
   let exponent = field;
-  let fraction = flushed(field, all, fpcr);
+  let fraction = flushed(f, field, all, fpcr);
   if (exponent === most) return join(f, sign, 0, 0n);
   if (exponent === 0 && fraction === 0n) {
     raise(Exception.DivideByZero);
@@ -78,7 +80,7 @@ function recpe(f: Format, bits: bigint, fpcr: number): bigint {
     const infinite = mode === Rounding.Nearest || mode === (sign ? Rounding.Down : Rounding.Up);
     return infinite ? join(f, sign, most, 0n) : join(f, sign, most - 1, FRACTION);
   }
-  if (fpcr & FLUSH && exponent >= most - 2) {
+  if (flushes(f, fpcr) && exponent >= most - 2) {
     raise(Exception.Underflow);
     return join(f, sign, 0, 0n);
   }
@@ -100,11 +102,12 @@ function recpe(f: Format, bits: bigint, fpcr: number): bigint {
   return join(f, sign, resultExponent, result);
 }
 
-function rsqrte(f: Format, bits: bigint, fpcr: number): bigint {
+/** FRSQRTE of a number's bits. */
+export function rsqrte(f: Format, bits: bigint, fpcr: number): bigint {
   const [sign, field, all] = split(f, bits);
   const most = 2 * f.bias + 1;
   let exponent = field;
-  let fraction = flushed(field, all, fpcr);
+  let fraction = flushed(f, field, all, fpcr);
   if (exponent === 0 && fraction === 0n) {
     raise(Exception.DivideByZero);
     return join(f, sign, most, 0n);

@@ -15,6 +15,8 @@ export const enum Precision {
 }
 
 const DEFAULT_NAN = 1 << 25;
+/** FPCR.AHP. */
+const ALTERNATIVE = 1 << 26;
 const formatOf: Readonly<Record<number, soft.Format>> = {
   [Precision.Single]: soft.SINGLE,
   [Precision.Double]: soft.DOUBLE,
@@ -125,11 +127,32 @@ function converter(from: Precision, to: Precision, odd: boolean): Helper {
       ),
   );
   return pure(`aarch64.fcvt_${name}`, params, typeOf(to), (e, bits) => {
-    e.if(isNaN(e, bits, from), () => e.return(convertNaN(e, bits, from, to)));
+    if (from === Precision.Half) {
+      // Without NaNs, what looks like one is a number.
+      const alternative = e.and(fpcr(e), e.i32(ALTERNATIVE));
+      e.if(alternative, () => e.return(e.call(exact, bits)));
+    }
+    e.if(isNaN(e, bits, from), () => {
+      if (to === Precision.Half) {
+        e.if(e.and(fpcr(e), e.i32(ALTERNATIVE)), () => e.return(e.call(noNaN[from], bits)));
+      }
+      e.return(convertNaN(e, bits, from, to));
+    });
     e.if(fpcr(e), () => e.return(e.call(exact, bits)));
     return odd ? doubleToSingleOdd(e, bits) : fast(e, bits, from, to);
   });
 }
+const noNaN: Readonly<Record<number, Helper>> = Object.fromEntries(
+  [Precision.Single, Precision.Double].map((from) => [
+    from,
+    softHelper(
+      `alternative_nan_${letter(from)}`,
+      [typeOf(from)],
+      "i32",
+      (_control, bits) => soft.alternativeOfNaN(formatOf[from], bits),
+    ),
+  ]),
+);
 
 const precisions = [Precision.Single, Precision.Double, Precision.Half];
 const converters = new Map<number, Helper>();

@@ -10,7 +10,7 @@ import { Exception } from "./status.ts";
 
 let exceptions = 0;
 /** Note an exception; `takeExceptions` hands it over. */
-export function raise(exception: Exception): void {
+export function raise(exception: Exception | number): void {
   exceptions |= exception;
 }
 /** Exceptions raised since the last call. */
@@ -46,7 +46,15 @@ export const enum Rounding {
   Odd,
 }
 
+/** FPCR.FZ, and FZ16, which is for half precision (but its conversions). */
 const FLUSH = 1 << 24;
+const FLUSH16 = 1 << 19;
+/** FPCR.AHP: half precision without infinities and NaNs. */
+const ALTERNATIVE = 1 << 26;
+/** Whether subnormals of a format become zeros. */
+export function flushes(f: Format, fpcr: number): boolean {
+  return (fpcr & (f === HALF ? FLUSH16 : FLUSH)) !== 0;
+}
 /** FPCR.RMode. */
 export function roundingOf(fpcr: number): Rounding {
   return (fpcr >> 22) & 3;
@@ -73,6 +81,37 @@ function infinity(f: Format, sign: bigint): bigint {
 export function defaultNaN(f: Format): bigint {
   return infinity(f, 0n) | (hidden(f) >> 1n);
 }
+export function isNaN(f: Format, bits: bigint): boolean {
+  return (bits & (signBit(f, 1n) - 1n)) > infinity(f, 0n);
+}
+function isSignalling(f: Format, bits: bigint): boolean {
+  return isNaN(f, bits) && (bits & (hidden(f) >> 1n)) === 0n;
+}
+const DEFAULT_NAN = 1 << 25;
+/**
+ * The NaN that operands yield, of which at least one is a NaN: the first signalling one, else the
+ * first (DDI 0487, shared/functions/float/fpprocessnans).
+ */
+export function processNaNs(f: Format, fpcr: number, ...operands: bigint[]): bigint {
+  const signalling = operands.find((x) => isSignalling(f, x));
+  if (signalling !== undefined) raise(Exception.Invalid);
+  if (fpcr & DEFAULT_NAN) return defaultNaN(f);
+  const chosen = signalling ?? operands.find((x) => isNaN(f, x))!;
+  return chosen | (hidden(f) >> 1n);
+}
+/** A comparison with a NaN: invalid if it is signalling, or any if the comparison `signals`. */
+export function unordered(f: Format, signals: boolean, a: bigint, b: bigint): boolean {
+  if (!isNaN(f, a) && !isNaN(f, b)) return false;
+  if (signals || isSignalling(f, a) || isSignalling(f, b)) raise(Exception.Invalid);
+  return true;
+}
+/** A number as an ordered integer: +0 and -0 are one. */
+export function orderOf(f: Format, bits: bigint, fpcr: number): bigint {
+  const magnitude = bits & (signBit(f, 1n) - 1n);
+  const x = unpack(f, bits, fpcr);
+  if (!x.infinite && x.significand === 0n) return 0n;
+  return x.sign ? -magnitude : magnitude;
+}
 
 function invalid(f: Format): bigint {
   raise(Exception.Invalid);
@@ -84,11 +123,13 @@ function unpack(f: Format, bits: bigint, fpcr: number): Number754 {
   const fraction = bits & (hidden(f) - 1n);
   const biased = Number((bits >> mantissaBits(f)) & BigInt(maxExponent(f)));
   const least = 2 - f.bias - f.precision;
-  if (biased === maxExponent(f)) return { sign, significand: 0n, exponent: 0, infinite: true };
+  if (biased === maxExponent(f) && !(f === HALF && fpcr & ALTERNATIVE)) {
+    return { sign, significand: 0n, exponent: 0, infinite: true };
+  }
   if (biased === 0) {
-    const flushes = (fpcr & FLUSH) !== 0 && f !== HALF && fraction !== 0n;
-    if (flushes) raise(Exception.InputDenormal);
-    return { sign, significand: flushes ? 0n : fraction, exponent: least, infinite: false };
+    const flush = flushes(f, fpcr) && fraction !== 0n;
+    if (flush && f !== HALF) raise(Exception.InputDenormal);
+    return { sign, significand: flush ? 0n : fraction, exponent: least, infinite: false };
   }
   return { sign, significand: fraction | hidden(f), exponent: least + biased - 1, infinite: false };
 }
@@ -128,7 +169,7 @@ function pack(
   const length = lengthOf(significand);
   const least = 2 - f.bias - f.precision;
   const tiny = exponent + length - 1 < 1 - f.bias;
-  if (fpcr & FLUSH && f !== HALF && tiny) {
+  if (tiny && flushes(f, fpcr)) {
     raise(Exception.Underflow);
     return signBit(f, sign);
   }
@@ -145,6 +186,12 @@ function pack(
   // A carry into the next power of two shows in the exponent field by itself.
   const field = exponent + shift - least;
   const bits = q + (BigInt(field) << mantissaBits(f));
+  if (f === HALF && fpcr & ALTERNATIVE) {
+    // Overflow is an invalid operation, and the largest number the result.
+    if (bits < 0x8000n) return signBit(f, sign) | bits;
+    exceptions = (exceptions & ~Exception.Inexact) | Exception.Invalid;
+    return signBit(f, sign) | 0x7fffn;
+  }
   if (bits >= infinity(f, 0n)) {
     raise(Exception.Overflow | Exception.Inexact);
     const toInfinity = mode === Rounding.Nearest || mode === Rounding.Away ||
@@ -167,13 +214,14 @@ function sum(a: Number754, b: Number754, mode: Rounding): Number754 {
   return { sign, significand: total < 0n ? -total : total, exponent, infinite: false };
 }
 
-/** addend + a · b with one rounding; the addend may be absent. */
+/** (addend + a · b) · 2^scale with one rounding; the addend may be absent. */
 export function fusedMultiplyAdd(
   f: Format,
   addendBits: bigint | null,
   aBits: bigint,
   bBits: bigint,
   fpcr: number,
+  scale = 0,
 ): bigint {
   const a = unpack(f, aBits, fpcr);
   const b = unpack(f, bBits, fpcr);
@@ -197,7 +245,7 @@ export function fusedMultiplyAdd(
   if (addend.infinite) return infinity(f, addend.sign);
   if (infinite) return infinity(f, sign);
   const r = sum(addend, product, mode);
-  return pack(f, r.sign, r.significand, r.exponent, mode, fpcr);
+  return pack(f, r.sign, r.significand, r.exponent + scale, mode, fpcr);
 }
 
 /** a + b. */
@@ -268,11 +316,20 @@ export function extremum(f: Format, aBits: bigint, bBits: bigint, max: boolean, 
   return (key(a) > key(b)) === max ? a : b;
 }
 
-/** Conversion between formats. */
+/** Conversion between formats, where half precision is never flushed. */
 export function convert(from: Format, to: Format, bits: bigint, fpcr: number, mode: Rounding) {
-  const a = unpack(from, bits, fpcr);
-  if (a.infinite) return infinity(to, a.sign);
-  return pack(to, a.sign, a.significand, a.exponent, mode, fpcr);
+  const control = fpcr & ~FLUSH16;
+  const a = unpack(from, bits, control);
+  if (!a.infinite) return pack(to, a.sign, a.significand, a.exponent, mode, control);
+  if (to !== HALF || !(fpcr & ALTERNATIVE)) return infinity(to, a.sign);
+  raise(Exception.Invalid);
+  return signBit(to, a.sign) | 0x7fffn;
+}
+
+/** A NaN in the alternative half-precision format: a zero, and invalid. */
+export function alternativeOfNaN(from: Format, bits: bigint): bigint {
+  raise(Exception.Invalid);
+  return signBit(HALF, (bits >> BigInt(from.width - 1)) & 1n);
 }
 
 /** Magnitude of a finite number rounded to an integer. */

@@ -3,8 +3,8 @@
  *
  * They are collected from the moment that a program first touches FPSR: until then nothing can see
  * them, and floating point runs at full speed. From then on a bit of our own in the state word of
- * FPCR, which programs do not see, sends every operation to a path that keeps them. FPSR.QC, the
- * cumulative saturation bit of integer vector instructions, is not collected.
+ * FPCR, which programs do not see, sends every operation to a path that keeps them. The same holds
+ * for FPSR.QC, the cumulative saturation bit of integer vector instructions.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
@@ -12,8 +12,8 @@ import { FPCR, FPSR } from "../../layout.ts";
 
 /** Our bit in the state word of FPCR. */
 export const COLLECT = 1;
-/** Bits of FPCR that programs write and read: DN, FZ, RMode. AHP is not implemented. */
-export const FPCR_MASK = 0x03c00000;
+/** Bits of FPCR that programs write and read: AHP, DN, FZ, RMode, FZ16. */
+export const FPCR_MASK = 0x07c80000;
 /** Bits of FPSR that programs write and read: QC and the cumulative exception bits. */
 export const FPSR_MASK = 0x0800009f;
 

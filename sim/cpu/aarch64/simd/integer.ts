@@ -1,6 +1,6 @@
 /**
  * Integer operations on vectors, element by element: functions of whole 128-bit values that the rows
- * (vector, scalar, by element) share. Saturation does not set FPSR.QC.
+ * (vector, scalar, by element) share.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";

@@ -1,6 +1,6 @@
 /**
  * Every row against qemu: random instances run from random machine states; registers, flags, vectors
- * and memory must come out equal, and FPSR where it is collected, but for its saturation bit.
+ * and memory must come out equal, and FPSR where it is collected.
  */
 import { assertEquals } from "@std/assert";
 import {
@@ -55,9 +55,20 @@ function differences(want: Uint8Array, got: Uint8Array): string[] {
   for (let i = 0; i < 32; i++) compare(i === 31 ? "sp" : `x${i}`, X + 8 * i, 8);
   for (let i = 0; i < 32; i++) compare(`v${i}`, V + 16 * i, 16);
   compare("nzcv", NZCV, 8);
-  if (want[COLLECTING] !== 0) compare("fpsr", STATUS, 1);
+  if (want[COLLECTING] !== 0) compare("fpsr", STATUS, 4);
   compare("memory", MEMORY, STATE_SIZE - MEMORY);
   return parts;
+}
+
+/**
+ * qemu 7.2 writes 32 bits, sign-extended, where the manual's V[d, 16] clears all above 16 (DDI 0487,
+ * FCVTZS (vector, fixed-point)).
+ */
+const QEMU_SIGN_EXTENDS = /^FCVTZ.*half, scalar, fixed-point/;
+
+/** Clear all but the lowest half of vector register `i`. */
+function clearAbove(state: Uint8Array, i: number): void {
+  state.fill(0, V + 16 * i + 2, V + 16 * i + 16);
 }
 
 async function agree(cases: readonly Case[], cpu: string, heat?: number): Promise<void> {
@@ -70,6 +81,7 @@ async function agree(cases: readonly Case[], cpu: string, heat?: number): Promis
     cases.forEach(({ name, state }, i) => {
       const got = subject.run(state, heat === undefined ? 1 : heat + 3);
       const want = expected[i];
+      if (QEMU_SIGN_EXTENDS.test(name)) clearAbove(want, Number.parseInt(name.slice(-2), 16) & 31);
       const parts = differences(want, got);
       if (parts.length > 0) failures.push(`${name}\n  ${parts.join("\n  ")}`);
     });
@@ -80,7 +92,7 @@ async function agree(cases: readonly Case[], cpu: string, heat?: number): Promis
 }
 
 /** Neoverse N1 has not these; qemu's "max" has. */
-const newer = (name: string): boolean => name.startsWith("LDAPUR");
+const newer = (name: string): boolean => /^(LDAPUR|FCMLA|FCADD|FJCVTZS|CFINV|RMIF|SETF)/.test(name);
 
 Deno.test({
   name: `every row, cold tier${missing}`,
@@ -90,7 +102,7 @@ Deno.test({
 Deno.test({
   name: `floating point in depth, cold tier${missing}`,
   ignore: !needed,
-  fn: () => agree(instances(50, 2, (name) => /^(F|[SU]CVTF)/.test(name)), "neoverse-n1"),
+  fn: () => agree(instances(30, 2, (name) => /^(F|[SU]CVTF)/.test(name)), "max"),
 });
 Deno.test({
   name: `rows that Neoverse N1 lacks, cold tier${missing}`,

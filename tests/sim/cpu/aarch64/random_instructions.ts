@@ -157,9 +157,14 @@ const SINGLES = [
   0x33000001,
 ];
 
+const HALVES = [
+  ...[0x0000, 0x8000, 0x3c00, 0xbe00, 0x7c00, 0xfc00, 0x7e00, 0x7d23, 0xfeab, 0x0001, 0x83ff],
+  ...[0x0400, 0x7bff, 0x3800, 0x4100, 0x77ff, 0xf800, 0x1400, 0x5bff, 0x7fff, 0xffff],
+];
+
 /** Fill one vector register: random bits, special floats, floats of one size, or small elements. */
 function fillVector(view: DataView, at: number, random: Random): void {
-  const style = random.below(6);
+  const style = random.below(7);
   for (let i = 0; i < 4; i++) view.setUint32(at + 4 * i, random.next(), true);
   if (style === 1) {
     for (let i = 0; i < 2; i++) view.setBigUint64(at + 8 * i, random.pick(DOUBLES), true);
@@ -172,6 +177,12 @@ function fillVector(view: DataView, at: number, random: Random): void {
   } else if (style === 4) {
     for (let i = 0; i < 4; i++) {
       view.setFloat32(at + 4 * i, (random.next() - 2 ** 31) / 2 ** random.below(60), true);
+    }
+  } else if (style === 6) {
+    for (let i = 0; i < 8; i++) {
+      const ordinary = random.below(0x3000) + 0x2400 + (random.below(2) << 15);
+      const half = random.below(2) ? random.pick(HALVES) : ordinary;
+      view.setUint16(at + 2 * i, half, true);
     }
   } else if (style === 5) {
     for (let i = 0; i < 16; i++) {
@@ -206,7 +217,7 @@ export function randomState(words: readonly number[], zva: boolean, random: Rand
   view.setBigUint64(X + 8 * 22, BigInt(random.below(8)), true);
   if (zva) { for (let i = 0; i < 31; i++) view.setBigUint64(X + 8 * i, middle, true); }
   view.setUint32(NZCV, random.next() & 0xf0000000, true);
-  if (random.below(4) === 0) view.setUint32(CONTROL, random.next() & 0x03c00000, true);
+  if (random.below(4) === 0) view.setUint32(CONTROL, random.next() & 0x07c80000, true);
   view.setUint32(STATUS, random.pick([0, 0, 0x10, 0x9f, 0x01]), true);
   state[COLLECTING] = random.below(2);
   for (let i = 0; i < WORDS; i++) view.setUint32(CODE + 4 * i, words[i] ?? NOP, true);

@@ -51,7 +51,12 @@ Deno.test("udf and unannounced instructions are SIGILL and named", () => {
     const { cpu, exit } = run([ADD_X1, word]);
     if (exit.kind !== "fault") throw new Error(exit.kind);
     assertEquals([exit.signal, exit.code, exit.address], [SIGILL, 1, BigInt(CODE + 4)]);
-    assertEquals(exit.detail, `undefined 0x${word.toString(16).padStart(8, "0")}`);
+    assertEquals(
+      exit.detail,
+      word === 0
+        ? "undefined 0x00000000"
+        : "SVE instruction, which this processor lacks: 0x4205020",
+    );
     assertEquals(cpu.pc, CODE + 4);
   }
 });
@@ -101,12 +106,14 @@ Deno.test("identification registers agree with HWCAP", () => {
     ["ASIMDRDM", 12, 28n, 1n],
     ["SHA3", 17, 32n, 1n],
     ["ASIMDDP", 20, 44n, 1n],
+    ["FLAGM", 27, 52n, 1n],
   ];
   for (const [name, bit, shift, least] of features) {
     assertEquals(field(1, shift) >= least, announced(bit), name);
   }
-  // Floating point and Advanced SIMD without half precision; no SVE.
-  assertEquals([field(2, 16n), field(2, 20n), field(2, 32n)], [0n, 0n, 0n]);
+  // Floating point and Advanced SIMD with half precision; no SVE.
+  assertEquals([field(2, 16n), field(2, 20n), field(2, 32n)], [1n, 1n, 0n]);
+  assertEquals([9, 10, 22].map(announced), [true, true, false]);
   assertEquals([cpu.reg(3) >> 16n & 15n, cpu.reg(4)], [4n, 4n]);
 });
 
