@@ -82,11 +82,7 @@ export const file: CommonFile = {
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
   ],
-<<<<<<< HEAD
-  hash: 939653653,
-=======
-  hash: 2483071737,
->>>>>>> 27045a2 (aarch64: half precision, complex numbers, FJCVTZS, FlagM, the alternative format, FPSR.QC; syndromes in signal frames)
+  hash: 3663562109,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

@@ -62,11 +62,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-<<<<<<< HEAD
-  hash: 224261006,
-=======
-  hash: 3883039646,
->>>>>>> 27045a2 (aarch64: half precision, complex numbers, FJCVTZS, FlagM, the alternative format, FPSR.QC; syndromes in signal frames)
+  hash: 3825259710,
   hostHelpers: {
     "x86_sse_float": 829031767343108,
     "x86_cpuid": 527765581332480,
