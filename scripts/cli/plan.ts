@@ -1,6 +1,6 @@
 /** `isthmus plan`: what the modular linker would do to a program. */
 import { Machine } from "../../sim/machine.ts";
-import { type CommandSpec, jsonOption, type Parsed, printJson } from "./command.ts";
+import { type CommandSpec, jsonOption, type Parsed, printJson, UsageError } from "./command.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
 
 /** The options that a plan depends on. */
@@ -18,6 +18,7 @@ const OPTIONS = [
 async function run(
   { positional, values }: Parsed<MachineValues & { readonly json?: boolean }>,
 ): Promise<number> {
+  if (values.linker === "guest") throw new UsageError("a plan is of Isthmus's linkers, not guest");
   const machine = await Machine.create(await machineOf(values));
   const plan = await machine.plan(positional[0]);
   const hash = await plan.hash();

@@ -69,6 +69,7 @@ Deno.test("wrong usage is one line and exit code 2", async () => {
   await assertUsage(["run", "--module", "./nonexistent.ts", "/bin/true"], "nonexistent.ts");
   await assertUsage(["compare", "/bin/true"], "--with");
   await assertUsage(["run", "--roi", "main", "/bin/true"], "FROM..TO");
+  await assertUsage(["plan", "--linker", "guest", "/bin/true"], "guest");
   await assertUsage(["inspect", "/nonexistent"], "/nonexistent");
 });
 
