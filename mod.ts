@@ -52,7 +52,8 @@ export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
 export { ifed, linux, preload } from "./modules/mod.ts";
 
 if (import.meta.main) {
-  // A computed specifier: Deno loads a constant one, and the package behind it, for libraries too.
-  const { main } = await import(new URL("./scripts/cli/main.ts", import.meta.url).href);
-  Deno.exit(await main(Deno.args));
+  // A computed specifier: Deno loads a constant one, and the package behind it, for libraries too. Not
+  // awaited here: a user's module that imports this file would wait for what waits for it.
+  import(new URL("./scripts/cli/main.ts", import.meta.url).href)
+    .then(async ({ main }) => Deno.exit(await main(Deno.args)));
 }

@@ -158,17 +158,33 @@ Deno.test("modules come by name, from a file and from a URL", async () => {
       register: () => ({ "post-load": { strength: "weak", run: (link, object) => console.error(word, object.soname) } }),
     });`,
   );
+  // As docs/adding-a-linker-module.md has it.
+  await Deno.writeTextFile(
+    `${folder}/census.ts`,
+    `import { type Module, weak } from ${JSON.stringify(`file://${main}`)};
+    export default function census(): Module {
+      return { name: "census", register: () => ({ "post-load": weak((link, o) => console.error("census", o.soname)) }) };
+    }`,
+  );
   await Deno.writeTextFile(
     `${folder}/ifed.ts`,
     `export { concatenate as default } from "${server.origin}/modules/ifed/concatenate.ts";`,
   );
   const { code, stdout, stderr } = await isthmus(
     ...["run", "--root", guests, "--stats", "-"],
-    ...["--module", `${folder}/audit.ts:word=loaded`, "--module", `${folder}/ifed.ts`],
+    ...[
+      "--module",
+      `${folder}/census.ts`,
+      "--module",
+      `${folder}/audit.ts:word=loaded`,
+      "--module",
+      `${folder}/ifed.ts`,
+    ],
     ...["--module", "ifed.eliminateBranches", "/x86_64/many/many", "1", "0"],
   );
   assertEquals(code, 0, stderr);
   assertStringIncludes(stderr, "loaded libm07.so");
+  assertStringIncludes(stderr, "census libm07.so");
   const stats = JSON.parse(stdout.slice(stdout.indexOf("{")));
   assertEquals(stats.manifest.modules.slice(-3), [
     "audit",
