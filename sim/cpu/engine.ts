@@ -16,7 +16,7 @@ import type { Preset } from "../models/preset.ts";
 import { SoftTlb } from "./soft_tlb.ts";
 import { Watch } from "./watch.ts";
 import * as R from "./wasm/records.ts";
-import { RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
+import { HEAD_SLOT, RESYNC_SLOT, STOP_SLOT } from "./wasm/runtime.ts";
 
 /** Bytes of link slots reserved for each address space. */
 const LINK_AREA = 1 << 22;
@@ -26,8 +26,9 @@ const SPACES: number = 2 ** 29;
 const ARENA_LIMIT = SPACES - 65536;
 /** Records copied here run the tail of a quantum. */
 const SCRATCH = 0x2000;
-/** Instructions that a hot block waits for others, in terms of a block's heat. */
+/** Instructions that a hot block waits for others, in terms of a block's heat; none waits where that is low. */
 const PATIENCE = 500;
+const LOW_HEAT = 100;
 /** Where a read that straddles two frames is put together. */
 const BOUNCE = 0x1000;
 const U32 = 4294967296;
@@ -287,7 +288,11 @@ export class Engine implements Cpu, CodeSource {
     this.#total += this.retired;
     // A batch that does not fill up is compiled all the same, after as long as some blocks take to get hot.
     if (this.regions.pending === 0) this.#compiled = this.#total;
-    else if (this.#total - this.#compiled > this.regions.heat * PATIENCE) this.#compile();
+    else {
+      const { heat } = this.regions;
+      const patience = heat < LOW_HEAT ? 0 : heat * PATIENCE;
+      if (this.#total - this.#compiled > patience) this.#compile();
+    }
     this.watch?.end(this.retired);
     return exit;
   }
@@ -575,6 +580,9 @@ export class Engine implements Cpu, CodeSource {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     const done = after ? index + 1 : index;
     this.#put(L.BUDGET, this.#signed(L.BUDGET) + count - done);
+    if (this.#u32[(head + R.HANDLER) >> 2] === HEAD_SLOT || block === this.#scratchBlock) {
+      this.#put(L.COLD_RETIRED, this.#signed(L.COLD_RETIRED) - (count - done));
+    }
     if (this.watch !== null) {
       // A straddling instruction is a block of its own.
       if (block.frame2 >= 0 && done === 0) this.watch.counts.fetchStraddles--;
