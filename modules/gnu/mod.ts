@@ -6,8 +6,10 @@ import {
   strong,
   weak,
 } from "../../lib/linker/mod.ts";
+import { DF_1_NOOPEN } from "../../lib/elf/mod.ts";
 import { collectNeeded } from "../sysv/collect.ts";
 import { writeList } from "../sysv/initialisers.ts";
+import { loadFailure } from "../sysv/library_file.ts";
 import { relocateSymbols } from "../sysv/relocate.ts";
 import { runtimeOf } from "../sysv/runtime.ts";
 import { collectRuntime } from "../sysv/mod.ts";
@@ -92,6 +94,9 @@ function lateLibrary(): Registration {
     "post-collect": strong((link, object) => {
       const { loader, blocks, opening, deep } = gnuStateOf(link);
       if (loader === undefined) return stateOf(link).tls.add(object);
+      if (((object.elf.dynamic?.flags1 ?? 0) & DF_1_NOOPEN) !== 0) {
+        throw loadFailure(object.path, "shared object cannot be dlopen()ed");
+      }
       blocks.add(object);
       if (opening.deep) deep.add(object);
       // The batch's last object: now all that the first one needs is known.

@@ -1,4 +1,3 @@
-import { DF_1_NOOPEN } from "../../lib/elf/mod.ts";
 import {
   type GuestFile,
   type HostCall,
@@ -83,7 +82,9 @@ export const done: HostService = (call, link) => {
 
 /** At exit: the finalisers of all objects, as a list that 0 ends. */
 export const finish: HostService = (call, link) => {
-  const { heap, initialised } = gnuStateOf(link);
+  const { heap, initialised, pinned } = gnuStateOf(link);
+  // A finaliser that closes something must not take it from under those that are still to run.
+  for (const object of guestObjects(link)) pinned.add(object);
   const objects = sorted(link, guestObjects(link), true);
   const list = objects.filter((object) => initialised.has(object))
     .flatMap((object) => finalisersOf(link, object));
@@ -153,10 +154,6 @@ async function openObject(
       deep: (mode & RTLD_DEEPBIND) !== 0,
       now: (mode & RTLD_NOW) !== 0,
     });
-    if (((object.elf.dynamic?.flags1 ?? 0) & DF_1_NOOPEN) !== 0) {
-      link.unload([object]);
-      refuse(name, "shared object cannot be dlopen()ed");
-    }
   }
   stateOf(link).byName.set(name, object);
   openScope(link, object);
@@ -260,7 +257,8 @@ function unload(link: LinkContext, gone: ReadonlySet<LinkObject>): void {
     removeLinkMap(link, object);
     state.blocks.remove(link, object);
   }
-  const { byName } = stateOf(link);
+  const { byName, tls } = stateOf(link);
+  for (const object of gone) tls.remove(object);
   for (const [name, object] of byName) if (gone.has(object)) byName.delete(name);
   state.unloads += gone.size;
   forgetObjects(link, gone);

@@ -37,6 +37,7 @@ function startThread(link: LinkContext, thread: number): void {
   const start = isBelow ? -tls.capacity : ABOVE_THREAD_POINTER;
   const image = link.read(from + start, tls.capacity - (isBelow ? 0 : ABOVE_THREAD_POINTER));
   link.patch(thread + start, image, "thread-local storage");
+  forgetErrors(link, thread);
   blocks.start(link, thread);
 }
 

@@ -158,8 +158,7 @@ class Relocator {
   #waits(table: RelocationTable, symbol: number): boolean {
     if (table.kind !== "plt" || this.#lazy === "none") return false;
     if (this.#lazy === "all") return true;
-    return this.#symbol(symbol).bind !== STB_WEAK &&
-      this.#define({ formula: "S", kind: "plt" }, symbol) === undefined;
+    return this.#define({ formula: "S", kind: "plt" }, symbol) === undefined;
   }
 
   /** Makes slots that wait lead to the linker. */

@@ -76,6 +76,17 @@ export class TlsLayout {
     return { offset, end: offset + memsz };
   }
 
+  /** Takes the place of an object back, if nothing lies beyond it. */
+  remove(object: LinkObject): void {
+    if (!this.#offsets.delete(object)) return;
+    const isBelow = this.arch === "x86_64";
+    let used = isBelow ? 0 : AARCH64_TCB_SIZE;
+    for (const [other, offset] of this.#offsets) {
+      used = Math.max(used, isBelow ? -offset : offset + other.elf.tls!.memsz);
+    }
+    this.#used = used;
+  }
+
   copy(): TlsLayout {
     const copy = new TlsLayout(this.arch);
     for (const [object, offset] of this.#offsets) copy.#offsets.set(object, offset);
