@@ -338,7 +338,7 @@ export class Decoder {
       modrm = bytes[at++];
       const reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
       regs[0] = slot(plan.reg, reg, rex);
-      if (plan.staticReg) statics |= (reg & 7) << EXTRA_SHIFT;
+      if (plan.staticReg) statics |= reg << EXTRA_SHIFT;
       const mode = modrm >> 6;
       const rm = modrm & 7;
       if (mode === 3) {

@@ -149,7 +149,10 @@ const selectors = [0, 0x33, 0x2b, 0, 0, 0];
 
 const movFromSegment: Semantic = (x) => {
   const e = x.e;
-  const value = e.i32(selectors[x.extra] ?? 0);
+  // REX.R is ignored; numbers 6 and 7 are no segment registers.
+  const number = x.extra & 7;
+  if (number >= selectors.length) return x.undefined();
+  const value = e.i32(selectors[number]);
   if (x.inMemory(0)) e.store(x.address(), value, 16);
   else x.set(0, resize(x, value, x.size));
 };

@@ -84,10 +84,15 @@ const cpuid: Semantic = (x) => {
 const nop: Semantic = () => {};
 const pause: Semantic = (x) => x.e.exit("yield");
 const privileged: Semantic = (x) => x.protection();
+/** Moves of control and debug registers: some do not exist, the others are not user mode's. */
+const controlRegister: Semantic = (x) =>
+  [0, 2, 3, 4, 8].includes(x.extra) ? x.protection() : x.undefined();
+const debugRegister: Semantic = (x) => x.extra < 8 ? x.protection() : x.undefined();
 const undefinedOpcode: Semantic = (x) => x.undefined();
 const trap: Semantic = (x) => x.trap();
 
 const STOP = { flow: Flow.Stop };
+const NUMBERED = { flow: Flow.Stop, staticReg: true };
 
 /** What encodings that no row matches decode to. */
 export const undefinedRow = row("0f.0b", "undefined", undefinedOpcode, STOP);
@@ -121,7 +126,10 @@ export const system: readonly Encoding[] = [
   row("cd", "int Ub", privileged, STOP),
   row("f4", "hlt", privileged, STOP),
   ...["06", "08", "09", "30", "32", "33"].map((op) => row(`0f.${op}`, "system", privileged, STOP)),
-  ...["20", "21", "22", "23"].map((op) => row(`0f.${op}`, "mov Rq,Gq", privileged, STOP)),
+  row("0f.20", "mov Rq,Gq", controlRegister, NUMBERED),
+  row("0f.21", "mov Rq,Gq", debugRegister, NUMBERED),
+  row("0f.22", "mov Rq,Gq", controlRegister, NUMBERED),
+  row("0f.23", "mov Rq,Gq", debugRegister, NUMBERED),
   row("fa", "cli", privileged, STOP),
   row("fb", "sti", privileged, STOP),
   ...["6c", "6d", "6e", "6f"].map((op) => row(op, "ins/outs", privileged, STOP)),

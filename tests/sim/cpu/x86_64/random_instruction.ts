@@ -351,6 +351,10 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     const value = r.chance(3) ? r.interesting() : vectorHalf(r);
     view.setBigUint64(AT.window + i, value, true);
   }
+  if (row.name === "popf") {
+    // Neither single steps nor alignment checks.
+    view.setUint32(AT.window + Number(gpr[4]) - WINDOW, r.next() & 0x200cd5, true);
+  }
   if (/ Mt$/.test(row.name)) {
     const [low, high] = extended(r);
     view.setBigUint64(AT.window + target - WINDOW, low, true);
