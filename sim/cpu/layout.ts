@@ -93,10 +93,10 @@ export const SP = 31;
 export const STORE_VALUE = 0x4e0;
 
 /**
- * Models. An access's *ordinal* is 64 × (instructions retired before its instruction) plus its
+ * Models. An access's *ordinal* is 64 × (1 + instructions retired before its instruction) plus its
  * number within the instruction: 0 and 1 are the fetch, data accesses count from 2.
  *
- * ORDINAL_BASE (i64): 64 × (retired at the start of the quantum + the quantum's budget).
+ * ORDINAL_BASE (i64): 64 × (1 + retired at the start of the quantum + the quantum's budget).
  * NOW (i64): ordinal of the first instruction of the running block.
  */
 export const ORDINAL_BASE = 0x500;

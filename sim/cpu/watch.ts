@@ -75,7 +75,7 @@ export class Watch {
     this.hierarchy.smallPages.forEach((tlb, i) => {
       const at = (L.TLB_SHAPES + i * L.TLB_SHAPE) >> 2;
       this.#u32[at + L.TLB_BASE / 4] = tlb.address;
-      this.#u32[at + L.TLB_WAYS / 4] = tlb.mask < 0 ? 0 : tlb.ways;
+      this.#u32[at + L.TLB_WAYS / 4] = tlb.mask < 0 || (i < 2 && tlb.ways % 4 !== 0) ? 0 : tlb.ways;
       this.#u32[at + L.TLB_MASK / 4] = tlb.mask;
     });
   }
@@ -97,7 +97,7 @@ export class Watch {
 
   /** A quantum of `budget` instructions begins. */
   begin(budget: number): void {
-    const base = 64 * (this.#retired + budget);
+    const base = 64 * (1 + this.#retired + budget);
     this.#u32[L.ORDINAL_BASE >> 2] = base >>> 0;
     this.#u32[(L.ORDINAL_BASE >> 2) + 1] = Math.floor(base / 4294967296);
   }

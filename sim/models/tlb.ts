@@ -158,6 +158,7 @@ export class Tlb {
     }
   }
   #forget(i: number): void {
+    this.touch(i, 0);
     this.#u32[this.#base + 4 * i + 2] = this.#u32[this.#base + 4 * i + 3] = NONE;
   }
 }

@@ -17,6 +17,9 @@ export const REFILL_LOCALS = [
   ...["i32", "i32", "i32", "i32", "i32", "i32"] as const,
 ];
 
+/** Entries of a set that are looked at together; others' ways are a multiple of it. */
+const AT_ONCE = 4;
+
 /** Point `ENTRY` at the first entry of the page's set and `LEFT` at the number of ways, by `SHAPE`. */
 function set(c: Code): Code {
   return c.get(SHAPE).mem(W.i32_load, L.TLB_WAYS).tee(LEFT)
@@ -25,10 +28,18 @@ function set(c: Code): Code {
     .get(SHAPE).mem(W.i32_load, L.TLB_BASE).op(W.i32_add).set(ENTRY);
 }
 
-/** Advance `ENTRY`; branch to label `depth` while ways are left. */
-function next(c: Code, depth: number): Code {
-  return c.get(ENTRY).i32(L.TLB_ENTRY).op(W.i32_add).set(ENTRY)
-    .get(LEFT).i32(1).op(W.i32_sub).tee(LEFT).brIf(depth);
+/** Advance `ENTRY` by `step`; branch to label `depth` while ways are left. */
+function next(c: Code, depth: number, step: number): Code {
+  return c.get(ENTRY).i32(step * L.TLB_ENTRY).op(W.i32_add).set(ENTRY)
+    .get(LEFT).i32(step).op(W.i32_sub).tee(LEFT).brIf(depth);
+}
+
+/** Push whether one of the `LEFT` entries from `ENTRY` on holds `TAG`; `ENTRY` is then that one. */
+function find(c: Code, step: number): Code {
+  c.op(W.block, typeCode.i32, W.loop, typeCode.void);
+  c.i32(1).get(ENTRY).mem(W.i64_load, L.TLB_TAG).get(TAG).op(W.i64_eq).brIf(1).op(W.drop);
+  next(c, 0, step).op(W.end);
+  return c.i32(0).op(W.end);
 }
 
 /** `refill`: see above. */
@@ -37,31 +48,35 @@ export function refill(): Code {
   const leave = (): Code => c.i32(0).op(W.return);
   c.get(ADDRESS).i64(12n).op(W.i64_shr_u)
     .stateLoad(W.i64_load, L.SPACE_TAG).op(W.i64_or).set(TAG);
-  // Level 1: it may hold the page after all, without a soft entry; or the victim is the first empty
-  // entry, or the least recent.
   c.get(SIDE).i32(L.TLB_SHAPE).op(W.i32_mul).i32(L.TLB_SHAPES).op(W.i32_add).set(SHAPE);
   set(c);
   c.get(LEFT).op(W.i32_eqz, W.if, typeCode.void);
   leave().op(W.end);
+  // Level 1 may hold a page of instructions after all, without a soft entry.
+  c.get(SIDE).op(W.i32_eqz, W.if, typeCode.void);
+  find(c, 1);
+  c.op(W.if, typeCode.void).get(ENTRY).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP)
+    .get(ENTRY).i32(L.TLB_STAMP).op(W.i32_add, W.return, W.end);
+  set(c);
+  c.op(W.end);
+  // Its victim: the least recent entry; empty ones have the stamp 0, and no access has.
   c.i64(-1n).set(LOW);
   c.op(W.loop, typeCode.void);
-  c.get(ENTRY).mem(W.i64_load, L.TLB_TAG).get(TAG).op(W.i64_eq, W.if, typeCode.void)
-    .get(ENTRY).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP)
-    .get(ENTRY).i32(L.TLB_STAMP).op(W.i32_add, W.return, W.end);
-  // An empty entry counts as 0, less than any stamp and one, and the first of several stays.
-  c.i64(0n).get(ENTRY).mem(W.i64_load, L.TLB_STAMP).i64(1n).op(W.i64_add)
-    .get(ENTRY).mem(W.i64_load, L.TLB_TAG).i64(-1n).op(W.i64_eq, W.select).tee(SEEN)
-    .get(LOW).op(W.i64_lt_u, W.if, typeCode.void)
-    .get(SEEN).set(LOW).get(ENTRY).set(VICTIM).op(W.end);
-  next(c, 0).op(W.end);
+  for (let i = 0; i < AT_ONCE; i++) {
+    const at = L.TLB_ENTRY * i;
+    c.get(ENTRY).i32(at).op(W.i32_add).get(VICTIM)
+      .get(ENTRY).mem(W.i64_load, at + L.TLB_STAMP).tee(SEEN).get(LOW).op(W.i64_lt_u).tee(PLACE)
+      .op(W.select).set(VICTIM)
+      .get(SEEN).get(LOW).get(PLACE).op(W.select).set(LOW);
+  }
+  next(c, 0, AT_ONCE).op(W.end);
   // The second level.
   c.i32(L.TLB_SHAPES + 2 * L.TLB_SHAPE).set(SHAPE);
   set(c);
   c.get(LEFT).op(W.i32_eqz, W.if, typeCode.void);
   leave().op(W.end);
-  c.op(W.block, typeCode.void, W.loop, typeCode.void)
-    .get(ENTRY).mem(W.i64_load, L.TLB_TAG).get(TAG).op(W.i64_eq).brIf(1);
-  next(c, 0).op(W.end);
+  find(c, 1);
+  c.op(W.i32_eqz, W.if, typeCode.void);
   leave().op(W.end);
   c.get(ENTRY).set(SECOND);
   evict(c);
