@@ -116,6 +116,7 @@ export class HostFunctions {
         const value = cpu.regNumber(argumentRegister(kernel, index));
         return value < 0 ? value + 2 ** 64 : value;
       },
+      signed: (index) => cpu.regNumber(argumentRegister(kernel, index)),
       result: (value) => cpu.setRegNumber(abi.result, value),
       returnAddress,
       threadPointer: cpu.threadPointer,

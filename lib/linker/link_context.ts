@@ -137,9 +137,15 @@ export interface LinkContext {
 
   /**
    * Links more objects into the running process, as a batch of its own through every phase but start;
-   * those already loaded are found again. If it fails, the process is as before.
+   * those already loaded are found again, unless `reuses` says that they are not for this batch.
+   * If it fails, the process is as before.
    */
-  open(what: readonly (string | GuestFile | ElfFile)[]): Promise<readonly LinkObject[]>;
+  open(
+    what: readonly (string | GuestFile | ElfFile)[],
+    reuses?: (object: LinkObject) => boolean,
+  ): Promise<readonly LinkObject[]>;
+  /** Whether a loaded object may serve the batch at work. */
+  reuses(object: LinkObject): boolean;
   /** Unmaps objects of the running process and forgets them. */
   unload(objects: readonly LinkObject[]): void;
 

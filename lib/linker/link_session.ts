@@ -47,7 +47,9 @@ export class LinkSession implements LinkContext {
   readonly #memory: LinkMemory;
   readonly #resolve: Resolver;
   #objects: LinkObject[] = [];
-  readonly #byIdentity = new Map<string, LinkObject>();
+  /** The objects of a file, of which one batch may have another than the rest. */
+  readonly #byIdentity = new Map<string, readonly LinkObject[]>();
+  #reuses: (object: LinkObject) => boolean = () => true;
   readonly #byElf = new Map<ElfFile, LinkObject>();
   readonly #scopes = new Map<LinkObject, readonly LinkObject[]>();
   readonly #states = new Map<StateKey<unknown>, unknown>();
@@ -86,7 +88,7 @@ export class LinkSession implements LinkContext {
 
   #copy(parent: LinkSession): void {
     this.#objects = [...parent.#objects];
-    for (const [key, object] of parent.#byIdentity) this.#byIdentity.set(key, object);
+    for (const [key, objects] of parent.#byIdentity) this.#byIdentity.set(key, objects);
     for (const [elf, object] of parent.#byElf) this.#byElf.set(elf, object);
     for (const [object, scope] of parent.#scopes) this.#scopes.set(object, scope);
     for (const [object, ranges] of parent.#owned) this.#owned.set(object, ranges);
@@ -114,8 +116,13 @@ export class LinkSession implements LinkContext {
     this.#object = object;
   }
 
-  nextBatch(): void {
+  nextBatch(reuses: (object: LinkObject) => boolean = () => true): void {
     this.#batch++;
+    this.#reuses = reuses;
+  }
+
+  reuses(object: LinkObject): boolean {
+    return object.batch === this.#batch || this.#reuses(object);
   }
 
   /** Undoes the batch at work: nothing of its objects is left in the process. */
@@ -389,8 +396,11 @@ export class LinkSession implements LinkContext {
       this.#owned.delete(object);
       this.#byElf.delete(object.elf);
     }
-    for (const [identity, object] of this.#byIdentity) {
-      if (gone.has(object)) this.#byIdentity.delete(identity);
+    for (const [identity, objects] of this.#byIdentity) {
+      if (!objects.some((object) => gone.has(object))) continue;
+      const left = objects.filter((object) => !gone.has(object));
+      if (left.length > 0) this.#byIdentity.set(identity, left);
+      else this.#byIdentity.delete(identity);
     }
     this.#objects = this.#objects.filter((object) => !gone.has(object));
   }
@@ -423,11 +433,12 @@ export class LinkSession implements LinkContext {
   #fromFile(what: string | GuestFile): LinkObject {
     const file = typeof what === "string" ? this.#target.files.open(what) : what;
     if (file === undefined) return this.#fail(`${what}: no such file`);
-    const known = this.#byIdentity.get(file.identity);
+    const all = this.#byIdentity.get(file.identity) ?? [];
+    const known = all.find((object) => this.reuses(object));
     if (known !== undefined) return known;
     const elf = parseFile(file);
     const object = this.#add(elf, file);
-    this.#byIdentity.set(file.identity, object);
+    this.#byIdentity.set(file.identity, [...all, object]);
     return object;
   }
 

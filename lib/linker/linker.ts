@@ -65,7 +65,7 @@ export class Linker {
       options.modules,
       environment,
       options.programName,
-      (what) => this.open(what),
+      (what, reuses) => this.open(what, reuses),
       options.observer,
       parent === undefined ? undefined : parent.#session,
     );
@@ -104,12 +104,15 @@ export class Linker {
    * Loads more objects into the running process as a batch of its own, through every phase but start.
    * Returns the objects that were asked for; those already loaded are found again.
    */
-  async open(what: readonly (string | GuestFile | ElfFile)[]): Promise<readonly LinkObject[]> {
+  async open(
+    what: readonly (string | GuestFile | ElfFile)[],
+    reuses?: (object: LinkObject) => boolean,
+  ): Promise<readonly LinkObject[]> {
     if (this.#pipelines.length === 0) {
       throw new LinkError("there is no program to open objects for");
     }
     const session = this.#session;
-    session.nextBatch();
+    session.nextBatch(reuses);
     try {
       const opened = await this.#collect(what);
       await this.#run(PHASES.slice(1, -1));

@@ -70,6 +70,8 @@ export type HostFunction = (call: HostCall, target: LinkTarget) => void | Promis
 export interface HostCall {
   /** The `index`-th integer argument register (0..5) as an unsigned number if below 2^53. */
   argument(index: number): number;
+  /** The same register as a signed number if within ±2^53. */
+  signed(index: number): number;
   /** Sets the result register (rax, x0); negative values are two's complement. */
   result(value: number): void;
   /** Guest address that execution continues at once the host function returns. */

@@ -4,7 +4,7 @@ import { objectAt, rangeOf } from "./addresses.ts";
 import { setError } from "./errors.ts";
 import { patchWords } from "./guest_memory.ts";
 import { headersOf, objectOfMap } from "./link_maps.ts";
-import { guestObjects } from "./scopes.ts";
+import { guestObjects, namespaceOf } from "./scopes.ts";
 import { gnuStateOf } from "./state.ts";
 
 /** Requests of dlinfo (`<dlfcn.h>`). */
@@ -15,10 +15,12 @@ const RTLD_DI_TLS_MODID = 9;
 const RTLD_DI_TLS_DATA = 10;
 const RTLD_DI_PHDR = 11;
 
-/** The objects as dl_iterate_phdr shows them: a count, then a `struct dl_phdr_info` for each. */
+/** The objects of the caller's namespace as dl_iterate_phdr shows them: a count, then a `struct dl_phdr_info` for each. */
 export const listHeaders: HostService = (call, link) => {
   const { heap, maps, blocks, loads, unloads } = gnuStateOf(link);
-  const objects = guestObjects(link);
+  const caller = objectAt(link, call.argument(0)) ?? link.program;
+  const namespace = namespaceOf(link, caller);
+  const objects = guestObjects(link).filter((o) => namespaceOf(link, o) === namespace);
   const words = [objects.length];
   for (const object of objects) {
     const { phnum } = object.elf.header;
@@ -79,7 +81,7 @@ export const dlinfo: HostService = (call, link) => {
   const into = call.argument(2);
   switch (call.argument(1)) {
     case RTLD_DI_LMID:
-      patchWords(link, into, [0], "dlinfo");
+      patchWords(link, into, [namespaceOf(link, object)], "dlinfo");
       break;
     case RTLD_DI_LINKMAP:
       patchWords(link, into, [maps.get(object)!], "dlinfo");

@@ -1,13 +1,14 @@
 import {
   type LinkContext,
+  LinkError,
   type LinkObject,
   type Module,
   type Registration,
   strong,
   weak,
 } from "../../lib/linker/mod.ts";
-import { DF_1_NOOPEN } from "../../lib/elf/mod.ts";
-import { collectNeeded } from "../sysv/collect.ts";
+import { DF_1_NOOPEN, DT_AUXILIARY, DT_FILTER } from "../../lib/elf/mod.ts";
+import { collectNeeded, needLibrary } from "../sysv/collect.ts";
 import { writeList } from "../sysv/initialisers.ts";
 import { loadFailure } from "../sysv/library_file.ts";
 import { relocateSymbols } from "../sysv/relocate.ts";
@@ -86,19 +87,40 @@ function loaderItself(): Registration {
 }
 
 function library(): Registration {
-  return { "post-collect": weak((link, object) => gnuStateOf(link).blocks.add(object)) };
+  return {
+    "collect": weak(collectFiltees),
+    "post-collect": weak((link, object) => gnuStateOf(link).blocks.add(object)),
+  };
+}
+
+/** Asks for the objects that stand in for this one's definitions; an auxiliary one may be missing. */
+function collectFiltees(link: LinkContext, object: LinkObject): void {
+  const { filtees } = gnuStateOf(link);
+  for (const { tag, value } of object.elf.dynamic?.entries ?? []) {
+    if (tag !== DT_FILTER && tag !== DT_AUXILIARY) continue;
+    const name = object.elf.dynamic!.strings!.at(value, "DT_FILTER");
+    try {
+      const filtee = needLibrary(link, object, name);
+      filtees.set(object, [...filtees.get(object) ?? [], filtee]);
+    } catch (error) {
+      const isMissing = error instanceof LinkError && error.failure !== undefined;
+      if (tag === DT_FILTER || !isMissing) throw error;
+    }
+  }
 }
 
 function lateLibrary(): Registration {
   return {
+    "collect": weak(collectFiltees),
     "post-collect": strong((link, object) => {
-      const { loader, blocks, opening, deep } = gnuStateOf(link);
+      const { loader, blocks, opening, deep, namespaces } = gnuStateOf(link);
       if (loader === undefined) return stateOf(link).tls.add(object);
       if (((object.elf.dynamic?.flags1 ?? 0) & DF_1_NOOPEN) !== 0) {
         throw loadFailure(object.path, "shared object cannot be dlopen()ed");
       }
       blocks.add(object);
       if (opening.deep) deep.add(object);
+      if (opening.namespace !== 0) namespaces.set(object, opening.namespace);
       // The batch's last object: now all that the first one needs is known.
       if (object === link.batch.at(-1)) openScope(link, link.batch[0]);
       checkVersions(link, object);

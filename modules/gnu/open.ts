@@ -17,11 +17,12 @@ import {
   forgetObjects,
   guestObjects,
   makeGlobal,
+  namespaceOf,
   openScope,
   sorted,
   unusedObjects,
 } from "./scopes.ts";
-import { gnuStateOf, type Pending } from "./state.ts";
+import { gnuStateOf, type Opening, type Pending } from "./state.ts";
 
 /** Modes of dlopen (`<dlfcn.h>`). */
 const RTLD_NOW = 2;
@@ -31,9 +32,12 @@ const RTLD_DEEPBIND = 8;
 const RTLD_GLOBAL = 0x100;
 const RTLD_NODELETE = 0x1000;
 /** Namespaces of dlmopen. */
-const LM_ID_BASE = 0;
 const LM_ID_CALLER = -2;
-const TWO_64 = 2 ** 64;
+const LM_ID_NEWLM = -1;
+/** How many namespaces there can be (DL_NNS). */
+const NAMESPACES = 16;
+/** Parts of glibc that every namespace shares: their state is the process's. */
+const SHARED = /^(libc\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|ld-linux.*\.so\.\d+)$/;
 
 /** void *dlopen(const char *file, int mode), with the caller's address. */
 export const dlopen: HostService = (call, link) =>
@@ -50,7 +54,7 @@ export const dlmopen: HostService = (call, link) =>
     file: call.argument(1),
     mode: call.argument(2),
     caller: call.argument(4),
-    namespace: signed(call.argument(0)),
+    namespace: call.signed(0),
   });
 
 /** libc's own: (file, mode, caller, namespace, argc, argv, envp). */
@@ -59,7 +63,7 @@ export const rtldOpen: HostService = (call, link) =>
     file: call.argument(0),
     mode: call.argument(1),
     caller: call.argument(2),
-    namespace: signed(call.argument(3)),
+    namespace: call.signed(3),
   });
 
 /** int dlclose(void *handle) */
@@ -100,10 +104,6 @@ interface OpenRequest {
   readonly namespace: number;
 }
 
-function signed(value: number): number {
-  return value >= TWO_64 / 2 ? value - TWO_64 : value;
-}
-
 async function open(call: HostCall, link: LinkContext, request: OpenRequest): Promise<void> {
   if (!lock(call, link)) return;
   try {
@@ -139,29 +139,53 @@ async function openObject(
   const state = gnuStateOf(link);
   const name = file === 0 ? "" : readString(link, file);
   if ((mode & RTLD_BINDING_MASK) === 0) refuse(name, "invalid mode for dlopen(): Invalid argument");
-  if (namespace !== LM_ID_BASE && namespace !== LM_ID_CALLER) {
-    refuse(name, "invalid target namespace in dlmopen(): Invalid argument");
-  }
-  if (name === "") return link.program;
   const requester = objectAt(link, caller) ?? link.program;
-  const known = knownObject(link, name);
+  const target = targetOf(link, name, namespace, requester);
+  if (name === "") return state.globals[target]?.[0] ?? link.program;
+  const known = knownObject(link, name, target);
   const found = known ?? findLibrary(link, requester, name);
   let object = known ??
-    link.objects.find((o) => o.file?.identity === (found as GuestFile).identity);
+    link.objects.find((other) =>
+      other.file?.identity === (found as GuestFile).identity && isFor(link, other, target)
+    );
   if (object === undefined) {
     if ((mode & RTLD_NOLOAD) !== 0) return undefined;
     object = await load(link, found as GuestFile, requester, {
       deep: (mode & RTLD_DEEPBIND) !== 0,
       now: (mode & RTLD_NOW) !== 0,
+      namespace: target,
     });
   }
-  stateOf(link).byName.set(name, object);
+  if (target === 0) stateOf(link).byName.set(name, object);
   openScope(link, object);
   state.opened.set(object, (state.opened.get(object) ?? 0) + 1);
-  if ((mode & RTLD_NODELETE) !== 0) {
-    state.pinned.add(object);
-  }
+  if ((mode & RTLD_NODELETE) !== 0) state.pinned.add(object);
   return object;
+}
+
+/** The namespace to load into. */
+function targetOf(
+  link: LinkContext,
+  name: string,
+  namespace: number,
+  requester: LinkObject,
+): number {
+  const { globals } = gnuStateOf(link);
+  if (namespace === LM_ID_CALLER) return namespaceOf(link, requester);
+  if (namespace !== LM_ID_NEWLM) {
+    if ((globals[namespace]?.length ?? 0) > 0) return namespace;
+    return refuse(name, "invalid target namespace in dlmopen(): Invalid argument");
+  }
+  const free = globals.findIndex((list) => list.length === 0);
+  const next = free < 0 ? globals.length : free;
+  if (next < NAMESPACES) return next;
+  return refuse(name, "no more namespaces available for dlmopen(): Invalid argument");
+}
+
+/** Whether an object may serve a namespace: it is of it, or a part of glibc. */
+function isFor(link: LinkContext, object: LinkObject, namespace: number): boolean {
+  if (namespaceOf(link, object) === namespace) return !object.isProgram;
+  return SHARED.test(object.soname);
 }
 
 /** Links a file and what it needs into the process. */
@@ -169,12 +193,15 @@ async function load(
   link: LinkContext,
   file: GuestFile,
   requester: LinkObject,
-  opening: { readonly deep: boolean; readonly now: boolean },
+  opening: Opening,
 ): Promise<LinkObject> {
   const state = gnuStateOf(link);
   state.opening = opening;
   try {
-    const [object] = await link.open([file]);
+    const { namespace } = opening;
+    const reuses = (object: LinkObject) => isFor(link, object, namespace);
+    stateOf(link).openedFor = requester;
+    const [object] = await link.open([file], reuses);
     noteRequester(object, requester);
     state.loads += link.batch.length;
     return object;
@@ -198,12 +225,13 @@ function forgetLost(link: LinkContext): void {
   forgetObjects(link, lost);
 }
 
-/** An object already loaded under this name. */
-function knownObject(link: LinkContext, name: string): LinkObject | undefined {
+/** An object already loaded under this name, for a namespace. */
+function knownObject(link: LinkContext, name: string, namespace: number): LinkObject | undefined {
   const known = stateOf(link).byName.get(name);
-  if (known !== undefined && link.objects.includes(known)) return known;
-  return guestObjects(link).find(({ elf, path, isProgram }) =>
-    !isProgram && (elf.soname === name || path === name)
+  const isThere = known !== undefined && link.objects.includes(known);
+  if (isThere && isFor(link, known, namespace)) return known;
+  return guestObjects(link).find((object) =>
+    isFor(link, object, namespace) && (object.elf.soname === name || object.path === name)
   );
 }
 

@@ -15,34 +15,56 @@ export function neededBy(link: LinkContext, object: LinkObject): LinkObject[] {
   return object.dependencies.filter((dependency) => dependency !== runtime);
 }
 
-/** An object and all that it needs, breadth first. */
+/** An object and all that it needs, breadth first, filtees before what they stand for. */
 export function searchListOf(link: LinkContext, root: LinkObject): readonly LinkObject[] {
-  const known = gnuStateOf(link).searchLists.get(root);
+  const { searchLists, filtees } = gnuStateOf(link);
+  const known = searchLists.get(root);
   if (known !== undefined) return known;
   const list = [root];
-  const seen = new Set(list);
-  for (const object of list) {
+  const listed = new Set(list);
+  const done = new Set<LinkObject>();
+  for (let at = 0; at < list.length;) {
+    const object = list[at];
+    if (done.has(object)) {
+      at++;
+      continue;
+    }
+    done.add(object);
+    const before = filtees.get(object) ?? [];
     for (const dependency of neededBy(link, object)) {
-      if (seen.has(dependency)) continue;
-      seen.add(dependency);
+      if (listed.has(dependency) || before.includes(dependency)) continue;
+      listed.add(dependency);
       list.push(dependency);
+    }
+    for (const filtee of before) {
+      const place = list.indexOf(object);
+      const old = listed.has(filtee) ? list.indexOf(filtee) : -1;
+      if (old >= 0 && old < place) continue;
+      if (old >= 0) list.splice(old, 1);
+      list.splice(place, 0, filtee);
+      listed.add(filtee);
     }
   }
   return list;
+}
+
+/** Number of the namespace that an object is in. */
+export function namespaceOf(link: LinkContext, object: LinkObject): number {
+  return gnuStateOf(link).namespaces.get(object) ?? 0;
 }
 
 /** The scope of the objects of the start. */
 export function startScopes(link: LinkContext): void {
   const state = gnuStateOf(link);
   const { program } = link;
-  const list = guestObjects(link);
-  state.globals = list;
+  const list = searchListOf(link, program);
+  state.globals = [list];
   state.searchLists.set(program, list);
   state.orders.set(program, sorted(link, list, false));
   for (const object of list) link.rescope(object, list);
 }
 
-/** Objects newly opened with `root` search the global list and that of the root. */
+/** Objects newly opened with `root` search the global list of their namespace and that of the root. */
 export function openScope(link: LinkContext, root: LinkObject): void {
   const state = gnuStateOf(link);
   if (!state.searchLists.has(root)) {
@@ -50,7 +72,9 @@ export function openScope(link: LinkContext, root: LinkObject): void {
     state.searchLists.set(root, list);
     state.orders.set(root, sorted(link, list, false));
   }
-  for (const object of state.searchLists.get(root)!) {
+  const list = state.searchLists.get(root)!;
+  state.globals[namespaceOf(link, root)] ??= list;
+  for (const object of list) {
     if (object.batch === 0) continue;
     const roots = state.roots.get(object) ?? [];
     if (!roots.includes(root)) state.roots.set(object, [...roots, root]);
@@ -58,19 +82,21 @@ export function openScope(link: LinkContext, root: LinkObject): void {
   }
 }
 
-/** Makes an object and all that it needs part of the global list (RTLD_GLOBAL). */
+/** Makes an object and all that it needs part of its namespace's global list (RTLD_GLOBAL). */
 export function makeGlobal(link: LinkContext, root: LinkObject): void {
-  const state = gnuStateOf(link);
-  const added = searchListOf(link, root).filter((object) => !state.globals.includes(object));
+  const { globals } = gnuStateOf(link);
+  const namespace = namespaceOf(link, root);
+  const added = searchListOf(link, root).filter((object) => !globals[namespace].includes(object));
   if (added.length === 0) return;
-  state.globals = [...state.globals, ...added];
+  globals[namespace] = [...globals[namespace], ...added];
   for (const object of guestObjects(link)) rescope(link, object);
 }
 
 function rescope(link: LinkContext, object: LinkObject): void {
   const { globals, roots, deep } = gnuStateOf(link);
   const local = (roots.get(object) ?? []).flatMap((root) => searchListOf(link, root));
-  const scope = deep.has(object) ? [...local, ...globals] : [...globals, ...local];
+  const shared = globals[namespaceOf(link, object)] ?? [];
+  const scope = deep.has(object) ? [...local, ...shared] : [...shared, ...local];
   link.rescope(object, [...new Set(scope)]);
 }
 
@@ -149,7 +175,11 @@ export function forgetObjects(link: LinkContext, gone: ReadonlySet<LinkObject>):
   for (const [object, roots] of state.roots) {
     state.roots.set(object, roots.filter((root) => !gone.has(root)));
   }
-  state.globals = state.globals.filter((object) => !gone.has(object));
+  for (const object of gone) {
+    state.namespaces.delete(object);
+    state.filtees.delete(object);
+  }
+  state.globals = state.globals.map((list) => list.filter((object) => !gone.has(object)));
   for (const [name, { object }] of state.unique) if (gone.has(object)) state.unique.delete(name);
   for (const object of guestObjects(link)) if (!gone.has(object)) rescope(link, object);
 }

@@ -17,6 +17,15 @@ export interface Pending {
   finish(link: LinkContext): void;
 }
 
+/** How a batch is opened. */
+export interface Opening {
+  /** Its objects search their own list first. */
+  readonly deep: boolean;
+  /** All its slots are bound at once. */
+  readonly now: boolean;
+  readonly namespace: number;
+}
+
 /** One thread's last error. */
 export interface ThreadError {
   /** What dlerror is still to say. */
@@ -51,8 +60,15 @@ export class GnuState {
   /** Objects whose functions a late object uses beside its own dependencies, by user. */
   bindings = new Map<LinkObject, Set<LinkObject>>();
 
-  /** Objects that every reference searches: those of the start, then those opened RTLD_GLOBAL. */
-  globals: LinkObject[] = [];
+  /**
+   * By namespace, the objects that every reference in it searches: those of the start (in another
+   * namespace than the first, those of its first object), then those opened RTLD_GLOBAL.
+   */
+  globals: (readonly LinkObject[])[] = [];
+  /** Objects of other namespaces than 0. */
+  namespaces = new Map<LinkObject, number>();
+  /** Objects whose definitions come before those of an object (DT_FILTER, DT_AUXILIARY). */
+  filtees = new Map<LinkObject, readonly LinkObject[]>();
   /** Breadth-first search lists of the program and of every object opened by name. */
   searchLists = new Map<LinkObject, readonly LinkObject[]>();
   /** The same objects in the order of their finalisers. */
@@ -71,8 +87,8 @@ export class GnuState {
   loads = 0;
   unloads = 0;
 
-  /** Of the batch that dlopen is loading: whether it searches its own objects first, binds all at once. */
-  opening = { deep: false, now: false };
+  /** How dlopen is loading the batch at work. */
+  opening: Opening = { deep: false, now: false, namespace: 0 };
   /** The thread that opens or closes objects, and how deep its calls are nested. */
   lock: { readonly owner: number; depth: number } | undefined;
   /** Lists of functions that the guest is calling, by the address of their record. */
@@ -96,6 +112,8 @@ const key: StateKey<GnuState> = {
     copy.unique = new Map(state.unique);
     copy.bindings = new Map([...state.bindings].map(([user, used]) => [user, new Set(used)]));
     copy.globals = [...state.globals];
+    copy.namespaces = new Map(state.namespaces);
+    copy.filtees = new Map(state.filtees);
     copy.searchLists = new Map(state.searchLists);
     copy.orders = new Map(state.orders);
     copy.roots = new Map(state.roots);

@@ -31,7 +31,7 @@ import { gnuStateOf } from "./state.ts";
 
 /** Handles that stand for a scope (`<dlfcn.h>`). */
 const RTLD_DEFAULT = 0;
-const RTLD_NEXT = 2 ** 64 - 1;
+const RTLD_NEXT = -1;
 /** What dladdr1 is asked for beside. */
 const RTLD_DL_SYMENT = 1;
 const RTLD_DL_LINKMAP = 2;
@@ -56,7 +56,7 @@ function answerSymbol(
 ): void {
   try {
     const caller = objectAt(link, call.returnAddress) ?? link.program;
-    const { from, scope } = scopeOf(link, call.argument(0), caller);
+    const { from, scope } = scopeOf(link, call.signed(0), caller);
     const definition = link.resolve(
       { name, version, versionHidden: version !== undefined, newest: true, from, use: "address" },
       scope,

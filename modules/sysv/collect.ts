@@ -5,14 +5,17 @@ import { stateOf } from "./state.ts";
 /** Asks for one library by name; a name already loaded is that object, whatever file it has. */
 export function needLibrary(link: LinkContext, requester: LinkObject, name: string): LinkObject {
   const { byName, interpreter } = stateOf(link);
-  const known = byName.get(name) ?? link.objects.find((object) => object.elf.soname === name);
+  const byThisName = byName.get(name);
+  const known = byThisName !== undefined && link.reuses(byThisName)
+    ? byThisName
+    : link.objects.find((object) => object.elf.soname === name && link.reuses(object));
   // The program's interpreter is found by its own path, whoever asks for it by name.
   const isInterpreter = interpreter?.path.endsWith(`/${name}`) ?? false;
   const object = link.need(
     known?.file ?? known?.elf ??
       (isInterpreter ? interpreter! : findLibrary(link, requester, name)),
   );
-  byName.set(name, object);
+  if (byThisName === undefined || link.reuses(byThisName)) byName.set(name, object);
   noteRequester(object, requester);
   return object;
 }

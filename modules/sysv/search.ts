@@ -1,6 +1,7 @@
 import { DF_1_NODEFLIB, LINKER_FOLDER } from "../../lib/elf/mod.ts";
 import type { GuestFile, LinkContext, LinkObject } from "../../lib/linker/mod.ts";
 import { LdSoCache } from "./ld_so_cache.ts";
+import { stateOf } from "./state.ts";
 import { examine, loadFailure } from "./library_file.ts";
 
 /** The paths at which a library name may be, in order; each loader has its own rules. */
@@ -164,8 +165,11 @@ function whyNot(link: LinkContext, path: string): string {
 /** The object, then the one that asked for it, and so on; the program last. */
 function* requesters(link: LinkContext, object: LinkObject): Generator<LinkObject> {
   let last: LinkObject | undefined;
-  for (let at: LinkObject | undefined = object; at !== undefined; at = firstRequester.get(at)) {
+  const { openedFor } = stateOf(link);
+  for (let at: LinkObject | undefined = object; at !== undefined;) {
     yield last = at;
+    const isOpened: boolean = at.batch > 0 && at === link.batch[0];
+    at = firstRequester.get(at) ?? (isOpened ? openedFor : undefined);
   }
   if (last !== link.program) yield link.program;
 }

@@ -132,6 +132,7 @@ dl_iterate_phdr:
 	stp x21, x22, [sp, #32]
 	mov x21, x0
 	mov x22, x1
+	mov x0, x30
 	ldr x16, host_phdr
 	blr x16
 	mov x19, x0

@@ -131,6 +131,7 @@ dl_iterate_phdr:
 	sub $8, %rsp
 	mov %rdi, %r13
 	mov %rsi, %r14
+	mov 40(%rsp), %rdi
 	call *host_phdr(%rip)
 	mov %rax, %rbx
 	lea 8(%rbx), %r12
