@@ -108,7 +108,7 @@ function describe(link: LinkContext, program: LinkObject): void {
     [DT_FINI_ARRAY, writeList(link, last, "finalisers") - base],
     [DT_FINI_ARRAYSZ, 8 * last.length],
   ];
-  const standIn = writeStandIn(link, program, dynamic, "absolute");
+  const standIn = writeStandIn(link, program, dynamic, { alignment: "absolute" });
   if (standIn.imageThreadPointer !== 0) writeTlsImages(link, standIn.imageThreadPointer);
   standIns.set(link, standIn);
 }

@@ -66,5 +66,6 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     threadPointers: [],
     objectsChanged: refuse,
     print: refuse,
+    allowCodeOnStacks: refuse,
   };
 }

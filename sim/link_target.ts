@@ -29,11 +29,13 @@ import {
   MAP_POPULATE,
   MAP_PRIVATE,
   PAGE_SIZE,
+  PROT_EXEC,
   PROT_NONE,
   PROT_READ,
+  PROT_WRITE,
 } from "./memory/abi.ts";
 import { Domain } from "./memory/memory.ts";
-import { FS_BASE } from "./cpu/layout.ts";
+import { FS_BASE, gpr } from "./cpu/layout.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { errnoName } from "./kernel/errno.ts";
 import { getUnsigned64 } from "./kernel/abi/struct.ts";
@@ -41,6 +43,7 @@ import type { DescriptorTable } from "./kernel/fs/descriptor_table.ts";
 import type { FsContext } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { Process } from "./kernel/process.ts";
+import type { Thread } from "./kernel/thread.ts";
 import { callGuest } from "./link_call.ts";
 import { ProcessFile, ProcessFiles } from "./link_files.ts";
 import type { HostFunctions } from "./link_host.ts";
@@ -246,15 +249,29 @@ export class ProcessTarget implements LinkTarget {
   }
 
   get threadPointers(): readonly number[] {
-    const { threads, current, cpu } = this.#kernel;
-    const pointers: number[] = [];
-    for (const thread of threads.values()) {
-      if (thread.process.space.value !== this.#space || thread.status === "dead") continue;
-      pointers.push(
-        thread === current ? cpu.threadPointer : getUnsigned64(viewOf(thread.state), FS_BASE),
-      );
+    return this.#threads.map((thread) => this.#register(thread, FS_BASE));
+  }
+
+  allowCodeOnStacks(): void {
+    const space = this.#space;
+    const offset = gpr(this.#kernel.abi.stackPointer);
+    for (const thread of this.#threads) {
+      const area = space.areas.lookup(this.#register(thread, offset));
+      if (area === null) continue;
+      this.protect(area.start, area.end - area.start, PROT_READ | PROT_WRITE | PROT_EXEC);
     }
-    return pointers;
+  }
+
+  get #threads(): Thread[] {
+    return [...this.#kernel.threads.values()].filter((thread) =>
+      thread.process.space.value === this.#space && thread.status !== "dead"
+    );
+  }
+
+  /** A thread's register by its offset in the state. */
+  #register(thread: Thread, offset: number): number {
+    const { current, cpu } = this.#kernel;
+    return getUnsigned64(viewOf(thread === current ? cpu.stateBytes : thread.state), offset);
   }
 
   print(descriptor: 1 | 2, text: string): void {

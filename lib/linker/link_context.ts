@@ -134,6 +134,8 @@ export interface LinkContext {
   readonly landing: number;
   /** Thread pointers of the live threads of the process. */
   readonly threadPointers: readonly number[];
+  /** Makes the stacks of all live threads executable. */
+  allowCodeOnStacks(): void;
 
   /**
    * Links more objects into the running process, as a batch of its own through every phase but start;

@@ -160,6 +160,11 @@ export class LinkSession implements LinkContext {
     return this.#target.threadPointers;
   }
 
+  allowCodeOnStacks(): void {
+    this.#memory.drop();
+    this.#target.allowCodeOnStacks();
+  }
+
   get platform(): string {
     return this.#target.platform;
   }

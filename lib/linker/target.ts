@@ -135,6 +135,8 @@ export interface LinkTarget {
   readonly landing: number;
   /** Thread pointers of the live threads of the process. */
   readonly threadPointers: readonly number[];
+  /** Makes the stacks of all live threads executable. */
+  allowCodeOnStacks(): void;
   /** Writes to standard output (1) or standard error (2) of the process. */
   print(descriptor: 1 | 2, text: string): void;
   /** Told which objects the process has, whenever that has changed and all of them are linked. */

@@ -28,6 +28,7 @@ import {
 import { headersOf } from "./link_maps.ts";
 import { stateOf } from "../sysv/state.ts";
 import { writeStandIn } from "../sysv/stand_in.ts";
+import { findStackFlags, markedStackFlags } from "./exec_stack.ts";
 import { gnuStateOf } from "./state.ts";
 
 /** Bytes of static TLS kept for objects opened later, as glibc keeps them. */
@@ -67,7 +68,10 @@ export async function initialiseLoader(link: LinkContext, program: LinkObject): 
   tls.seal(pageUp(tls.size + SURPLUS, tls.align));
   const entries = program.elf.dynamic!.entries.filter(({ tag }) => SHOWN_TAGS.has(tag))
     .map(({ tag, value }) => [tag, value] as const);
-  const standIn = writeStandIn(link, program, entries, "vaddr");
+  const standIn = writeStandIn(link, program, entries, {
+    alignment: "vaddr",
+    stackFlags: markedStackFlags(link),
+  });
   state.standIn = standIn;
   const mark = link.arch === "x86_64" ? -tls.capacity : tls.capacity - 8;
   link.writeU64(standIn.imageThreadPointer + mark, MARK);
@@ -82,6 +86,7 @@ export async function initialiseLoader(link: LinkContext, program: LinkObject): 
   const entry = link.base(loader) + loader.elf.header.entry;
   const landing = await link.enter({ entry, auxv }, (stack) => hideVariables(link, stack, true));
   state.landing = landing;
+  findStackFlags(link, loader);
   hideVariables(link, landing.stackPointer, false);
   if (shown !== undefined) link.write(shown, new TextEncoder().encode(PRELOAD_FILE));
   if (link.readI64(landing.threadPointer + mark) !== MARK) {

@@ -18,6 +18,7 @@ import { prepare, programAuxv, start } from "../sysv/start.ts";
 import { type LazySlots, stateOf } from "../sysv/state.ts";
 import { writeLateTlsImage, writeTlsImage, writeTlsImages } from "../sysv/thread_block.ts";
 import { initialiseLoader } from "./bootstrap.ts";
+import { allowCodeOnStacks } from "./exec_stack.ts";
 import { functionsOf, initialisersOf } from "./functions.ts";
 import { lazySlots } from "./lazy.ts";
 import { addLinkMap, adoptLinkMaps } from "./link_maps.ts";
@@ -127,6 +128,7 @@ function lateLibrary(): Registration {
     }),
     "post-relocate": strong((link, object) => {
       if (gnuStateOf(link).loader === undefined) return writeLateTlsImage(link, object);
+      allowCodeOnStacks(link, object);
       addLinkMap(link, object);
       placeLateBlock(link, object);
     }),

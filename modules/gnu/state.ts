@@ -48,6 +48,8 @@ export class GnuState {
   heap = new GuestHeap();
   blocks = new ThreadBlocks();
 
+  /** Where the guest's loader keeps p_flags of the stack; undefined if that was not found. */
+  stackFlags: number | undefined;
   /** Where the parts of a `struct link_map` are, as found in the one that the loader made. */
   layout: MapLayout | undefined;
   /** Guest address of each object's `struct link_map`. */

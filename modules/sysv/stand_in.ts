@@ -1,4 +1,11 @@
-import { DYN_SIZE, PHDR_SIZE, PT_DYNAMIC, PT_PHDR, PT_TLS } from "../../lib/elf/mod.ts";
+import {
+  DYN_SIZE,
+  PHDR_SIZE,
+  PT_DYNAMIC,
+  PT_GNU_STACK,
+  PT_PHDR,
+  PT_TLS,
+} from "../../lib/elf/mod.ts";
 import {
   type LinkContext,
   type LinkObject,
@@ -35,15 +42,22 @@ export interface TlsImage {
 /** Bytes between the thread pointer and the first block on aarch64 (the TCB; musl's GAP_ABOVE_TP). */
 const ABOVE_THREAD_POINTER = 16;
 
+/** How a stand-in differs from the program beside what it always leaves out. */
+export interface StandInOptions {
+  /** The TLS image is aligned in memory (`absolute`), or in the addresses of the headers, as its reader has it. */
+  readonly alignment: "absolute" | "vaddr";
+  /** p_flags of PT_GNU_STACK; the program's own by default. */
+  readonly stackFlags?: number;
+}
+
 /**
- * Writes the description; `entries` are the dynamic section's tags and values, without DT_NULL. The TLS
- * image is aligned in memory (`absolute`), or in the addresses of the headers, as the reader has it.
+ * Writes the description; `entries` are the dynamic section's tags and values, without DT_NULL.
  */
 export function writeStandIn(
   link: LinkContext,
   program: LinkObject,
   entries: readonly (readonly [number, number])[],
-  alignment: "absolute" | "vaddr",
+  { alignment, stackFlags }: StandInOptions,
 ): StandIn {
   const base = link.base(program);
   const dynamic = link.allocate(
@@ -56,9 +70,9 @@ export function writeStandIn(
     link.writeU64(dynamic + index * DYN_SIZE + 8, value);
   });
   const tls = reserveTlsImage(link, alignment === "vaddr" ? base : 0);
-  const dropped = [PT_TLS, PT_PHDR];
+  const dropped = [PT_TLS, PT_PHDR, ...(stackFlags === undefined ? [] : [PT_GNU_STACK])];
   const segments = program.elf.segments.filter(({ type }) => !dropped.includes(type));
-  const count = segments.length + (tls === undefined ? 1 : 2);
+  const count = segments.length + (tls === undefined ? 1 : 2) + (stackFlags === undefined ? 0 : 1);
   const headers = link.allocate(count * PHDR_SIZE, PROT_READ | PROT_WRITE, "program headers");
   let at = headers;
   const put = (header: {
@@ -82,6 +96,9 @@ export function writeStandIn(
   put({ type: PT_PHDR, flags: 4, vaddr: headers - base, filesz: own, memsz: own, align: 8 });
   for (const segment of segments) {
     put(segment.type === PT_DYNAMIC ? { ...segment, flags: 6, vaddr: dynamic - base } : segment);
+  }
+  if (stackFlags !== undefined) {
+    put({ type: PT_GNU_STACK, flags: stackFlags, vaddr: 0, filesz: 0, memsz: 0, align: 16 });
   }
   if (tls !== undefined) {
     const { start, size, align } = tls;

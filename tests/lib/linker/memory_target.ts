@@ -54,6 +54,8 @@ export class MemoryTarget implements LinkTarget {
 
   print(): void {}
 
+  allowCodeOnStacks(): void {}
+
   enter(): never {
     throw new LinkTargetError("nothing runs here");
   }
