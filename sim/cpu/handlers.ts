@@ -85,10 +85,10 @@ export class Handlers {
     this.#memory = memory;
     this.#state = new DataView(memory.buffer);
     this.table = new WebAssembly.Table({ initial: TABLE_SIZE, element: "anyfunc" });
-    this.functions.load_miss = host.load_miss.bind(host);
-    this.functions.store_miss = host.store_miss.bind(host);
-    this.functions.indirect_miss = host.indirect_miss.bind(host);
-    this.functions.fetch_miss = host.fetch_miss.bind(host);
+    this.functions.load_miss = host.load_miss;
+    this.functions.store_miss = host.store_miss;
+    this.functions.indirect_miss = host.indirect_miss;
+    this.functions.fetch_miss = host.fetch_miss;
     const { common } = isa;
     const runtime = common?.runtime(instrumentation);
     this.#provide(

@@ -12,16 +12,16 @@ import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
 
-/** Host functions that the runtime imports: `(size, record)`. */
+/** Host functions that the runtime imports, free of `this`: `(size, record)`. */
 export interface RuntimeHost {
   /** Physical address of the bytes to read. Throws a guest fault. */
-  load_miss(size: number, record: number): number;
+  readonly load_miss: (size: number, record: number) => number;
   /** Does the store of `STORE_VALUE`; 1 if it changed translated code. Throws a guest fault. */
-  store_miss(size: number, record: number): number;
+  readonly store_miss: (size: number, record: number) => number;
   /** An indirect jump or call at `record` goes to `BRANCH_TARGET`. */
-  indirect_miss(record: number): void;
+  readonly indirect_miss: (record: number) => void;
   /** Control enters the page of `FAULT_ADDRESS`, which the soft TLB of fetches does not hold. */
-  fetch_miss(): void;
+  readonly fetch_miss: () => void;
 }
 
 /** Table slots of the handlers that are the same for both architectures. */
