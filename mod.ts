@@ -49,7 +49,7 @@ export {
   weak,
 } from "./lib/linker/mod.ts";
 export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
-export { ifed, linux, preload } from "./modules/mod.ts";
+export { gnuOnMusl, ifed, linux, type LinuxOptions, preload } from "./modules/mod.ts";
 
 if (import.meta.main) {
   // A computed specifier: Deno loads a constant one, and the package behind it, for libraries too. Not

@@ -1,17 +1,24 @@
 /** The linker modules, and the list that loads ordinary Linux programs. */
 import type { Module } from "../lib/linker/mod.ts";
 import { gnu } from "./gnu/mod.ts";
+import { gnuOnMusl } from "./gnu_on_musl/mod.ts";
 import { musl } from "./musl.ts";
 import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
 export { gnu } from "./gnu/mod.ts";
+export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";
 export { musl } from "./musl.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { sysv } from "./sysv/mod.ts";
 
+export interface LinuxOptions {
+  /** What programs of glibc run on: glibc itself (default), or musl's libc.so. */
+  readonly glibc?: "itself" | "musl";
+}
+
 /** The modules for ordinary programs, in the order they have to stand in. Add others after them. */
-export function linux(): Module[] {
-  return [preload(), sysv(), musl(), gnu()];
+export function linux({ glibc = "itself" }: LinuxOptions = {}): Module[] {
+  return [preload(), sysv(), musl(), glibc === "musl" ? gnuOnMusl() : gnu()];
 }

@@ -16,6 +16,7 @@ import {
   DT_RELR,
   DT_RELRSZ,
   DT_RELSZ,
+  type ElfFile,
   PHDR_SIZE,
 } from "../lib/elf/mod.ts";
 import {
@@ -28,6 +29,7 @@ import {
   LinkError,
   type LinkObject,
   type Module,
+  type Registration,
   strong,
 } from "../lib/linker/mod.ts";
 import { finalisers, initialisers, writeList } from "./sysv/initialisers.ts";
@@ -73,21 +75,31 @@ export function musl(): Module {
     name: "musl",
     register: (object) => {
       if (object.isProgram && usesMusl(object)) {
-        return { "post-relocate": strong(describe), "start": strong(start) };
+        return muslProgram;
       }
       // It relocates itself once more, then protects itself.
-      return isLibc(object) ? { "protect": strong(() => {}) } : {};
+      return isLibcOfMusl(object) ? { "protect": strong(() => {}) } : {};
     },
   };
 }
 
+/** The passes by which a program starts on musl's libc.so. */
+export const muslProgram: Registration = {
+  "post-relocate": strong(describe),
+  "start": strong(start),
+};
+
+const areLibc = new WeakMap<ElfFile, boolean>();
+
 /** True for musl's libc.so: it exports the second stage of its own start code. */
-function isLibc(object: LinkObject): boolean {
-  return object.elf.lookup("__dls2b") !== undefined;
+export function isLibcOfMusl({ elf }: LinkObject): boolean {
+  let known = areLibc.get(elf);
+  if (known === undefined) areLibc.set(elf, known = elf.lookup("__dls2b") !== undefined);
+  return known;
 }
 
 function libcOf(link: LinkContext): LinkObject {
-  const libc = link.objects.find(isLibc);
+  const libc = link.objects.find(isLibcOfMusl);
   if (libc === undefined) throw new LinkError("the program needs no libc.so of musl");
   return libc;
 }

@@ -1,6 +1,6 @@
 /** `--module`: linker modules by name, file or URL, with their options. */
 import type { Module } from "../../lib/linker/mod.ts";
-import { gnu, ifed, linux, musl, preload, sysv } from "../../modules/mod.ts";
+import { gnu, gnuOnMusl, ifed, linux, musl, preload, sysv } from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
 
 type ModuleOptions = Readonly<Record<string, string>>;
@@ -13,6 +13,8 @@ export interface NamedModule {
   readonly options: Readonly<Record<string, string>>;
   /** Every program gets it. */
   readonly usual?: boolean;
+  /** The usual module in whose place it stands. */
+  readonly insteadOf?: string;
   readonly make: (options: ModuleOptions) => Module;
 }
 
@@ -58,6 +60,13 @@ export const namedModules: readonly NamedModule[] = [
     options: {},
     usual: true,
     make: () => gnu(),
+  },
+  {
+    name: "gnu-on-musl",
+    summary: "runs programs of glibc on musl's libc.so, in the place of gnu",
+    options: { libc: "guest path of musl's libc.so" },
+    insteadOf: "gnu",
+    make: ({ libc }) => gnuOnMusl({ libc }),
   },
   {
     name: "ifed.concatenate",
@@ -121,11 +130,19 @@ async function imported(spec: string): Promise<Module> {
   return module;
 }
 
-/** The usual modules and those that `specs` name after them, in order. */
+/** The usual modules and those that `specs` name after them, or in the place of one, in order. */
 export async function modulesOf(specs: readonly string[]): Promise<Module[]> {
-  const added: Module[] = [];
+  const modules = linux();
   for (const spec of specs) {
-    added.push(/[/\\]/.test(spec) ? await imported(spec) : named(spec));
+    if (/[/\\]/.test(spec)) {
+      modules.push(await imported(spec));
+      continue;
+    }
+    const added = named(spec);
+    const { insteadOf } = namedModules.find(({ name }) => spec.split(":")[0] === name)!;
+    const at = modules.findIndex(({ name }) => name === insteadOf);
+    if (at < 0) modules.push(added);
+    else modules[at] = added;
   }
-  return [...linux(), ...added];
+  return modules;
 }

@@ -27,6 +27,7 @@ usage: deno task conformance [options] [NAME…]
   --heat LIST       executions that make a block hot; 0 leaves the default, cold never compiles
                     (default: 0,cold,50); all must count the same
   --cpu PRESET      model a core
+  --linker NAME     who links programs: guest (default), modular, or gnu-on-musl
   --quick           the test suite's subset
   --long            the long ones too
   --limit SECONDS   of each run (default 300)
@@ -42,9 +43,13 @@ example: everything about python in both tiers
   deno task conformance --heat 0,cold python
 `;
 
-function wayOf(heat: string, cpu: string | undefined): Way {
+function wayOf(heat: string, cpu: string | undefined, linker: string | undefined): Way {
   const value = heat === "0" ? undefined : heat === "cold" ? "cold" as const : Number(heat);
-  return { ...(value !== undefined && { heat: value }), ...(cpu !== undefined && { cpu }) };
+  return {
+    ...(value !== undefined && { heat: value }),
+    ...(cpu !== undefined && { cpu }),
+    ...(linker !== undefined && { linker }),
+  };
 }
 
 function print(verdict: Verdict): void {
@@ -69,6 +74,7 @@ async function main(): Promise<number> {
       roots: { type: "string" },
       heat: { type: "string", default: "0,cold,50" },
       cpu: { type: "string" },
+      linker: { type: "string" },
       quick: { type: "boolean" },
       long: { type: "boolean" },
       limit: { type: "string", default: "300" },
@@ -81,7 +87,7 @@ async function main(): Promise<number> {
     console.log(help);
     return 0;
   }
-  const ways = values.heat.split(",").map((heat) => wayOf(heat, values.cpu));
+  const ways = values.heat.split(",").map((heat) => wayOf(heat, values.cpu, values.linker));
   const chosen = programs.filter((program) =>
     positionals.length > 0
       ? positionals.some((part) => program.name.includes(part))

@@ -1,16 +1,19 @@
 /* Functions that glibc has and musl has not (The GNU C Library manual, Linux man-pages), for the programs
    that use them. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <libintl.h>
+#include <limits.h>
 #include <link.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,10 +23,13 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Never told otherwise: code that looks at it takes its locks. */
 char __libc_single_threaded = 0;
+
+const char _libc_intl_domainname[] = "libc";
 
 const char *gnu_get_libc_version (void) { return "2.36"; }
 const char *gnu_get_libc_release (void) { return "stable"; }
@@ -78,6 +84,17 @@ void error_at_line (int status, int number, const char *file, unsigned line, con
   else putc (' ', stderr);
   say (status, number, format, list);
   va_end (list);
+}
+
+/* Functions that musl has with POSIX's meaning and glibc with its own. */
+
+char *gnu_strerror_r (int number, char *to, size_t size) __asm__ ("strerror_r");
+char *gnu_strerror_r (int number, char *to, size_t size) { return strerror (number); }
+char *gnu_basename (const char *path) __asm__ ("basename");
+char *gnu_basename (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+  return (char *) (slash == NULL ? path : slash + 1);
 }
 
 /* Strings, memory, numbers. */
@@ -168,11 +185,42 @@ int __open64_2 (const char *path, int flags) { return open (path, flags); }
 int __openat_2 (int fd, const char *path, int flags) { return openat (fd, path, flags); }
 int __openat64_2 (int fd, const char *path, int flags) { return openat (fd, path, flags); }
 
+int scandirat (int fd, const char *path, struct dirent ***list,
+               int (*choose) (const struct dirent *),
+               int (*compare) (const struct dirent **, const struct dirent **))
+{
+  char name[64 + PATH_MAX];
+  if (fd == AT_FDCWD || path[0] == '/') return scandir (path, list, choose, compare);
+  if (snprintf (name, sizeof name, "/proc/self/fd/%d/%s", fd, path) >= (int) sizeof name) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  return scandir (name, list, choose, compare);
+}
+
 /* Sets of processors. */
 cpu_set_t *__sched_cpualloc (size_t count) { return calloc ((count + 63) / 64, 8); }
 void __sched_cpufree (cpu_set_t *set) { free (set); }
 
 /* Jumps and threads. */
+
+int sem_clockwait (sem_t *semaphore, clockid_t clock, const struct timespec *until)
+{
+  struct timespec now, wall;
+  clock_gettime (clock, &now);
+  clock_gettime (CLOCK_REALTIME, &wall);
+  wall.tv_sec += until->tv_sec - now.tv_sec;
+  wall.tv_nsec += until->tv_nsec - now.tv_nsec;
+  if (wall.tv_nsec < 0) wall.tv_nsec += 1000000000, wall.tv_sec--;
+  if (wall.tv_nsec >= 1000000000) wall.tv_nsec -= 1000000000, wall.tv_sec++;
+  return sem_timedwait (semaphore, &wall);
+}
+
+/* No contexts: programs that can do without are told so. */
+int getcontext (void *context) { return errno = ENOSYS, -1; }
+int setcontext (const void *context) { return errno = ENOSYS, -1; }
+int swapcontext (void *from, const void *to) { return errno = ENOSYS, -1; }
+void makecontext (void *context, void (*function) (void), int count, ...) {}
 
 void __longjmp_chk (jmp_buf to, int value) { longjmp (to, value); }
 int __register_atfork (void (*prepare) (void), void (*parent) (void), void (*child) (void), void *dso)
@@ -292,3 +340,44 @@ void backtrace_symbols_fd (void *const *list, int size, int fd) {}
   }
 NEXT (struct passwd, getpwent, getpwent_r)
 NEXT (struct group, getgrent, getgrent_r)
+NEXT (struct servent, getservent, getservent_r)
+NEXT (struct protoent, getprotoent, getprotoent_r)
+
+int getprotobyname_r (const char *name, struct protoent *to, char *buffer, size_t size,
+                      struct protoent **result)
+{
+  struct protoent *entry = getprotobyname (name);
+  *result = entry == NULL ? NULL : (*to = *entry, to);
+  return entry == NULL ? ENOENT : 0;
+}
+int getprotobynumber_r (int number, struct protoent *to, char *buffer, size_t size,
+                        struct protoent **result)
+{
+  struct protoent *entry = getprotobynumber (number);
+  *result = entry == NULL ? NULL : (*to = *entry, to);
+  return entry == NULL ? ENOENT : 0;
+}
+
+/* musl has no list of hosts and knows no networks. */
+int gethostent_r (struct hostent *to, char *buffer, size_t size, struct hostent **result, int *error)
+{
+  *result = NULL;
+  *error = HOST_NOT_FOUND;
+  return ENOENT;
+}
+int getnetent_r (struct netent *to, char *buffer, size_t size, struct netent **result, int *error)
+{
+  *result = NULL;
+  *error = HOST_NOT_FOUND;
+  return ENOENT;
+}
+int getnetbyname_r (const char *name, struct netent *to, char *buffer, size_t size,
+                    struct netent **result, int *error)
+{
+  return getnetent_r (to, buffer, size, result, error);
+}
+int getnetbyaddr_r (unsigned net, int type, struct netent *to, char *buffer, size_t size,
+                    struct netent **result, int *error)
+{
+  return getnetent_r (to, buffer, size, result, error);
+}

@@ -22,7 +22,7 @@ interface Request {
 export interface Way {
   readonly heat?: number | "cold";
   readonly cpu?: string;
-  /** Who links programs; by default their own linker. */
+  /** Who links programs: `guest` (default), `modular`, or `gnu-on-musl`. */
   readonly linker?: string;
 }
 
@@ -69,9 +69,13 @@ export async function simulate(
 
 async function main(request: Request): Promise<number> {
   const { root, inputs, argv, report, heat, cpu, linker = "guest" } = request;
+  const onMusl = linker === "gnu-on-musl";
   const machine = await Machine.create({
     root,
     linker,
+    linkers: onMusl
+      ? { [linker]: (await import("../../../modules/mod.ts")).linux({ glibc: "musl" }) }
+      : undefined,
     mounts: [{ host: inputs, guest: "/mnt" }],
     heat: heat === "cold" ? Infinity : heat,
     cpu,

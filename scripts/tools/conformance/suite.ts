@@ -55,9 +55,9 @@ export interface Verdict {
 }
 
 /** A short name of a way. */
-export function nameOf({ heat, cpu }: Way): string {
+export function nameOf({ heat, cpu, linker }: Way): string {
   const tiers = heat === undefined ? "default" : heat === "cold" ? "cold" : `heat ${heat}`;
-  return cpu === undefined ? tiers : `${tiers}, ${cpu}`;
+  return [tiers, cpu, linker].filter((part) => part !== undefined).join(", ");
 }
 
 function firstDifference(got: string, wanted: string): string {

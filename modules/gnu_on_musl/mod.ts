@@ -1,0 +1,125 @@
+import { ElfFile, LookupKey } from "../../lib/elf/mod.ts";
+import {
+  type Architecture,
+  type Definition,
+  type LinkContext,
+  type LinkObject,
+  type Module,
+  type Resolver,
+  strong,
+  type SymbolLookup,
+} from "../../lib/linker/mod.ts";
+import { isLibcOfMusl, muslProgram } from "../musl.ts";
+import { needLibrary } from "../sysv/collect.ts";
+import { collectRuntime } from "../sysv/mod.ts";
+import { findLibrary } from "../sysv/search.ts";
+import { stateOf } from "../sysv/state.ts";
+
+export interface GnuOnMuslOptions {
+  /** Guest path of musl's libc.so; by default where its loader is. */
+  readonly libc?: string;
+}
+
+/** The libraries of glibc itself, its loader included: musl has them all in one file. */
+const PARTS_OF_GLIBC =
+  /^((libc|libm|libpthread|libdl|librt|libutil|libresolv|libanl)\.so\.\d+|ld-linux.*\.so\.\d+)$/;
+
+/** Name of the object with what musl lacks. */
+const SHIM = "gnu-on-musl";
+/** What the shim puts before the names of functions that it has as well. */
+const OF_MUSL = "musl.";
+
+const shims: { [A in Architecture]?: ElfFile } = {};
+const aliases = new Map<string, readonly LookupKey[]>();
+
+/**
+ * Programs of glibc on musl's libc.so: the second way of the two that the paper names (§3.3). What a
+ * program needs of glibc's libraries is resolved to musl's, without versions, to other names of the same
+ * functions, or to a small object made in memory that has what musl lacks (`shim`). Stands in the place
+ * of `gnu`. docs/gnu-on-musl.md says which programs run.
+ */
+export function gnuOnMusl(options: GnuOnMuslOptions = {}): Module {
+  return {
+    name: "gnu-on-musl",
+    resolve,
+    register: (object) => {
+      const collect = strong((link: LinkContext) => collectOnMusl(link, object, options));
+      if (!object.isProgram) return isLibcOfMusl(object) ? {} : { collect };
+      if (!isGnuProgram(object)) return {};
+      return { collect, ...muslProgram };
+    },
+  };
+}
+
+/** True if a program asks for glibc's loader, or, where a linker's name is in its place, for libc.so.6. */
+function isGnuProgram({ elf }: LinkObject): boolean {
+  if (elf.interp === undefined) return false;
+  const isLoader = PARTS_OF_GLIBC.test(elf.interp.replace(/.*\//s, ""));
+  return isLoader || (elf.linkerName !== undefined && needsGlibc(elf));
+}
+
+function needsGlibc(elf: ElfFile): boolean {
+  return elf.dynamic?.needed.some((name) => PARTS_OF_GLIBC.test(name)) ?? false;
+}
+
+/** Asks for an object's libraries, musl's in the place of glibc's; for the program, for the shim too. */
+async function collectOnMusl(
+  link: LinkContext,
+  object: LinkObject,
+  { libc = `/lib/ld-musl-${link.arch}.so.1` }: GnuOnMuslOptions,
+): Promise<void> {
+  const onMusl = isGnuProgram(link.program);
+  for (const name of object.elf.dynamic?.needed ?? []) {
+    if (!onMusl || !PARTS_OF_GLIBC.test(name)) {
+      needLibrary(link, object, name);
+      continue;
+    }
+    const { byName } = stateOf(link);
+    const musl = byName.get(libc);
+    if (musl !== undefined) link.need(musl.file!);
+    else byName.set(libc, link.need(findLibrary(link, object, libc)));
+  }
+  if (!object.isProgram) return;
+  const { OBJECTS } = await import("./shim_objects.ts");
+  link.need(shims[link.arch] ??= ElfFile.parse(Uint8Array.fromBase64(OBJECTS[link.arch]), SHIM));
+  collectRuntime(link);
+}
+
+/**
+ * Answers for musl's libc.so and the shim: they have no versions, and some functions under other names. What
+ * the shim has comes before musl's, except for the shim itself, which calls musl's as `musl.NAME`.
+ */
+function resolve(lookup: SymbolLookup, next: Resolver): Definition | undefined {
+  const { candidate, key, link, from } = lookup;
+  const libc = isLibcOfMusl(candidate);
+  if (!(libc || isShim(candidate)) || !isGnuProgram(link.program)) return next(lookup);
+  const plain = { ...lookup, version: undefined, versionHidden: false };
+  if (libc && isShim(from) && key.name.startsWith(OF_MUSL)) {
+    return next({ ...plain, key: new LookupKey(key.name.slice(OF_MUSL.length)) });
+  }
+  if (libc && !isShim(from) && shims[link.arch]?.lookup(key) !== undefined) return undefined;
+  const found = next(plain);
+  if (found !== undefined || !libc) return found;
+  for (const alias of aliasesOf(key.name)) {
+    const definition = next({ ...plain, key: alias });
+    if (definition !== undefined) return definition;
+  }
+}
+
+function isShim({ elf }: LinkObject): boolean {
+  return elf.name === SHIM;
+}
+
+/** Names under which musl may have a function of glibc: without `64` at the end, `__` or `__isoc23_` before. */
+function aliasesOf(name: string): readonly LookupKey[] {
+  let known = aliases.get(name);
+  if (known === undefined) {
+    const names = new Set<string>();
+    for (const bare of [name, name.replace(/^__(isoc\d\d_)?(?=[a-z])/, "")]) {
+      for (const plain of [bare, bare.replace(/64(?=(_r)?$)/, "")]) names.add(plain);
+    }
+    names.delete(name);
+    aliases.set(name, known = [...names].map((alias) => new LookupKey(alias)));
+  }
+  return known;
+}
