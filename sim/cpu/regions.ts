@@ -267,10 +267,7 @@ export class Regions {
   #install({ old, entries, blocks }: Job, slot: number): Region {
     if (old !== null) {
       old.alive = false;
-      for (const b of old.blocks) {
-        const list = this.#byMember.get(b.number);
-        list?.splice(list.indexOf(old), 1);
-      }
+      for (const b of old.blocks) this.#leave(b, old);
     }
     const generation = old === null ? 0 : old.generation + 1;
     const pages = new Map<number, number>();
@@ -296,6 +293,13 @@ export class Regions {
     return region;
   }
 
+  /** `region` no longer holds `block`. */
+  #leave(block: Block, region: Region): void {
+    const list = this.#byMember.get(block.number);
+    const at = list?.indexOf(region) ?? -1;
+    if (at >= 0) list!.splice(at, 1);
+  }
+
   /** `block` died: the regions that hold it are no longer entered. */
   retire(block: Block): void {
     const regions = this.#byMember.get(block.number);
@@ -305,6 +309,8 @@ export class Regions {
       if (!region.alive) continue;
       region.alive = false;
       this.counts.retired++;
+      // A later region must not be grown from this one: bytes of the dead block may be anything by then.
+      for (const member of region.blocks) this.#leave(member, region);
       for (const entry of region.blocks.slice(0, region.entries)) {
         if (this.#byEntry.get(entry.number) !== region) continue;
         this.#byEntry.delete(entry.number);

@@ -21,6 +21,20 @@ class FlatSpace implements CpuSpace {
   }
 }
 
+/** The same with page 2 wherever one likes. */
+class RemappedSpace extends FlatSpace {
+  frameOfPage2 = 2;
+  override peekExecutable(va: number): number {
+    return RESERVED + this.#moved(va);
+  }
+  override resolve(va: number, access: Access): number {
+    return super.resolve(this.#moved(va), access);
+  }
+  #moved(va: number): number {
+    return Math.floor(va / 4096) === 2 ? this.frameOfPage2 * 4096 + va % 4096 : va;
+  }
+}
+
 function machine(code: number[][], heat?: number) {
   const pages = RESERVED / 65536 + 16;
   const physical = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -122,6 +136,29 @@ for (const heat of [undefined, 10]) {
     cpu.setReg(2, 0x100cn);
     assertEquals(cpu.run(space, 1e6).kind, "syscall");
     assertEquals([cpu.reg(4), cpu.reg(5)], [0n, 14n]);
+  });
+
+  Deno.test(`${tier}: code on another page is mapped anew, its old frame used for something else`, () => {
+    const { cpu, physical } = machine([], heat);
+    const space = new RemappedSpace();
+    const memory = new Uint8Array(physical.buffer);
+    const put = (at: number, ...code: number[][]) => memory.set(code.flat(), RESERVED + at);
+    put(0x1ff8, [Toy.addi, 1, 1, 1], [Toy.jump, 0, 0, 1]);
+    const rest = [[Toy.addi, 0, 0, -1], [Toy.bnz, 0, 0, -4], [Toy.syscall, 0, 0, 0]];
+    const loop = () => {
+      cpu.setReg(0, 1000n);
+      cpu.pc = 0x1ff8;
+      assertEquals(cpu.run(space, 1e6).kind, "syscall");
+    };
+    put(0x2000, [Toy.addi, 4, 4, 1], ...rest);
+    loop();
+    space.frameOfPage2 = 3;
+    cpu.shootdown(space, 0x2000, 4096, true);
+    cpu.frameFreed(RESERVED + 0x2000);
+    put(0x2000, [Toy.addi, 5, 5, 7], ...rest);
+    put(0x3000, [Toy.addi, 4, 4, 2], ...rest);
+    loop();
+    assertEquals([cpu.reg(1), cpu.reg(4), cpu.reg(5)], [2000n, 3000n, 0n]);
   });
 
   Deno.test(`${tier}: a store changes code on a page that stores reached before it held code`, () => {
