@@ -75,12 +75,62 @@ extern void from_musl_regfree (musl_regex_t *) __asm__ ("musl.regfree");
 extern size_t from_musl_regerror (int, const musl_regex_t *, char *, size_t)
   __asm__ ("musl.regerror");
 
+static int has_back_reference (const char *text)
+{
+  for (; *text != 0; text++) {
+    if (*text != '\\') continue;
+    if (*++text >= '1' && *text <= '9') return 1;
+    if (*text == 0) break;
+  }
+  return 0;
+}
+
+/* An extended expression as a basic one, in which musl knows back references. */
+static char *basic (const char *text)
+{
+  char *copy = malloc (2 * strlen (text) + 1), *to = copy;
+  if (copy == NULL) return NULL;
+  while (*text != 0) {
+    char c = *text++;
+    if (c == '\\' && *text != 0) {
+      if (strchr ("(){}+?|", *text) == NULL) *to++ = '\\';
+      *to++ = *text++;
+    } else if (c == '[') {
+      *to++ = c;
+      if (*text == '^') *to++ = *text++;
+      if (*text == ']') *to++ = *text++;
+      while (*text != 0 && *text != ']') {
+        char kind = text[1];
+        if (*text == '[' && (kind == ':' || kind == '.' || kind == '=')) {
+          *to++ = *text++;
+          *to++ = *text++;
+          while (*text != 0 && !(text[0] == kind && text[1] == ']')) *to++ = *text++;
+          if (*text != 0) *to++ = *text++;
+        }
+        if (*text != 0) *to++ = *text++;
+      }
+      if (*text != 0) *to++ = *text++;
+    } else {
+      if (strchr ("(){}+?|", c) != NULL) *to++ = '\\';
+      *to++ = c;
+    }
+  }
+  *to = 0;
+  return copy;
+}
+
 static int compile (struct gnu_pattern *pattern, const char *text, size_t length, int flags)
 {
   struct compiled *compiled = calloc (1, sizeof *compiled);
   if (compiled == NULL) return REG_ESPACE;
-  compiled->flags = flags & ~(REG_NEWLINE | REG_NOSUB);
   compiled->text = strndup (text, length);
+  if ((flags & REG_EXTENDED) && compiled->text != NULL && has_back_reference (compiled->text)) {
+    char *converted = basic (compiled->text);
+    free (compiled->text);
+    compiled->text = converted;
+    flags &= ~REG_EXTENDED;
+  }
+  compiled->flags = flags & ~(REG_NEWLINE | REG_NOSUB);
   int newline = (flags & REG_NEWLINE) != 0;
   int result = compiled->text == NULL
     ? REG_ESPACE
