@@ -11,6 +11,12 @@ const PROGRAMS: readonly (readonly string[])[] = [
 
 const modules = [preload(), sysv(), musl(), gnu({ lazy: true })];
 
+/** How many slots of its PLT readelf sees. */
+async function slotsOf(library: string): Promise<number> {
+  const { stdout } = await new Deno.Command("readelf", { args: ["-rW", library] }).output();
+  return new TextDecoder().decode(stdout).split("JUMP_SLO").length - 1;
+}
+
 for (const suite of ["bookworm", "bullseye", "trixie"]) {
   for (const arch of ["x86_64", "aarch64"] as Arch[]) {
     const root = debianRoot(suite, arch);
@@ -31,8 +37,11 @@ for (const suite of ["bookworm", "bullseye", "trixie"]) {
           const now = await run(argv, { modules, env: { LD_BIND_NOW: "1" } });
           assertEquals(now.outcome, guest.outcome);
           assertEquals(now.waiting, 0);
-          // Trixie's programs for x86_64 are linked to bind at once.
-          if (suite === "trixie" && arch === "x86_64") return assertEquals(lazy.waiting, 0);
+          // Trixie's programs for x86_64 are linked to bind at once, but for one library of ls.
+          if (suite === "trixie" && arch === "x86_64") {
+            const library = `${root}/usr/lib/x86_64-linux-gnu/libpcre2-8.so.0`;
+            return assertEquals(lazy.waiting, await slotsOf(library));
+          }
           // More slots wait than are ever called, and each that is called is written once.
           assert(lazy.waiting > lazy.patches - now.patches);
           assert(lazy.patches > now.patches);
