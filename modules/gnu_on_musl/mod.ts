@@ -36,7 +36,7 @@ const aliases = new Map<string, readonly LookupKey[]>();
  * Programs of glibc on musl's libc.so: the second way of the two that the paper names (§3.3). What a
  * program needs of glibc's libraries is resolved to musl's, without versions, to other names of the same
  * functions, or to a small object made in memory that has what musl lacks (`shim`). Stands in the place
- * of `gnu`. docs/gnu-on-musl.md says which programs run.
+ * of `gnu`. docs/modules/gnu-on-musl.md says which programs run.
  */
 export function gnuOnMusl(options: GnuOnMuslOptions = {}): Module {
   return {
