@@ -8,10 +8,10 @@ import type { AddressSpace } from "./memory/address_space.ts";
 /** Bytes before the message. */
 const CODE_SIZE = 64;
 
-/** The lines of a failure, as ld.so words them: `program: occasion: object: message`. */
+/** The lines of a failure, none where it has no message, as ld.so words them: `program: occasion: object: message`. */
 export function failureMessage(program: string, failure: Failure): string {
   const { occasion, more = [] } = failure;
-  return [failure, ...more].map(({ object, message }) =>
+  return [failure, ...more].filter(({ message }) => message !== "").map(({ object, message }) =>
     [program, occasion, object, message].filter((part) => part !== "").join(": ") + "\n"
   ).join("");
 }

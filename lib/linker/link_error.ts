@@ -6,7 +6,7 @@ export interface Failure {
   readonly occasion: string;
   /** Name of the object at fault; empty where the message says it, or it is the whole program. */
   readonly object: string;
-  /** What is wrong, with the text of an errno after it where there was one. */
+  /** What is wrong, with the text of an errno after it where there was one; empty: all has been said. */
   readonly message: string;
   /** More of the same kind, of which a program that cannot start tells each on a line of its own. */
   readonly more?: readonly Pick<Failure, "object" | "message">[];

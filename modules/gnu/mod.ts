@@ -28,6 +28,7 @@ import { openScope, startScopes } from "./scopes.ts";
 import { provideServices, replaceFunctionTable } from "./services.ts";
 import { gnuStateOf } from "./state.ts";
 import { threadLocal } from "./thread_local.ts";
+import { isTraced, trace } from "./trace.ts";
 import { checkStartVersions, checkVersions } from "./versions.ts";
 
 export interface GnuOptions {
@@ -71,6 +72,7 @@ function program(object: LinkObject, slots: LazySlots): Registration {
     }),
     "post-load": weak(async (link) => {
       if (gnuStateOf(link).loader === undefined) return;
+      if (isTraced(link)) trace(link, object);
       provideServices(link);
       await initialiseLoader(link, object);
     }),
@@ -138,6 +140,7 @@ function lateLibrary(): Registration {
 function collectProgram(link: LinkContext, program: LinkObject): void {
   // The interpreter by its own path, whoever asks for it by name.
   stateOf(link).interpreter = link.files.open(program.elf.interp!);
+  if (isTraced(link)) stateOf(link).missing = [];
   collectNeeded(link, program);
   collectRuntime(link, GNU_RUNTIME_CODE);
 }

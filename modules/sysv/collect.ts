@@ -1,4 +1,4 @@
-import type { LinkContext, LinkObject } from "../../lib/linker/mod.ts";
+import { type LinkContext, LinkError, type LinkObject } from "../../lib/linker/mod.ts";
 import { findLibrary, noteRequester } from "./search.ts";
 import { stateOf } from "./state.ts";
 
@@ -22,5 +22,16 @@ export function needLibrary(link: LinkContext, requester: LinkObject, name: stri
 
 /** Asks for an object's DT_NEEDED libraries, in their order. */
 export function collectNeeded(link: LinkContext, object: LinkObject): void {
-  for (const name of object.elf.dynamic?.needed ?? []) needLibrary(link, object, name);
+  const { missing } = stateOf(link);
+  for (const name of object.elf.dynamic?.needed ?? []) {
+    try {
+      needLibrary(link, object, name);
+    } catch (error) {
+      const isFailure = error instanceof LinkError && error.failure !== undefined;
+      if (missing === undefined || !isFailure) throw error;
+      if (missing.every((other) => other.name !== name)) {
+        missing.push({ name, before: link.objects.length });
+      }
+    }
+  }
 }

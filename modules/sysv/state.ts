@@ -30,6 +30,8 @@ export interface LazySlots {
 export class SysvState {
   /** Objects by every name they were asked for or call themselves. */
   readonly byName = new Map<string, LinkObject>();
+  /** Where libraries that are not there are noted, for a program that is only asked what it needs. */
+  missing: { readonly name: string; readonly before: number }[] | undefined;
   /** The object for which the batch at work is opened, if the program has asked for it while it ran. */
   openedFor: LinkObject | undefined;
   /** The program's interpreter, where the linker takes its place but needs it as an object. */

@@ -61,6 +61,14 @@ const CASES: readonly Case[] = [
     once: true,
   })),
   {
+    name: "what ldd prints, of a library that is not there, too",
+    targets: [
+      { name: "libother.so", source: "libb.c", flags: ["-Wl,-soname,libgone.so"] },
+      { name: "services", flags: ["-rdynamic", "-Wl,--no-as-needed", "-lother"] },
+    ],
+    argv: ["/bin/bash", "-c", "LD_TRACE_LOADED_OBJECTS=1 /t/services | sed 's/(0x.*/(address)/'"],
+  },
+  {
     name: "LD_PRELOAD, and a library in it that is not there",
     targets: [
       { name: "libhook.so" },
