@@ -82,7 +82,8 @@ const toHalves: Helper = {
     for (let i = 0; i < 2; i++) {
       let value = F.unpack(BigInt.asUintN(32, singles >> BigInt(32 * i)), F.SINGLE);
       if (value.denormal && (mxcsr & (1 << 6)) !== 0) value = F.zero(value.sign);
-      if (value.denormal) env.raise(F.DENORMAL);
+      // Processors call the half inexact even where unmasked underflow would deliver all its bits.
+      if (value.denormal) env.raise(F.DENORMAL | F.INEXACT);
       if (value.class === F.Class.SignalingNan) env.raise(F.INVALID);
       if (F.isNan(value)) value = F.quiet(value);
       else if (value.class === F.Class.Finite) {

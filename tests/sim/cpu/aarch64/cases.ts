@@ -1,6 +1,7 @@
 /** Cases for the comparison with qemu, and the comparison itself. */
 import {
   COLLECTING,
+  CONTROL,
   MEMORY,
   NZCV,
   STATE_SIZE,
@@ -75,6 +76,20 @@ function clearAbove(state: Uint8Array, i: number): void {
   state.fill(0, V + 16 * i + 2, V + 16 * i + 16);
 }
 
+/**
+ * qemu 7.2 calls a positive subnormal number that FPCR.FZ flushes exact; the manual does not
+ * (DDI 0487, FPToFixedJS).
+ */
+const QEMU_CALLS_EXACT = /^FJCVTZS/;
+
+/** If vector register `i` of `before` was a subnormal number that was flushed, Z is clear. */
+function notExact(state: Uint8Array, before: Uint8Array, i: number): void {
+  const view = new DataView(before.buffer, before.byteOffset);
+  const [low, high] = [0, 4].map((at) => view.getUint32(V + 16 * (i & 31) + at, true));
+  const flushes = (view.getUint32(CONTROL, true) & (1 << 24)) !== 0;
+  if (flushes && high < 0x100000 && (low | high) !== 0) state[NZCV + 3] &= 0xbf;
+}
+
 /** Run `cases` under qemu and on our CPU, `times` each; what differs, as text. */
 export async function disagreements(
   harness: string,
@@ -89,6 +104,9 @@ export async function disagreements(
     const got = subject.run(state, times);
     const want = expected[i];
     if (QEMU_SIGN_EXTENDS.test(name)) clearAbove(want, Number.parseInt(name.slice(-2), 16) & 31);
+    if (QEMU_CALLS_EXACT.test(name)) {
+      notExact(want, state, Number.parseInt(name.slice(-3), 16) >> 5);
+    }
     const parts = differences(want, got);
     if (parts.length > 0) failures.push(`${name}\n  ${parts.join("\n  ")}`);
   });
@@ -157,8 +175,11 @@ export function sequenceCases(count: number, random: Random): Case[] {
   return cases;
 }
 
-/** MRS of FPSR. It is collected from the first touch on, which a straight sequence may not hold. */
-const READS_STATUS = (word: number): boolean => (word & ~31) >>> 0 === 0xd53b4420;
+/** Whether `words` have the instruction, MRS or MSR of FPCR or FPSR, of any register. */
+const has = (words: readonly number[], instruction: number): boolean =>
+  words.some((word) => (word & ~31) >>> 0 === instruction);
+/** Pairs of MSR and MRS of FPCR and FPSR. qemu keeps fields of AArch32, which this CPU has not. */
+const ROUND_TRIPS = [[0xd51b4400, 0xd53b4400], [0xd51b4420, 0xd53b4420]];
 
 /** Four instructions of any rows, one after the other. */
 export function straightCases(count: number, random: Random): Case[] {
@@ -166,10 +187,14 @@ export function straightCases(count: number, random: Random): Case[] {
     older(row.name) && !QEMU_SIGN_EXTENDS.test(row.name) && kindOf(row) === "plain"
   );
   return Array.from({ length: count }, () => {
-    const words = Array.from({ length: WORDS }, () => instance(random.pick(pool), random)!);
+    let words: number[];
+    do words = Array.from({ length: WORDS }, () => instance(random.pick(pool), random)!); while (
+      ROUND_TRIPS.some((pair) => pair.every((each) => has(words, each)))
+    );
     const name = words.map((w) => (w >>> 0).toString(16)).join(" ");
     const state = randomState(words, false, random);
-    if (words.some(READS_STATUS)) state[COLLECTING] = 1;
+    // FPSR is collected from the first touch on, which is this one.
+    if (has(words, 0xd53b4420)) state[COLLECTING] = 1;
     return { name, state };
   });
 }

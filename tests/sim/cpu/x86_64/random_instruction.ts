@@ -196,7 +196,7 @@ export function instance(row: Encoding, address: number, r: Random): Case {
         modrm = 0xc0 | (reg << 3) | r.below(8);
         if (useRex && file(Place.Rm) !== File.Mmx) rex |= r.below(2);
       } else {
-        target = WINDOW + 64 + (r.chance(3) ? r.below(96) : 16 * r.below(6));
+        target = WINDOW + 64 + (r.chance(3) ? r.below(84) : 16 * r.below(6));
         if (row.options.staticReg) target = WINDOW + 64;
         // The stack pointer is never a base here: instructions that push would move it.
         const base = r.pick([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
