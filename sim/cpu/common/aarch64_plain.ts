@@ -82,7 +82,7 @@ export const file: CommonFile = {
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
   ],
-  hash: 1134201004,
+  hash: 1400396407,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

@@ -7,7 +7,6 @@ export const W = {
   loop: 0x03,
   if: 0x04,
   else: 0x05,
-  throw_ref: 0x0a,
   end: 0x0b,
   br: 0x0c,
   br_if: 0x0d,
@@ -19,7 +18,6 @@ export const W = {
   return_call_indirect: 0x13,
   drop: 0x1a,
   select: 0x1b,
-  try_table: 0x1f,
   local_get: 0x20,
   local_set: 0x21,
   local_tee: 0x22,
@@ -91,7 +89,6 @@ export const typeCode = {
   f32: 0x7d,
   f64: 0x7c,
   v128: 0x7b,
-  exnref: 0x69,
   void: 0x40,
 } as const;
 
