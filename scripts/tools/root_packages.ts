@@ -29,6 +29,12 @@ const programs = [
   ...["openssl", "perl", "python3", "sqlite3", ...morePackages],
 ];
 
+/** What `conformance:python` and tests of generated code run: test suites and just-in-time compilers. */
+const runtimes = [
+  ...["bash", "coreutils", "dash", "libpython3.11-testsuite", "lua5.4", "luajit", "nodejs"],
+  ...["openssl", "python3", "python3-distutils", "binutils", "gcc", "libc6-dev"],
+];
+
 export const packageSets: Readonly<Record<string, PackageSet>> = {
   tests: { purpose: "what most tests and the bench run (suite bookworm)", packages: tests },
   small: { purpose: "a few programs of each kind, for any suite", packages: small },
@@ -36,5 +42,10 @@ export const packageSets: Readonly<Record<string, PackageSet>> = {
     purpose: "compilers, interpreters and ffmpeg: about 2 GB each",
     suffix: "programs",
     packages: programs,
+  },
+  runtimes: {
+    purpose: "python's own tests, and just-in-time compilers",
+    suffix: "runtimes",
+    packages: runtimes,
   },
 };

@@ -3,6 +3,7 @@
  * conformance run starts, so that a run that hangs or dies takes nothing with it.
  * usage: simulate.ts REQUEST-AS-JSON; writes the result to the request's `report` file.
  */
+import type { Level } from "../../../sim/cpu/x86_64/level.ts";
 import { Machine } from "../../../sim/machine.ts";
 import type { Program } from "./program.ts";
 import { commandLine, feed, type Outcome, type World } from "./reference.ts";
@@ -16,6 +17,7 @@ interface Request {
   readonly heat?: number | "cold";
   readonly cpu?: string;
   readonly linker?: string;
+  readonly cpuLevel?: Level;
 }
 
 /** How a conformance run is done. */
@@ -24,6 +26,8 @@ export interface Way {
   readonly cpu?: string;
   /** Who links programs: `guest` (default), `modular`, or `gnu-on-musl`. */
   readonly linker?: string;
+  /** What an x86_64 processor has: v1, v2 (default) or v3. */
+  readonly cpuLevel?: Level;
 }
 
 /** What a simulated run gave. */
@@ -68,7 +72,7 @@ export async function simulate(
 }
 
 async function main(request: Request): Promise<number> {
-  const { root, inputs, argv, report, heat, cpu, linker = "guest" } = request;
+  const { root, inputs, argv, report, heat, cpu, cpuLevel, linker = "guest" } = request;
   const onMusl = linker === "gnu-on-musl";
   const machine = await Machine.create({
     root,
@@ -79,6 +83,7 @@ async function main(request: Request): Promise<number> {
     mounts: [{ host: inputs, guest: "/mnt" }],
     heat: heat === "cold" ? Infinity : heat,
     cpu,
+    cpuLevel,
   });
   const result = await machine.run(argv);
   await Deno.writeTextFile(report, JSON.stringify(result));
