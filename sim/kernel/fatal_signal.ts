@@ -1,8 +1,9 @@
 /** The message about a signal that kills a process. */
 import type { Cpu } from "../cpu/cpu.ts";
 import type { Abi } from "./abi/abi.ts";
-import { infoCode, infoSigno } from "./abi/siginfo.ts";
+import { infoCode, infoSigno, infoSyscall } from "./abi/siginfo.ts";
 import { SIGBUS, SIGFPE, SIGILL, signalName, SIGSEGV, SIGSYS, SIGTRAP } from "./signal_numbers.ts";
+import { syscallName } from "./syscalls/names.ts";
 import type { Thread } from "./thread.ts";
 
 const FAULTS = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS];
@@ -31,7 +32,11 @@ export class FatalSignal {
     const where = symbol === undefined ? "" : ` (${symbol})`;
     let first = `isthmus: ${process.name} (pid ${process.pid}): killed by ${signalName(signo)}` +
       ` at pc 0x${cpu.exactPc.toString(16)}${where}`;
-    if (this.isFault && thread.fault) {
+    if (this.isFault && signo === SIGSYS) {
+      const number = infoSyscall(this.info);
+      const name = syscallName(abi.arch, number) ?? String(number);
+      first += `: its seccomp filter refuses ${name}`;
+    } else if (this.isFault && thread.fault) {
       first += `, address 0x${BigInt.asUintN(64, thread.fault.address).toString(16)}`;
       if (thread.faultDetail) first += `: ${thread.faultDetail}`;
     }

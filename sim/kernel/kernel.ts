@@ -35,7 +35,7 @@ import {
   type ExecRequest,
   findProgram,
 } from "./exec.ts";
-import { endProcess } from "./exit.ts";
+import { endProcess, exitThread } from "./exit.ts";
 import { FatalSignal } from "./fatal_signal.ts";
 import { FutexTable } from "./futex.ts";
 import { KernelError } from "./kernel_error.ts";
@@ -45,6 +45,8 @@ import { Random } from "./random.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Vfs } from "./seam.ts";
+import { SECCOMP_MODE_DISABLED } from "./seccomp.ts";
+import { askSeccomp } from "./seccomp_entry.ts";
 import { deliverSignals, forceSignal } from "./signals.ts";
 import type { StracePrinter } from "./strace/printer.ts";
 import { BLOCKED, NO_RESULT, type SyscallRow, SyscallTable } from "./syscall.ts";
@@ -140,6 +142,10 @@ export interface KernelCounters {
   readonly noops: Map<string, number>;
   /** Calls with an unknown number. */
   readonly unknown: Map<number, number>;
+  /** Calls that filters of seccomp(2) judged, those they refused, and their instructions. */
+  filtered: number;
+  refused: number;
+  filterInstructions: number;
   signals: number;
   contextSwitches: number;
   processes: number;
@@ -178,6 +184,9 @@ export class Kernel {
     byName: new Map(),
     noops: new Map(),
     unknown: new Map(),
+    filtered: 0,
+    refused: 0,
+    filterInstructions: 0,
     signals: 0,
     contextSwitches: 0,
     processes: 0,
@@ -504,12 +513,41 @@ export class Kernel {
     const number = cpu.regNumber(abi.number) | 0;
     counters.syscalls++;
     const row = this.table.row(number);
-    if (row === undefined) return this.#unknownCall(thread, number);
+    const restricted = thread.seccomp.mode !== SECCOMP_MODE_DISABLED;
+    if (row === undefined) {
+      if (!restricted || this.#admits(thread, number)) this.#unknownCall(thread, number);
+      return;
+    }
     counters.byName.set(row.name, (counters.byName.get(row.name) ?? 0) + 1);
     call.begin(row, number);
     readArguments(this.#state, abi, row, call.args);
     this.strace?.enter(thread);
+    if (restricted && !this.#admits(thread, number)) return;
     this.#settle(thread, runHandler(call, this.syscalls));
+  }
+
+  /** Whether the thread's filters let the call begin; if not, it has its result or its end. */
+  #admits(thread: Thread, number: number): boolean {
+    const { counters, abi } = this;
+    const verdict = askSeccomp(this, thread, number);
+    counters.filtered++;
+    counters.filterInstructions += verdict.executed;
+    if (verdict.effect === "allow") return true;
+    counters.refused++;
+    // What the call would have come back with stays as it was: the number, or the first argument.
+    const kept = abi.arch === "x86_64" ? number : NO_RESULT;
+    const known = this.table.row(number) !== undefined;
+    const result = verdict.effect === "errno" ? verdict.result : kept;
+    if (verdict.effect !== "exit") {
+      if (known) this.finishCall(thread, result);
+      else {
+        abi.leave(this.cpu);
+        if (result !== NO_RESULT) this.cpu.setRegNumber(abi.result, result);
+      }
+    }
+    if (verdict.effect === "signal") forceSignal(thread, verdict.info);
+    if (verdict.effect === "exit") exitThread(this, thread, verdict.status);
+    return false;
   }
 
   #unknownCall(thread: Thread, number: number): void {

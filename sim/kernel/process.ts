@@ -172,7 +172,6 @@ export class Process {
   /** Registered for private expedited membarriers. */
   membarrier = false;
   personality = 0;
-  noNewPrivileges = false;
   /** Address of the page with the standard sigreturn sequence (aarch64), 0 when there is none. */
   sigreturnPage = 0;
 

@@ -3,6 +3,7 @@ import { THREAD_SIZE } from "../cpu/layout.ts";
 import { SS_DISABLE } from "./signal_numbers.ts";
 import { PendingSignals, SigSet } from "./signal_state.ts";
 import type { Process } from "./process.ts";
+import { type Seccomp, SECCOMP_OFF } from "./seccomp.ts";
 import type { Timer } from "./timers.ts";
 import type { Waiter, WaitQueue } from "./wait_queue.ts";
 import type { ThreadCall } from "./call.ts";
@@ -46,6 +47,10 @@ export class Thread implements Waiter {
   /** rseq area, 0 when not registered. */
   rseq: { readonly address: number; readonly size: number; readonly signature: number } | null =
     null;
+  /** Which system calls it may make. */
+  seccomp: Seccomp = SECCOMP_OFF;
+  /** PR_SET_NO_NEW_PRIVS. */
+  noNewPrivileges = false;
   /** Instructions retired. */
   retired = 0;
 

@@ -84,6 +84,27 @@ export function timerInfo(
   return bytes(view);
 }
 
+/** si_code of SIGSYS: a seccomp filter refused a system call. */
+export const SYS_SECCOMP = 1;
+
+/** SIGSYS of a seccomp filter; `address` is that of the instruction after the call, `data` the filter's. */
+export function seccompInfo(
+  signo: number,
+  call: { address: number; number: number; arch: number; data: number },
+): Uint8Array {
+  const view = siginfo(signo, SYS_SECCOMP);
+  view.setInt32(4, call.data, true);
+  setNumber64(view, 16, call.address);
+  view.setInt32(24, call.number, true);
+  view.setUint32(28, call.arch, true);
+  return bytes(view);
+}
+
+/** The system call that a SIGSYS of a filter tells of. */
+export function infoSyscall(info: Uint8Array): number {
+  return new DataView(info.buffer, info.byteOffset).getInt32(24, true);
+}
+
 /** si_signo of a siginfo. */
 export function infoSigno(info: Uint8Array): number {
   return info[0] | (info[1] << 8);

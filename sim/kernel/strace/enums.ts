@@ -7,6 +7,17 @@ function counted(prefix: string, names: string): Names {
 }
 
 const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment: string } } = {
+  seccomp: {
+    names: counted(
+      "SECCOMP_",
+      "SET_MODE_STRICT SET_MODE_FILTER GET_ACTION_AVAIL GET_NOTIF_SIZES",
+    ),
+    comment: "SECCOMP_SET_MODE_???",
+  },
+  seccomp_mode: {
+    names: counted("SECCOMP_MODE_", "DISABLED STRICT FILTER"),
+    comment: "SECCOMP_MODE_???",
+  },
   seek: {
     names: counted("SEEK_", "SET CUR END DATA HOLE"),
     comment: "SEEK_???",

@@ -72,6 +72,16 @@ const FLAGS: { readonly [set: string]: FlagSet } = {
     none: "F_OK",
     comment: "?_OK",
   },
+  seccomp: {
+    names: [
+      ["SECCOMP_FILTER_FLAG_TSYNC", 1],
+      ["SECCOMP_FILTER_FLAG_LOG", 2],
+      ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4],
+      ["SECCOMP_FILTER_FLAG_NEW_LISTENER", 8],
+      ["SECCOMP_FILTER_FLAG_TSYNC_ESRCH", 16],
+    ],
+    comment: "SECCOMP_FILTER_FLAG_???",
+  },
   prot: {
     names: [
       ["PROT_READ", 1],

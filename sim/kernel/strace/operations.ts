@@ -62,6 +62,7 @@ const PRCTL: Operations = {
   15: { args: ["struct:task_name"] },
   16: { args: ["out:task_name"] },
   21: NONE, // PR_GET_SECCOMP
+  22: { args: ["enum:seccomp_mode", "ptr"] },
   29: INT, // PR_SET_TIMERSLACK
   30: NONE,
   36: INT, // PR_SET_CHILD_SUBREAPER

@@ -73,7 +73,6 @@ function forkProcess(call: Call, request: CloneRequest): Process | number {
   child.auxv = process.auxv;
   child.personality = process.personality;
   child.dumpable = process.dumpable;
-  child.noNewPrivileges = process.noNewPrivileges;
   child.sigreturnPage = process.sigreturnPage;
   child.actions.drop();
   child.actions = has(CLONE_SIGHAND)
@@ -123,6 +122,8 @@ function clone(call: Call, request: CloneRequest): number {
 function inherit(parent: Thread, child: Thread, flags: number): void {
   child.name = parent.name;
   child.nice = parent.nice;
+  child.seccomp = parent.seccomp;
+  child.noNewPrivileges = parent.noNewPrivileges;
   child.mask = parent.mask.copy();
   // A thread that shares the memory must not share the alternate stack, unless its parent waits.
   child.signalStack = (flags & CLONE_VM) !== 0 && (flags & CLONE_VFORK) === 0

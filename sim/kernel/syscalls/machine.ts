@@ -5,6 +5,7 @@ import { EFAULT, EINVAL, ENODEV, EPERM, ESRCH } from "../errno.ts";
 import { encodeName } from "../fs/file_name.ts";
 import { decodeName } from "../fs/file_name.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
+import { setSeccomp } from "./seccomp.ts";
 import { writeInt, writeStruct } from "../user_struct.ts";
 
 /** `uname -v`: the build date of the modelled kernel is the machine's epoch. */
@@ -72,14 +73,22 @@ function archPrctl(call: Call, code: number, address: number): number {
 
 const PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4;
 const PR_GET_KEEPCAPS = 7, PR_SET_KEEPCAPS = 8, PR_SET_NAME = 15, PR_GET_NAME = 16;
-const PR_GET_SECCOMP = 21, PR_CAPBSET_READ = 23, PR_SET_TIMERSLACK = 29, PR_GET_TIMERSLACK = 30;
+const PR_GET_SECCOMP = 21, PR_SET_SECCOMP = 22, PR_CAPBSET_READ = 23;
+const PR_SET_TIMERSLACK = 29, PR_GET_TIMERSLACK = 30;
 const PR_SET_CHILD_SUBREAPER = 36, PR_GET_CHILD_SUBREAPER = 37;
 const PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39, PR_SET_THP_DISABLE = 41;
 const PR_GET_THP_DISABLE = 42, PR_SET_VMA = 0x53564d41, PR_SET_PTRACER = 0x59616d61;
 const LAST_CAPABILITY = 40;
 const DEFAULT_SLACK = 50_000;
 
-function prctl(call: Call, option: number, a: number): number {
+function prctl(
+  call: Call,
+  option: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+): number {
   const { process, thread, space } = call;
   switch (option) {
     case PR_SET_NAME: {
@@ -114,11 +123,16 @@ function prctl(call: Call, option: number, a: number): number {
     case PR_GET_CHILD_SUBREAPER:
       return writeInt(space, a, Number(process.childSubreaper));
     case PR_SET_NO_NEW_PRIVS:
-      if (a !== 1) return -EINVAL;
-      process.noNewPrivileges = true;
+      if (a !== 1 || b !== 0 || c !== 0 || d !== 0) return -EINVAL;
+      thread.noNewPrivileges = true;
       return 0;
     case PR_GET_NO_NEW_PRIVS:
-      return Number(process.noNewPrivileges);
+      if (a !== 0 || b !== 0 || c !== 0 || d !== 0) return -EINVAL;
+      return Number(thread.noNewPrivileges);
+    case PR_GET_SECCOMP:
+      return thread.seccomp.mode;
+    case PR_SET_SECCOMP:
+      return setSeccomp(call, a, b);
     case PR_GET_TIMERSLACK:
       return DEFAULT_SLACK;
     case PR_SET_TIMERSLACK:
@@ -127,7 +141,6 @@ function prctl(call: Call, option: number, a: number): number {
     case PR_SET_VMA:
     case PR_SET_THP_DISABLE:
     case PR_GET_KEEPCAPS:
-    case PR_GET_SECCOMP:
     case PR_GET_THP_DISABLE:
       return 0;
     case PR_CAPBSET_READ:
@@ -192,7 +205,7 @@ export const machineRows: readonly SyscallRow[] = [
     aarch64: 167,
     args: ["enum:prctl", "hex", "hex", "hex", "hex"],
     run: prctl,
-    support: "partial: no seccomp, no capabilities, timer slack ignored",
+    support: "partial: no capabilities, timer slack ignored",
   },
   {
     name: "personality",
@@ -244,7 +257,6 @@ export const machineRows: readonly SyscallRow[] = [
     args: ["ptr", "int", "int", "int", "uint"],
     run: () => -ENODEV,
   },
-  { name: "seccomp", x86_64: 317, aarch64: 277, args: ["uint", "uint", "ptr"], run: () => -EINVAL },
   { name: "bpf", x86_64: 321, aarch64: 280, args: ["int", "ptr", "uint"], run: () => -EPERM },
   {
     name: "kcmp",

@@ -10,6 +10,7 @@ import { memoryRows } from "./memory.ts";
 import { pidfdRows } from "./pidfd.ts";
 import { protectionKeyRows } from "./protection_keys.ts";
 import { schedulingRows } from "./scheduling.ts";
+import { seccompRows } from "./seccomp.ts";
 import { signalRows } from "./signals.ts";
 import { timeRows } from "./time.ts";
 import { timerRows } from "./timers.ts";
@@ -30,4 +31,5 @@ export const processRows: readonly SyscallRow[] = [
   ...limitRows,
   ...schedulingRows,
   ...machineRows,
+  ...seccompRows,
 ];

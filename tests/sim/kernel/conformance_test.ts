@@ -57,7 +57,7 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-for (const name of ["processes", "waking", "threading", "frames", "settings"]) {
+for (const name of ["processes", "waking", "threading", "frames", "settings", "seccomp"]) {
   Deno.test({
     name: `${name}: the same as on Linux${missing}`,
     ignore: !needed,
