@@ -7,6 +7,7 @@ import type { Plan } from "../lib/linker/plan.ts";
 import type { Arch } from "./arch.ts";
 import { commonHandlers } from "./cpu/common_handlers.ts";
 import { Engine } from "./cpu/engine.ts";
+import type { EventReader } from "./cpu/event_buffer.ts";
 import type { Isa } from "./cpu/ir/decoded.ts";
 import { XCR0 } from "./cpu/layout.ts";
 import type { Level } from "./cpu/x86_64/level.ts";
@@ -94,6 +95,8 @@ export interface MachineOptions {
   readonly hugeText?: boolean;
   /** Count in a part of the run only. */
   readonly roi?: Roi;
+  /** Models of one's own that read the event stream, at the speed of generated code. */
+  readonly readers?: readonly EventReader[];
   /** Sees every event of the program, which then runs one instruction at a time. */
   readonly trace?: TraceSink;
 }
@@ -198,6 +201,7 @@ export class Machine {
       physical: memory.physical.memory,
       heat: options.heat ?? DEFAULT_HEAT,
       preset: typeof options.cpu === "string" ? preset(options.cpu) : options.cpu,
+      readers: options.readers,
       observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
     const cpu = trace ? (await import("./trace.ts")).traced(engine, trace) : engine;

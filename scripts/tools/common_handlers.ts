@@ -93,6 +93,7 @@ function linkerOf(instrumentation: Instrumentation | null): Linker {
   return {
     builder,
     instrumentation,
+    stream: null,
     helper: (h) => builder.import(helperName(h.name), h.params, resultsOf(h)),
   };
 }

@@ -6,6 +6,7 @@ import type { Arch } from "../arch.ts";
 import { ARMED, type Block, Blocks, type CodeSource } from "./blocks.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { Handlers } from "./handlers.ts";
+import { type CodeBlock, EventBuffer, type EventReader } from "./event_buffer.ts";
 import { Flow, type Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
 import { FAULT_AFTER, FAULT_HAS_ADDRESS } from "./wasm/cold.ts";
@@ -76,6 +77,8 @@ export interface EngineOptions {
    * with it all speed.
    */
   readonly observe?: (address: number, size: number, write: boolean) => void;
+  /** Models that read the event stream. */
+  readonly readers?: readonly EventReader[];
   /** Hot blocks that are compiled together; more of them cost less each. */
   readonly batch?: number;
 }
@@ -93,6 +96,8 @@ export class Engine implements Cpu, CodeSource {
   readonly regions: Regions;
   /** The models, if any. */
   readonly watch: Watch | null;
+  /** The event stream, if models read it. */
+  readonly stream: EventBuffer | null;
   retired = 0;
   /** Entries into generated code, and blocks found for it, for reports. */
   readonly counts = {
@@ -133,6 +138,8 @@ export class Engine implements Cpu, CodeSource {
   #total = 0;
   #compiled = 0;
   readonly #observe: EngineOptions["observe"];
+  /** The record whose access is being checked. */
+  #checked = 0;
 
   constructor(options: EngineOptions) {
     this.isa = options.isa;
@@ -154,12 +161,25 @@ export class Engine implements Cpu, CodeSource {
       this.#soft,
       () => this.#space?.id ?? -1,
     );
-    this.handlers = new Handlers(options.isa, this.state, {
-      load_miss: (size, record) => this.#loadMiss(size, record),
-      store_miss: (size, record) => this.#storeMiss(size, record),
-      indirect_miss: (record) => this.#indirect(record),
-      fetch_miss: () => this.#fetchMiss(),
-    }, this.watch === null ? null : this.watch.instrumentation);
+    const { readers = [] } = options;
+    this.stream = readers.length === 0 ? null : new EventBuffer(
+      readers,
+      this.state,
+      (number) => this.#describe(this.blocks.all[number]),
+    );
+    this.handlers = new Handlers(
+      options.isa,
+      this.state,
+      {
+        load_miss: (size, record) => this.#loadMiss(size, record),
+        store_miss: (size, record) => this.#storeMiss(size, record),
+        indirect_miss: (record) => this.#indirect(record),
+        fetch_miss: () => this.#fetchMiss(),
+        drain: () => this.stream!.drain(),
+      },
+      this.watch?.instrumentation ?? null,
+      this.stream?.kinds ?? null,
+    );
     const heat = options.heat ?? Infinity;
     this.blocks = new Blocks(
       options.isa,
@@ -276,6 +296,7 @@ export class Engine implements Cpu, CodeSource {
     this.#put(L.QUANTUM, budget);
     this.#useKeys();
     this.watch?.begin(budget);
+    this.stream?.begin();
     let exit: CpuExit;
     try {
       exit = this.#loop();
@@ -294,6 +315,7 @@ export class Engine implements Cpu, CodeSource {
       if (this.#total - this.#compiled > patience) this.#compile();
     }
     this.watch?.end(this.retired);
+    this.stream?.end();
     return exit;
   }
 
@@ -385,6 +407,7 @@ export class Engine implements Cpu, CodeSource {
     this.#put(stop + R.IMM0, block.pc + this.blocks.offsetOf(block, count));
     this.#scratchBlock = block;
     if (this.watch !== null) this.#enterTail(block, count);
+    this.stream?.enter(block.pc, count, block.number);
     this.#put(L.BUDGET, 0);
     this.blocks.cold.tails += count;
     this.#put(L.COLD_RETIRED, this.#signed(L.COLD_RETIRED) + count);
@@ -442,7 +465,10 @@ export class Engine implements Cpu, CodeSource {
   fetch(pc: number): number {
     const space = this.#space!;
     const result = this.#canonical(pc) ? space.resolve(pc, Access.Execute) : -1;
-    if (result === 0) return space.resolved.physical;
+    if (result === 0) {
+      this.stream?.sawPage(pc, space.resolved.pageShift);
+      return space.resolved.physical;
+    }
     // An address beyond 2^53 is exact in state memory only.
     const exact = result < 0;
     const low = exact ? this.#u32[L.PC >> 2] : pc >>> 0;
@@ -473,6 +499,7 @@ export class Engine implements Cpu, CodeSource {
   /** The room for translations is used up: forget them all. */
   #startOver(): void {
     this.counts.resets++;
+    this.stream?.forgetBlocks();
     this.#unlinkAll();
     this.blocks.reset();
     this.regions.reset();
@@ -565,6 +592,7 @@ export class Engine implements Cpu, CodeSource {
       if (known !== undefined) return false;
       const physical = this.#space!.peekExecutable(page * 4096);
       if (physical < 0 || physical >>> 12 !== frame) return false;
+      this.stream?.sawPage(page * 4096, this.#space!.resolved.pageShift);
       this.#areas.pages.set(page, frame);
     }
     return true;
@@ -583,6 +611,7 @@ export class Engine implements Cpu, CodeSource {
     if (this.#u32[(head + R.HANDLER) >> 2] === HEAD_SLOT || block === this.#scratchBlock) {
       this.#put(L.COLD_RETIRED, this.#signed(L.COLD_RETIRED) - (count - done));
     }
+    this.stream?.cut(done);
     if (this.watch !== null) {
       // A straddling instruction is a block of its own.
       if (block.frame2 >= 0 && done === 0) this.watch.counts.fetchStraddles--;
@@ -660,6 +689,7 @@ export class Engine implements Cpu, CodeSource {
   /** Take the page fault of an access if there is one to take; throws what cannot be mended. */
   #check(extra: number, access: Access, record: number): void {
     const va = this.#address(extra);
+    this.#checked = record;
     const result = this.#canonical(va) ? this.#space!.resolve(va, access) : -1;
     if (result === 0) return;
     const low = this.#u32[L.FAULT_ADDRESS >> 2] + extra;
@@ -677,6 +707,7 @@ export class Engine implements Cpu, CodeSource {
     const va = this.#address(extra);
     const { physical, writable, pageShift } = this.#space!.resolved;
     const stamp = this.watch === null ? 0 : this.#model(va, pageShift, number, record);
+    this.stream?.sawPage(va, pageShift);
     if (this.#observe !== undefined) return physical;
     this.#soft.fill(L.READ_TLB, va, physical, stamp);
     if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
@@ -690,6 +721,24 @@ export class Engine implements Cpu, CodeSource {
     this.#check(0, access, record);
     this.#check(size - 1, access, record);
     this.#observe!(this.#address(0), size, access === Access.Write);
+  }
+
+  /** The event of an access that generated code did not append. */
+  #append(access: Access, size: number, record: number, physical: number, second: number): void {
+    if (this.stream === null) return;
+    const index = this.#view.getUint16(record + R.INDEX, true);
+    this.stream.access(access === Access.Write, this.#address(0), size, index, physical, second);
+  }
+
+  /** A block as models see it. */
+  #describe(block: Block): CodeBlock {
+    const { pc, count, bytes, flow, target, frame, frame2 } = block;
+    const offsets = new Uint16Array(count + 1);
+    for (let i = 0; i < count; i++) offsets[i] = this.blocks.offsetOf(block, i);
+    offsets[count] = bytes;
+    const physical = frame * 4096 + pc % 4096;
+    const physical2 = frame2 < 0 ? -1 : frame2 * 4096;
+    return { pc, count, bytes, flow, target, physical, physical2, offsets };
   }
 
   /** Ordinal of access `number` of the instruction of `record`. */
@@ -730,13 +779,18 @@ export class Engine implements Cpu, CodeSource {
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
     if (this.#observe !== undefined) this.#show(size, Access.Read, record);
-    if (offset + size <= 4096) return this.#translate(0, Access.Read, record, number);
+    if (offset + size <= 4096) {
+      const physical = this.#translate(0, Access.Read, record, number);
+      this.#append(Access.Read, size, record, physical, -1);
+      return physical;
+    }
     const part = 4096 - offset;
     this.#check(0, Access.Read, record);
     this.#check(part, Access.Read, record);
     const first = this.#translate(0, Access.Read, record, number);
     const second = this.#translate(part, Access.Read, record, number + 1);
     if (this.watch !== null) this.watch.counts.dataStraddles++;
+    this.#append(Access.Read, size, record, first, second);
     this.physical.copyWithin(BOUNCE, first, first + part);
     this.physical.copyWithin(BOUNCE + part, second, second + size - part);
     return BOUNCE;
@@ -756,6 +810,7 @@ export class Engine implements Cpu, CodeSource {
     const first = this.#translate(0, Access.Write, record, number);
     const second = part < size ? this.#translate(part, Access.Write, record, number + 1) : 0;
     if (part < size && this.watch !== null) this.watch.counts.dataStraddles++;
+    this.#append(Access.Write, size, record, first, part < size ? second : -1);
     const from = L.STORE_VALUE;
     for (let i = 0; i < part; i++) this.physical[first + i] = this.#u8[from + i];
     for (let i = part; i < size; i++) this.physical[second + i - part] = this.#u8[from + i];
@@ -780,6 +835,7 @@ export class Engine implements Cpu, CodeSource {
     this.#u32[L.LINKS >> 2] = areas.links;
     this.#u32[L.DISPATCH >> 2] = areas.dispatch;
     this.watch?.enterSpace(space.id);
+    this.stream?.enterSpace(space.id);
     this.#soft.flush();
     this.#arm();
   }
@@ -816,15 +872,17 @@ export class Engine implements Cpu, CodeSource {
   }
 
   pageFault(space: CpuSpace, va: number, access: Access): void {
-    this.watch?.pageFault(
-      access === Access.Execute ? Side.Instruction : Side.Data,
-      va,
-      space.id,
-    );
+    const side = access === Access.Execute ? Side.Instruction : Side.Data;
+    this.watch?.pageFault(side, va, space.id);
+    if (this.stream !== null) {
+      const index = this.#view.getUint16(this.#checked + R.INDEX, true);
+      this.stream.pageFault(side, va, side === Side.Data ? index : -1);
+    }
   }
 
   shootdown(space: CpuSpace, va: number, size: number, code: boolean): void {
     this.watch?.hierarchy.invalidate(space.id, va, va + size);
+    this.stream?.invalidate(space.id, va, va + size);
     if (space === this.#space) {
       if (size >= 256 * 4096) this.#soft.flush();
       else {

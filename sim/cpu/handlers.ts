@@ -15,6 +15,7 @@ import { Emitter } from "./ir/emitter.ts";
 import type { Helper, Statement, Type } from "./ir/types.ts";
 import { Handler, type Linker } from "./wasm/cold.ts";
 import { flagFunctions, IrFunction } from "./wasm/function.ts";
+import type { StreamKinds } from "./wasm/event_stream.ts";
 import type { Instrumentation } from "./wasm/events.ts";
 import { FLAG_PARAMS } from "./wasm/imports.ts";
 import { ENTRY_TYPE, ModuleBuilder } from "./wasm/module.ts";
@@ -80,6 +81,7 @@ export class Handlers {
     memory: WebAssembly.Memory,
     host: RuntimeHost,
     readonly instrumentation: Instrumentation | null,
+    readonly stream: StreamKinds | null = null,
   ) {
     this.#isa = isa;
     this.#memory = memory;
@@ -89,11 +91,13 @@ export class Handlers {
     this.functions.store_miss = host.store_miss;
     this.functions.indirect_miss = host.indirect_miss;
     this.functions.fetch_miss = host.fetch_miss;
-    const { common } = isa;
+    this.functions.drain = host.drain;
+    // Those made ahead append no events.
+    const common = stream === null ? isa.common : undefined;
     const runtime = common?.runtime(instrumentation);
     this.#provide(
       runtime === undefined
-        ? runtimeModule(this.builder(), instrumentation)
+        ? runtimeModule(this.builder(), instrumentation, stream)
         : this.#fitting(runtime),
     );
     if (common === undefined) {
@@ -189,6 +193,7 @@ export class Handlers {
     return {
       builder,
       instrumentation: this.instrumentation,
+      stream: this.stream,
       helper: (helper) =>
         builder.import(
           this.#helper(helper),

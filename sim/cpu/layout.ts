@@ -140,6 +140,8 @@ export const TAG_SPACE_SHIFT = 42;
 export const SPACE_TAG = 0x590;
 /** Whether the soft TLB of fetches may hold anything (u32). */
 export const FETCHED = 0x598;
+/** Event stream (`wasm/event_stream.ts`): where the next event goes (u32). */
+export const EVENTS = 0x5a0;
 /** Return stack: up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 
@@ -173,3 +175,10 @@ export const LINK_HEAT = 0x400000;
 /** How often a cluster of accesses lay on two pages (u32), by the low bits of its record's number. */
 export const CROSSINGS = 0x800000;
 export const CROSSINGS_MASK = 0xffff;
+/**
+ * The event stream's buffer, and from where on it is full: a block is begun only below, and what follows
+ * holds the events of the longest.
+ */
+export const EVENT_BUFFER = 0x900000;
+export const EVENT_LIMIT = 0x940000;
+export const EVENT_END = 0x9c0000;

@@ -8,6 +8,7 @@ import type { ExitReason, Helper, Node, Reg, Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
 import { dispatch } from "./dispatch.ts";
+import { EVENT_SIZE, EVENT_WORD, EventKind, packEvent, type StreamKinds } from "./event_stream.ts";
 import { accessesOf, type Instrumentation, kindSetBy, readsFlags } from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
@@ -24,6 +25,8 @@ export interface Linker {
   helper(helper: Helper): number;
   /** What the models watch, or null without models. */
   readonly instrumentation: Instrumentation | null;
+  /** What models read from the event stream, or null if none does. */
+  readonly stream: StreamKinds | null;
 }
 
 /** The exit code of an `e.exit`. */
@@ -33,6 +36,13 @@ export const exitCode: Readonly<Record<ExitReason, R.Exit>> = {
   host: R.Exit.Host,
   icache: R.Exit.InstructionCache,
 };
+
+/** The event of an indirect transfer. */
+export const indirectKind = {
+  jump: EventKind.IndirectJump,
+  call: EventKind.IndirectCall,
+  return: EventKind.Return,
+} as const;
 
 /** Lowers one handler. */
 export class Handler extends GuestLowering {
@@ -177,6 +187,34 @@ export class Handler extends GuestLowering {
       .mem(W.i64_store, L.ACCESSES);
   }
 
+  protected override eventPlace(): void {
+    this.code.stateLoad(W.i32_load, L.EVENTS);
+  }
+  protected override packEvent(kind: EventKind, argument: number): void {
+    packEvent(this.code, kind, argument, { record: RECORD });
+  }
+  protected override nextEvent(): void {
+    this.code.i32(0).stateLoad(W.i32_load, L.EVENTS).i32(EVENT_SIZE).op(W.i32_add)
+      .mem(W.i32_store, L.EVENTS);
+  }
+  /** Append a branch to `target`, a local, if that is not static; `plus`, a local, is added to its kind. */
+  #appendBranch(kind: EventKind, target = -1, plus = -1): void {
+    if (this.linker.stream?.branches !== true) return;
+    const code = this.code;
+    this.eventPlace();
+    if (target >= 0) code.get(target);
+    else code.i64(0n);
+    this.packEvent(kind, 0);
+    if (plus >= 0) {
+      code.get(plus).i32(0).op(W.i32_ne, W.i64_extend_i32_u).i64(48n).op(W.i64_shl, W.i64_add);
+    }
+    code.mem(W.i64_store, 0);
+    this.eventPlace();
+    code.get(RECORD).get(RECORD).mem(W.i32_load16_u, R.INDEX).i32(1).op(W.i32_add)
+      .i32(5).op(W.i32_shl, W.i32_sub).mem(W.i32_load, R.BLOCK).mem(W.i32_store, EVENT_WORD);
+    this.nextEvent();
+  }
+
   protected override helper(helper: Helper, args: readonly Node[]): void {
     for (const a of args) this.value(a);
     this.code.call(this.linker.helper(helper));
@@ -208,6 +246,8 @@ export class Handler extends GuestLowering {
 
   protected override jump(flow: "jump" | "call"): void {
     if (flow === "call") this.#pushReturn();
+    if (this.#flow === Flow.Call) this.#appendBranch(EventKind.Call);
+    else if (this.#flow === Flow.Jump) this.#appendBranch(EventKind.Jump);
     this.#link(R.TARGET_LINK, R.TARGET_PC);
   }
   /** A call: the return stack gets the next instruction's address. */
@@ -225,6 +265,12 @@ export class Handler extends GuestLowering {
     if (this.linker.instrumentation !== null) {
       const taken = this.temporary("i32");
       this.code.set(taken).get(RECORD).get(taken).call(this.runtime("predict")).get(taken);
+    }
+    if (this.linker.stream?.branches === true) {
+      const taken = this.temporary("i32");
+      this.code.set(taken);
+      this.#appendBranch(EventKind.NotTaken, -1, taken);
+      this.code.get(taken);
     }
     this.code.op(W.if, typeCode.void);
     this.depth++;
@@ -244,6 +290,7 @@ export class Handler extends GuestLowering {
       else code.get(pc).get(RECORD).call(this.runtime("indirect"));
       if (flow === "call") this.#pushReturn();
     }
+    this.#appendBranch(indirectKind[flow], pc);
     // What it last went to is the hot tier's guess.
     code.get(RECORD).get(pc).mem(W.i64_store, R.RECORD_SIZE + R.TARGET_PC);
     dispatch(code, pc, entry);

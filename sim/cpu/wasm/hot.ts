@@ -5,14 +5,15 @@
  * instruction whose access the soft TLB does not know goes on, from its own record, in the cold tier.
  */
 import type { Block } from "../blocks.ts";
-import type { Decoded, Isa } from "../ir/decoded.ts";
+import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { accessClusters, type Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
-import { exitCode, faultInfo, type Linker } from "./cold.ts";
+import { exitCode, faultInfo, indirectKind, type Linker } from "./cold.ts";
 import { dispatch } from "./dispatch.ts";
+import { EVENT_SIZE, EVENT_WORD, eventBits, EventKind, packEvent } from "./event_stream.ts";
 import { accessesOf } from "./events.ts";
 import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
@@ -66,6 +67,10 @@ export class Region extends GuestLowering {
   readonly #accesses: number;
   readonly #branches: number;
   readonly #history: number;
+  /** With an event stream: where the next event goes, and where it was before the instruction. */
+  readonly #events: number;
+  readonly #eventsBefore: number;
+  #manyEvents = false;
 
   constructor(
     source: RegionSource,
@@ -102,6 +107,8 @@ export class Region extends GuestLowering {
     this.#branches = this.newLocal("i64");
     this.#history = this.newLocal("i32");
     this.#door = this.newLocal("i32");
+    this.#events = linker.stream === null ? -1 : this.newLocal("i32");
+    this.#eventsBefore = linker.stream === null ? -1 : this.newLocal("i32");
     this.#function();
   }
 
@@ -117,6 +124,7 @@ export class Region extends GuestLowering {
         .stateLoad(W.i64_load, L.BRANCHES).set(this.#branches)
         .stateLoad(W.i32_load, L.HISTORY).set(this.#history);
     }
+    if (this.linker.stream !== null) code.stateLoad(W.i32_load, L.EVENTS).set(this.#events);
     if (this.#graph.doors.length > 1) code.get(0).mem(W.i32_load, R.ENTRY).set(this.#door);
 
     const labels = [LEAVE, DISPATCH, HEAD, SIDE, CROSSING, LINK];
@@ -220,6 +228,9 @@ export class Region extends GuestLowering {
   /** Write back what is neither register nor flag. */
   #spill(): void {
     this.code.i32(0).get(this.#budget).mem(W.i64_store, L.BUDGET);
+    if (this.linker.stream !== null) {
+      this.code.i32(0).get(this.#events).mem(W.i32_store, L.EVENTS);
+    }
     if (this.linker.instrumentation === null) return;
     this.code.i32(0).get(this.#accesses).mem(W.i64_store, L.ACCESSES)
       .i32(0).get(this.#branches).mem(W.i64_store, L.BRANCHES)
@@ -238,6 +249,9 @@ export class Region extends GuestLowering {
         .op(W.i64_ne).seldom().brIf(0);
     }
     code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_lt_s).seldom().brIf(0);
+    if (this.linker.stream !== null) {
+      code.get(this.#events).i32(L.EVENT_LIMIT).op(W.i32_ge_u).seldom().brIf(0);
+    }
     code.br(1).op(W.end);
     this.depth++;
     this.#spillFlags();
@@ -264,6 +278,11 @@ export class Region extends GuestLowering {
       }
     }
     code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).set(this.#budget);
+    if (this.linker.stream?.accesses === true) {
+      const bits = eventBits(EventKind.Block, block.count, 0);
+      code.get(this.#events).i64(BigInt(block.pc) | bits).mem(W.i64_store, 0);
+      this.#endEvent();
+    }
   }
 
   /** Pages that node `x` is fetched from and that the modelled instruction TLB may not hold last. */
@@ -314,6 +333,25 @@ export class Region extends GuestLowering {
     code.op(W.else);
     arm(0);
     code.op(W.end);
+  }
+  /** Complete an event with the number of the block. */
+  #endEvent(): void {
+    this.code.get(this.#events).i32(this.#member.block.number).mem(W.i32_store, EVENT_WORD);
+    this.nextEvent();
+  }
+  /** Append a branch to `target`, a local, if that is not static; `plus`, a local, is added to its kind. */
+  #appendBranch(kind: EventKind, target = -1, plus = -1): void {
+    if (this.linker.stream?.branches !== true) return;
+    const code = this.code;
+    code.get(this.#events);
+    if (target >= 0) code.get(target).i64((1n << 48n) - 1n).op(W.i64_and);
+    else code.i64(0n);
+    this.packEvent(kind, 0);
+    if (plus >= 0) {
+      code.get(plus).i32(0).op(W.i32_ne, W.i64_extend_i32_u).i64(48n).op(W.i64_shl, W.i64_add);
+    }
+    code.mem(W.i64_store, 0);
+    this.#endEvent();
   }
   /** A call: the return stack gets the next instruction's address. */
   #pushReturn(): void {
@@ -392,6 +430,8 @@ export class Region extends GuestLowering {
       const e = m.instructions[i];
       this.#countsItself = this.linker.instrumentation !== null && countsItself(e.body);
       if (this.#countsItself) code.get(this.#accesses).set(this.#accessesBefore);
+      this.#manyEvents = this.linker.stream?.accesses === true && allAccesses(e.body) > 1;
+      if (this.#manyEvents) code.get(this.#events).set(this.#eventsBefore);
       this.lower(e.body, e.variables);
     }
     this.fallthrough();
@@ -427,6 +467,15 @@ export class Region extends GuestLowering {
   }
   protected override ordinal(number: number): void {
     this.code.get(this.#now).i64(BigInt(this.#index * 64 + number)).op(W.i64_add);
+  }
+  protected override eventPlace(): void {
+    this.code.get(this.#events);
+  }
+  protected override packEvent(kind: EventKind, argument: number): void {
+    packEvent(this.code, kind, argument, { index: this.#index });
+  }
+  protected override nextEvent(): void {
+    this.code.get(this.#events).i32(EVENT_SIZE).op(W.i32_add).set(this.#events);
   }
   protected override countAccess(unit: bigint): void {
     this.code.get(this.#accesses).i64(unit).op(W.i64_add).set(this.#accesses);
@@ -467,6 +516,7 @@ export class Region extends GuestLowering {
     this.#registers.flush();
     this.#spillFlags();
     if (this.#countsItself) this.code.get(this.#accessesBefore).set(this.#accesses);
+    if (this.#manyEvents) this.code.get(this.#eventsBefore).set(this.#events);
     this.code.i32(this.#recordAddress()).set(this.#exitRecord);
   }
 
@@ -615,6 +665,8 @@ export class Region extends GuestLowering {
 
   protected override jump(flow: "jump" | "call"): void {
     if (flow === "call") this.#pushReturn();
+    if (this.#member.block.flow === Flow.Call) this.#appendBranch(EventKind.Call);
+    else if (this.#member.block.flow === Flow.Jump) this.#appendBranch(EventKind.Jump);
     this.#goto(this.#member.target, false);
   }
   protected override fallthrough(): void {
@@ -626,6 +678,12 @@ export class Region extends GuestLowering {
       const taken = this.temporary("i32");
       this.code.set(taken);
       this.#predict(taken);
+      this.code.get(taken);
+    }
+    if (this.linker.stream?.branches === true) {
+      const taken = this.temporary("i32");
+      this.code.set(taken);
+      this.#appendBranch(EventKind.NotTaken, -1, taken);
       this.code.get(taken);
     }
     if (this.depth === 0) this.#registers.flushForGood();
@@ -647,6 +705,7 @@ export class Region extends GuestLowering {
       }
       if (flow === "call") this.#pushReturn();
     }
+    this.#appendBranch(indirectKind[flow], this.#pc);
     this.#registers.flush();
     const from = this.#members.indexOf(this.#member);
     for (const to of this.#member.likely) {

@@ -5,6 +5,7 @@ import type { Node, Statement, Type } from "../ir/types.ts";
 import type { Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
+import { EVENT_WORD, EventKind } from "./event_stream.ts";
 import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { type Load, loadOpcode, Lowering, type Store, storeOpcode } from "./lower.ts";
@@ -47,6 +48,10 @@ export abstract class GuestLowering extends Lowering {
   protected abstract ordinal(number: number): void;
   /** Count an access that the block was not charged for. */
   protected abstract countAccess(unit: bigint): void;
+  /** Push where the next event goes; turn an address on the stack into an event's first 64 bits; step on. */
+  protected abstract eventPlace(): void;
+  protected abstract packEvent(kind: EventKind, argument: number): void;
+  protected abstract nextEvent(): void;
   /** Number of the next data access of the current instruction. */
   #access = FIRST_ACCESS;
 
@@ -130,6 +135,24 @@ export abstract class GuestLowering extends Lowering {
     this.code.mem(W.i64_store, 0);
   }
 
+  /** Append an access whose physical address, plus `offset`, is on the stack and stays there. */
+  #append(kind: EventKind, size: number, offset: number, address: () => void): void {
+    if (this.linker.stream?.accesses !== true) return;
+    const code = this.code;
+    const physical = this.temporary("i32");
+    code.set(physical);
+    this.eventPlace();
+    address();
+    this.packEvent(kind, size);
+    code.mem(W.i64_store, 0);
+    this.eventPlace();
+    code.get(physical);
+    if (offset !== 0) code.i32(offset).op(W.i32_add);
+    code.mem(W.i32_store, EVENT_WORD);
+    this.nextEvent();
+    code.get(physical);
+  }
+
   /** Even numbers: the odd one that follows is for the second page of an access over two. */
   #number(): number {
     const number = this.#access;
@@ -153,11 +176,14 @@ export abstract class GuestLowering extends Lowering {
     const code = this.code;
     const number = this.#number();
     const placement = this.placementOf(s);
-    if (placement !== undefined) this.#cluster(placement, address, number);
-    else {
+    if (placement !== undefined) {
+      this.#cluster(placement, address, number);
+      this.#append(EventKind.Load, bits / 8, placement.offset, () => this.value(address));
+    } else {
       const l = this.#lookup(address, 0, bits / 8, READ_TLB, typeCode.i32);
       this.#touch(l.place, READ_TLB, number);
       this.#physical(l);
+      this.#append(EventKind.Load, bits / 8, 0, () => code.get(l.address));
       code.br(1).op(W.end);
       this.missedLoad(l.address, bits / 8, number);
       code.op(W.end);
@@ -197,11 +223,13 @@ export abstract class GuestLowering extends Lowering {
     const placement = this.placementOf(s);
     if (placement !== undefined) {
       this.#cluster(placement, address, number);
+      this.#append(EventKind.Store, bits / 8, placement.offset, () => this.value(address));
       return write(placement.offset);
     }
     const l = this.#lookup(address, 0, bits / 8, WRITE_TLB, typeCode.void);
     this.#touch(l.place, WRITE_TLB, number);
     this.#physical(l);
+    this.#append(EventKind.Store, bits / 8, 0, () => code.get(l.address));
     write(0);
     code.br(1).op(W.end);
     this.missedStore(l.address, bits / 8, number, v, value.type, upper);

@@ -6,6 +6,7 @@
 import type { Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { Code, W } from "./code.ts";
+import { appendBlock, makeRoom, type StreamKinds } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
@@ -22,6 +23,8 @@ export interface RuntimeHost {
   readonly indirect_miss: (record: number) => void;
   /** Control enters the page of `FAULT_ADDRESS`, which the soft TLB of fetches does not hold. */
   readonly fetch_miss: () => void;
+  /** The event stream's buffer is full. */
+  readonly drain: () => void;
 }
 
 /** Table slots of the handlers that are the same for both architectures. */
@@ -37,11 +40,13 @@ export const FIRST_SLOT = 8;
 export function runtimeModule(
   m: ModuleBuilder,
   models: Instrumentation | null,
+  stream: StreamKinds | null = null,
 ): Uint8Array<ArrayBuffer> {
   const load = m.import("load_miss", ["i32", "i32"], ["i32"]);
   const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
   const indirect = m.import("indirect_miss", ["i32"], []);
   const fetchMiss = m.import("fetch_miss", [], []);
+  const drain = stream === null ? -1 : m.import("drain", [], []);
   const define = (
     name: string,
     params: readonly Type[],
@@ -157,6 +162,7 @@ export function runtimeModule(
   const head = new Code();
   const HEAT = 1;
   const LEFT = 2;
+  const AT = 3;
   head.stateLoad(W.i64_load, L.BUDGET).get(0).mem(W.i32_load16_u, R.COUNT)
     .op(W.i64_extend_i32_u, W.i64_sub).tee(LEFT).i64(0n).op(W.i64_lt_s, W.if, 0x40);
   leaveAtHead(head, R.Exit.Quantum);
@@ -182,11 +188,13 @@ export function runtimeModule(
       .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
       .op(W.end);
   }
+  if (stream?.accesses === true) appendBlock(head, AT, drain);
+  else if (stream !== null) makeRoom(head, drain);
   head.i32(0).stateLoad(W.i64_load, L.COLD_RETIRED).get(0).mem(W.i64_load16_u, R.COUNT)
     .op(W.i64_add).mem(W.i64_store, L.COLD_RETIRED);
   head.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);
   next(head);
-  m.element(HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64"], head));
+  m.element(HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64", "i32"], head));
 
   // The end of a shortened block: pc is in its first immediate.
   const stop = new Code();

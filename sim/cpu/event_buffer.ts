@@ -1,0 +1,215 @@
+/**
+ * The host's side of the event stream: it appends what generated code does not, and hands the buffer to
+ * its readers when it is full and before anything changes that their models depend on.
+ */
+import type { Side } from "../models/hierarchy.ts";
+import type { Flow } from "./ir/decoded.ts";
+import * as L from "./layout.ts";
+import {
+  ARGUMENT_SHIFT,
+  EVENT_SIZE,
+  EVENT_WORDS,
+  EventKind,
+  INDEX_SHIFT,
+  KIND_SHIFT,
+  type StreamKinds,
+} from "./wasm/event_stream.ts";
+
+const U32 = 4294967296;
+
+/** A block as models see it. */
+export interface CodeBlock {
+  readonly pc: number;
+  /** Instructions. */
+  readonly count: number;
+  readonly bytes: number;
+  readonly flow: Flow;
+  /** Static target, or -1. */
+  readonly target: number;
+  /** Physical addresses of its first byte, and of its second page if it straddles, else -1. */
+  readonly physical: number;
+  readonly physical2: number;
+  /** Byte offset of each instruction, and `bytes`. */
+  readonly offsets: Uint16Array;
+}
+
+/** What readers may ask while they read. */
+export interface StreamContext {
+  /** The block with a number of the stream. */
+  block(number: number): CodeBlock;
+  /** log2 of the size of the page that `va` lies on in the running space. */
+  pageBits(va: number): number;
+  /** The address space that the events are of. */
+  readonly space: number;
+}
+
+/** Models that read the stream. All is told in the order in which it happened. */
+export interface EventReader {
+  readonly kinds: StreamKinds;
+  attach(context: StreamContext): void;
+  /** Events are `words[from..to)`. */
+  read(words: Uint32Array, from: number, to: number): void;
+  /** Instruction `index` of the last block is being executed. */
+  executing(index: number): void;
+  /** The instructions of the last block that are to retire have. */
+  finish(): void;
+  enterSpace(space: number): void;
+  /** The mapping of `[from, to)` of `space` changed. */
+  invalidate(space: number, from: number, to: number): void;
+  /** An access to `va` is about to take a page fault. */
+  pageFault(side: Side, va: number): void;
+}
+
+/** Pages larger than 4 KiB that were seen, by first address; of one space. */
+type LargePages = Map<number, number>;
+const LARGE = [21, 30, 16, 25, 29] as const;
+
+export class EventBuffer implements StreamContext {
+  readonly kinds: StreamKinds;
+  readonly #u32: Uint32Array;
+  readonly #large = new Map<number, LargePages>();
+  #here: LargePages = new Map();
+  /** Whether no instruction is under way. */
+  #idle = true;
+  space = -1;
+
+  /** @param describe makes a block's description */
+  constructor(
+    readonly readers: readonly EventReader[],
+    state: WebAssembly.Memory,
+    readonly describe: (number: number) => CodeBlock,
+  ) {
+    this.#u32 = new Uint32Array(state.buffer);
+    this.#u32[L.EVENTS >> 2] = L.EVENT_BUFFER;
+    this.kinds = {
+      accesses: readers.some((r) => r.kinds.accesses),
+      branches: readers.some((r) => r.kinds.branches),
+    };
+    for (const reader of readers) reader.attach(this);
+  }
+
+  readonly #blocks: (CodeBlock | undefined)[] = [];
+  block(number: number): CodeBlock {
+    return this.#blocks[number] ??= this.describe(number);
+  }
+  /** Numbers of blocks will be given anew. */
+  forgetBlocks(): void {
+    this.drain();
+    this.#finish();
+    this.#blocks.length = 0;
+  }
+
+  // ---- large pages -----------------------------------------------------------------------
+
+  pageBits(va: number): number {
+    if (this.#here.size === 0) return 12;
+    for (const bits of LARGE) {
+      if (this.#here.get(Math.floor(va / 2 ** bits) * 2 ** bits) === bits) return bits;
+    }
+    return 12;
+  }
+  /** `va` of the running space lies on a page of 2^`bits` bytes. */
+  sawPage(va: number, bits: number): void {
+    if (bits > 12) this.#here.set(Math.floor(va / 2 ** bits) * 2 ** bits, bits);
+  }
+
+  // ---- events ----------------------------------------------------------------------------
+
+  #append(low: number, high: number, kind: EventKind, argument: number, index: number, w: number) {
+    if (this.#u32[L.EVENTS >> 2] >= L.EVENT_END - EVENT_SIZE) {
+      throw new RangeError("more events in a block than the buffer holds");
+    }
+    const at = this.#u32[L.EVENTS >> 2] >> 2;
+    this.#u32[at] = low;
+    this.#u32[at + 1] = (high & 0xffff) | (kind << KIND_SHIFT) |
+      ((argument & 63) << ARGUMENT_SHIFT) | (index << INDEX_SHIFT);
+    this.#u32[at + 2] = w;
+    this.#u32[L.EVENTS >> 2] += EVENT_SIZE;
+  }
+
+  /** The first `count` instructions of a block are entered. */
+  enter(pc: number, count: number, number: number): void {
+    if (this.#u32[L.EVENTS >> 2] >= L.EVENT_LIMIT) this.drain();
+    if (!this.kinds.accesses) return;
+    this.#append(pc >>> 0, Math.floor(pc / U32), EventKind.Block, count, 0, number);
+  }
+  /** An access of instruction `index` that the soft TLB did not serve; `second` is -1 on one page. */
+  access(
+    write: boolean,
+    va: number,
+    size: number,
+    index: number,
+    physical: number,
+    second: number,
+  ): void {
+    if (!this.kinds.accesses) return;
+    if (second >= 0) this.#append(0, 0, EventKind.Straddle, 0, index, second);
+    const kind = write ? EventKind.Store : EventKind.Load;
+    this.#append(va >>> 0, Math.floor(va / U32), kind, size, index, physical);
+  }
+  /** Of the last block, only `done` instructions retired; what the next one did is undone. */
+  cut(done: number): void {
+    if (!this.kinds.accesses) return;
+    for (let at = this.#u32[L.EVENTS >> 2] >> 2; at * 4 > L.EVENT_BUFFER; at -= EVENT_WORDS) {
+      const word = this.#u32[at - EVENT_WORDS + 1];
+      const kind = (word >>> KIND_SHIFT) & 15;
+      const data = kind === EventKind.Load || kind === EventKind.Store ||
+        kind === EventKind.Straddle;
+      if (!data || word >>> INDEX_SHIFT < done) break;
+      this.#u32[L.EVENTS >> 2] -= EVENT_SIZE;
+    }
+    this.#append(0, 0, EventKind.Cut, done, 0, 0);
+  }
+
+  /** Let the readers have what there is. */
+  drain(): void {
+    const end = this.#u32[L.EVENTS >> 2];
+    if (end > L.EVENT_BUFFER) {
+      this.#u32[L.EVENTS >> 2] = L.EVENT_BUFFER;
+      for (const reader of this.readers) reader.read(this.#u32, L.EVENT_BUFFER >> 2, end >> 2);
+    }
+    if (this.#idle) this.#finish();
+  }
+  #finish(): void {
+    for (const reader of this.readers) reader.finish();
+  }
+
+  /** Instructions are executed from here to `end`, whole ones. */
+  begin(): void {
+    this.#idle = false;
+  }
+  end(): void {
+    this.#idle = true;
+    this.drain();
+  }
+
+  enterSpace(space: number): void {
+    this.drain();
+    this.space = space;
+    let large = this.#large.get(space);
+    if (large === undefined) this.#large.set(space, large = new Map());
+    this.#here = large;
+    for (const reader of this.readers) reader.enterSpace(space);
+  }
+
+  invalidate(space: number, from: number, to: number): void {
+    this.drain();
+    const large = this.#large.get(space);
+    if (large !== undefined && large.size > 0) {
+      for (const [page, bits] of large) {
+        if (page < to && page + 2 ** bits > from) large.delete(page);
+      }
+    }
+    for (const reader of this.readers) reader.invalidate(space, from, to);
+  }
+
+  /** Instruction `index` of the running block, or the fetch of what comes next, takes a page fault. */
+  pageFault(side: Side, va: number, index: number): void {
+    this.drain();
+    for (const reader of this.readers) {
+      if (index < 0) reader.finish();
+      else reader.executing(index);
+      reader.pageFault(side, va);
+    }
+  }
+}
