@@ -32,6 +32,7 @@ class Plan {
   readonly lock: boolean;
   readonly rep: boolean;
   readonly next: boolean;
+  readonly pointers: boolean;
   readonly staticReg: boolean;
   readonly rmInRecord: boolean;
   /** The index scale goes to imm1 rather than to the form. */
@@ -53,7 +54,8 @@ class Plan {
     this.flow = row.options.flow ?? Flow.Next;
     this.lock = row.options.lock ?? false;
     this.rep = row.options.rep ?? false;
-    this.next = row.options.next ?? false;
+    this.pointers = row.options.pointers ?? false;
+    this.next = row.options.next ?? this.pointers;
     this.staticReg = row.options.staticReg ?? false;
     this.rmInRecord = row.options.rmInRecord ?? false;
     this.scaleInRecord = row.immediate === Imm.None && !this.next;
@@ -483,9 +485,12 @@ export class Decoder {
 
     const length = at - offset;
     if (plan.next) {
-      setImm0(out, pc + length);
+      if (plan.pointers) {
+        setImm0(out, pc);
+        out.imm0High |= (((opcode & 7) << 8) | modrm) << 16;
+      } else setImm0(out, pc + length);
       if (form !== Form.Register) {
-        out.imm1 = displacement;
+        out.imm1 = plan.pointers && relative ? displacement + length : displacement;
         if (relative) form = Form.Next;
         else if (form === Form.Index) form += scale;
       }

@@ -55,6 +55,7 @@ const table: readonly Feature[] = [
     3,
     "0 fsgsbase 3 bmi1 5 avx2 8 bmi2 18 rdseed 19 adx 23 clflushopt 24 clwb 29 sha_ni",
   ),
+  ...features(7, Register.Ebx, 1, "6 fdp_excptn_only 13 zero_fcs_fds"),
   ...features(7, Register.Ecx, 3, "3 pku 4 ospke 9 vaes 10 vpclmulqdq 22 rdpid"),
   ...features(0xd, Register.Eax, 3, "0 xsaveopt 1 xsavec 2 xgetbv1"),
 ];
@@ -62,7 +63,7 @@ const table: readonly Feature[] = [
 /** Features without a CPUID bit that Linux shows. */
 const SYNTHETIC = "constant_tsc rep_good nopl cpuid";
 /** Features that Linux does not show by themselves. */
-const HIDDEN = ["osxsave"];
+const HIDDEN = ["osxsave", "fdp_excptn_only", "zero_fcs_fds"];
 
 /** The feature bits of a register; leaf 0xd stands for its subleaf 1. */
 export function featureBits(level: Level, leaf: number, register: Register): number {

@@ -167,11 +167,11 @@ export class Instruction {
   effective(): Node {
     const e = this.e;
     let sum = e.get64(e.reg(1));
-    if (this.form === Form.Next) sum = e.add(sum, e.imm(0));
+    if (this.form === Form.Next) sum = e.add(sum, this.row.options.pointers ? this.pc() : e.imm(0));
     else if (this.form !== Form.Base) {
       sum = e.add(sum, e.shl(e.get64(e.reg(2)), this.#scale()));
     }
-    sum = e.add(sum, e.imm(this.row.options.next ? 1 : 0));
+    sum = e.add(sum, e.imm(this.#nextInRecord ? 1 : 0));
     return this.address32 ? e.and(sum, e.i64(0xffffffffn)) : sum;
   }
 
@@ -179,13 +179,27 @@ export class Instruction {
   indexed(index: Node): Node {
     const e = this.e;
     const scaled = e.shl(index, this.#scale());
-    const sum = e.add(e.add(e.get64(e.reg(1)), scaled), e.imm(this.row.options.next ? 1 : 0));
+    const sum = e.add(e.add(e.get64(e.reg(1)), scaled), e.imm(this.#nextInRecord ? 1 : 0));
     return this.segmented(this.address32 ? e.and(sum, e.i64(0xffffffffn)) : sum);
+  }
+
+  /** Whether imm0 is taken, and imm1 the displacement. */
+  get #nextInRecord(): boolean {
+    const { next, pointers } = this.row.options;
+    return (next ?? false) || (pointers ?? false);
+  }
+
+  /** The instruction's own address, and its opcode as x87 keeps it (i32): rows with `pointers`. */
+  pc(): Node {
+    return this.e.and(this.e.imm(0), this.e.i64((1n << 48n) - 1n));
+  }
+  opcode(): Node {
+    return this.e.wrap(this.e.shrU(this.e.imm(0), this.e.i64(48)));
   }
 
   /** log2 of the index scale, i64. */
   #scale(): Node {
-    const inRecord = this.row.immediate === Imm.None && !this.row.options.next;
+    const inRecord = this.row.immediate === Imm.None && !this.#nextInRecord;
     return inRecord ? this.e.imm(1) : this.e.i64(this.form - Form.Index);
   }
 

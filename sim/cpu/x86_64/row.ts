@@ -103,6 +103,11 @@ export interface Options {
   readonly rep?: boolean;
   /** The next instruction's address is needed: imm0 (a memory operand's displacement goes to imm1). */
   readonly next?: boolean;
+  /**
+   * Its own address and its opcode as x87 keeps it are needed: imm0, the opcode's 11 bits from bit 48 on (a
+   * memory operand's displacement goes to imm1).
+   */
+  readonly pointers?: boolean;
   /** The register number of ModRM.reg becomes part of the statics (segment registers). */
   readonly staticReg?: boolean;
   /** The register number of ModRM.rm goes to imm1 (x87 stack registers). */

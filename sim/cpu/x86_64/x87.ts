@@ -5,7 +5,7 @@
  */
 import type { Helper, Node } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import type { Instruction } from "./instruction.ts";
+import { Form, type Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
 import * as F from "./soft_float.ts";
 import * as A from "./x87_arithmetic.ts";
@@ -245,8 +245,9 @@ const memoryArithmetic = (op: A.Arithmetic, kind: A.Memory, bits: number): Seman
   });
 
 /**
- * A helper that converts ST(0): returns the low 64 bits, leaves the upper 16 in SCRATCH, and in
- * SCRATCH + 8 whether there is something to store (an unmasked exception forbids it).
+ * A helper that converts ST(0): returns the low 64 bits, leaves the upper 16 in SCRATCH, in
+ * SCRATCH + 8 whether there is something to store (an unmasked exception forbids it), and in
+ * SCRATCH + 12 the new status word, which counts once the store went through.
  */
 function storeHelper(convert: (fpu: X87) => { low: bigint; high: number } | null): Helper {
   return {
@@ -256,7 +257,11 @@ function storeHelper(convert: (fpu: X87) => { low: bigint; high: number } | null
     reads: [],
     writes: [],
     run: (state) => {
-      const value = convert(new X87(state));
+      const fpu = new X87(state);
+      const before = fpu.status;
+      const value = convert(fpu);
+      state.setUint32(L.SCRATCH + 12, fpu.status, true);
+      fpu.status = before;
       state.setUint32(L.SCRATCH, value?.high ?? 0, true);
       state.setUint32(L.SCRATCH + 8, value === null ? 0 : 1, true);
       return BigInt.asIntN(64, value?.low ?? 0n);
@@ -280,13 +285,15 @@ function store(
     const e = x.e;
     wait(x);
     const low = e.call(helper);
+    const commit = (): void => e.setState(L.X87_STATUS, e.getState("i32", L.SCRATCH + 12));
     e.if(e.getState("i32", L.SCRATCH + 8), () => {
       if (bits === 80) {
         e.store(x.address(), low);
         e.store(e.add(x.address(), e.i64(8)), e.getState("i32", L.SCRATCH), 16);
       } else e.store(x.address(), bits === 64 ? low : e.wrap(low), bits);
+      commit();
       if (pop) e.call(popHelper, e.i32(0));
-    });
+    }, commit);
   };
 }
 const storeFloat = (f: F.Format, pop: boolean): Semantic =>
@@ -344,22 +351,38 @@ function initialize(x: Instruction): void {
   e.setState(L.X87_STATUS, e.i32(0));
   e.setState(L.X87_TOP, e.i32(0));
   e.setState(L.X87_TAGS, e.i32(0xff));
+  setPointers(x, e.i64(0), e.i64(0), e.i32(0));
+}
+
+function setPointers(x: Instruction, fip: Node, fdp: Node, fop: Node): void {
+  x.e.setState(L.X87_FIP, fip);
+  x.e.setState(L.X87_FDP, fdp);
+  x.e.setState(L.X87_FOP, x.e.and(fop, x.e.i32(0x7ff)));
 }
 
 const tagWord = stackHelper((fpu) => fpu.tagWord(), true);
 
-/** The 28 bytes of FNSTENV and FNSAVE. */
+/** Bytes of the environment: seven words of 32 bits, or of 16 with an operand-size prefix. */
+const environmentSize = (x: Instruction): number => x.size === 16 ? 14 : 28;
+
+/** The environment, as FNSTENV and FNSAVE store it (Intel SDM volume 1, figures 8-9 and 8-11). */
 function storeEnvironment(x: Instruction): void {
   const e = x.e;
-  const at = (n: number): Node => e.add(x.address(), e.i64(n));
-  const high = e.i32(0xffff0000 | 0);
-  e.store(at(0), e.or(e.getState("i32", L.X87_CONTROL), high));
-  e.store(at(4), e.or(statusWord(x), high));
-  e.store(at(8), e.or(e.call(tagWord, e.i32(0)), high));
-  e.store(at(12), e.i32(0));
-  e.store(at(16), e.i32(0));
-  e.store(at(20), e.i32(0));
-  e.store(at(24), high);
+  const bits = x.size === 16 ? 16 : 32;
+  const high = bits === 16 ? 0 : 0xffff0000 | 0;
+  const fip = e.wrap(e.getState("i64", L.X87_FIP));
+  const fdp = e.wrap(e.getState("i64", L.X87_FDP));
+  // Selectors read as zero (CPUID.7.0:EBX[13]); the opcode lies over the first of them.
+  const opcode = bits === 16 ? e.i32(0) : e.shl(e.getState("i32", L.X87_FOP), e.i32(16));
+  [
+    e.or(e.getState("i32", L.X87_CONTROL), e.i32(high)),
+    e.or(statusWord(x), e.i32(high)),
+    e.or(e.call(tagWord, e.i32(0)), e.i32(high)),
+    fip,
+    opcode,
+    fdp,
+    e.i32(high),
+  ].forEach((word, i) => e.store(e.add(x.address(), e.i64(i * bits / 8)), word, bits));
 }
 const fnstenv: Semantic = (x) => {
   storeEnvironment(x);
@@ -371,9 +394,12 @@ const fnstenv: Semantic = (x) => {
 /** Load the environment; the loads come first, so that a fault changes nothing. */
 function loadEnvironment(x: Instruction): void {
   const e = x.e;
-  const word = (n: number): Node => e.load("i32", e.add(x.address(), e.i64(n)), 16);
-  const control = word(0), status = word(4), tags = word(8);
-  e.load("i32", e.add(x.address(), e.i64(24)));
+  const bits = x.size === 16 ? 16 : 32;
+  const load = (i: number, width: number): Node =>
+    e.load("i32", e.add(x.address(), e.i64(i * bits / 8)), width);
+  const control = load(0, 16), status = load(1, 16), tags = load(2, 16);
+  const fip = load(3, bits), opcode = load(4, bits), fdp = load(5, bits);
+  load(6, bits);
   e.setState(L.X87_CONTROL, controlWord(x, control));
   setStatus(x, status);
   let empty = e.i32(0);
@@ -382,6 +408,8 @@ function loadEnvironment(x: Instruction): void {
     empty = e.or(empty, e.shl(e.and(both, e.i32(1)), e.i32(p)));
   }
   e.setState(L.X87_TAGS, empty);
+  const kept = bits === 16 ? e.i32(0) : e.shrU(opcode, e.i32(16));
+  setPointers(x, e.zext(fip), e.zext(fdp), kept);
   e.call(newControl, e.i32(0));
 }
 const fldenv: Semantic = (x) => {
@@ -436,14 +464,14 @@ function loadRegisters(x: Instruction, from: number, step: number): void {
 }
 const fnsave: Semantic = (x) => {
   storeEnvironment(x);
-  storeRegisters(x, 28, 10);
+  storeRegisters(x, environmentSize(x), 10);
   initialize(x);
 };
 const frstor: Semantic = (x) => {
   wait(x);
-  x.e.load("i32", x.e.add(x.address(), x.e.i64(104)));
+  x.e.load("i32", x.e.add(x.address(), x.e.i64(environmentSize(x) + 76)));
   loadEnvironment(x);
-  loadRegisters(x, 28, 10);
+  loadRegisters(x, environmentSize(x), 10);
 };
 
 /** The x87 part of an FXSAVE image: tags abridged to one bit a register. */
@@ -453,7 +481,12 @@ export function storeLegacy(x: Instruction): void {
   e.store(at(0), e.getState("i32", L.X87_CONTROL), 16);
   e.store(at(2), statusWord(x), 16);
   e.store(at(4), e.xor(e.getState("i32", L.X87_TAGS), e.i32(0xff)));
-  for (const n of [8, 16]) e.store(at(n), e.i64(0));
+  e.store(at(6), e.getState("i32", L.X87_FOP), 16);
+  for (const [n, slot] of [[8, L.X87_FIP], [16, L.X87_FDP]]) {
+    const pointer = e.getState("i64", slot);
+    // Without REX.W the upper half is a selector, which reads as zero (CPUID.7.0:EBX[13]).
+    e.store(at(n), x.size === 64 ? pointer : e.zext(e.wrap(pointer)));
+  }
   storeRegisters(x, 32, 16);
 }
 /** Load it; the first loads come before all writes. */
@@ -461,11 +494,15 @@ export function loadLegacy(x: Instruction): void {
   const e = x.e;
   const at = (n: number): Node => e.add(x.address(), e.i64(n));
   const control = e.load("i32", at(0), 16), status = e.load("i32", at(2), 16);
-  const tags = e.load("i32", at(4), 8);
+  const tags = e.load("i32", at(4), 8), opcode = e.load("i32", at(6), 16);
+  const pointer = (n: number): Node =>
+    x.size === 64 ? e.load("i64", at(n)) : e.zext(e.load("i32", at(n)));
+  const fip = pointer(8), fdp = pointer(16);
   e.load("i64", at(152));
   e.setState(L.X87_CONTROL, controlWord(x, control));
   setStatus(x, status);
   e.setState(L.X87_TAGS, e.xor(tags, e.i32(0xff)));
+  setPointers(x, fip, fdp, opcode);
   e.call(newControl, e.i32(0));
   loadRegisters(x, 32, 16);
 }
@@ -496,6 +533,30 @@ const fxrstor: Semantic = (x) => {
   e.setState(L.MXCSR, mxcsr);
   vectors.forEach((v, i) => e.setVector(e.fixed(L.vector(i)), v));
 };
+
+// ---- pointers -------------------------------------------------------------------------------
+
+/** Instructions that leave the pointers, or load them. */
+const CONTROL = /^f(wait|n?clex|n?init|ldcw|nst[cs]w|nstenv|ldenv|nsave|rstor|xsave|xrstor)/;
+
+/**
+ * The row with x87's pointers to the last instruction: its address always; its opcode and its operand's
+ * address only if it left an exception unmasked (CPUID.7.0:EBX[6]; Intel SDM volume 1, 8.1.8 and 8.1.9).
+ */
+function tracked(own: Encoding): Encoding {
+  if (CONTROL.test(own.name)) return own;
+  const emit: Semantic = (x) => {
+    const e = x.e;
+    const operand = x.form === Form.Register ? null : x.address();
+    own.emit(x);
+    e.setState(L.X87_FIP, x.pc());
+    e.if(e.and(e.getState("i32", L.X87_STATUS), e.i32(ERROR_SUMMARY)), () => {
+      e.setState(L.X87_FOP, x.opcode());
+      if (operand !== null) e.setState(L.X87_FDP, operand);
+    });
+  };
+  return row(own.encoding, own.name, emit, { ...own.options, pointers: true });
+}
 
 // ---- rows -----------------------------------------------------------------------------------
 
@@ -625,10 +686,10 @@ export const x87: readonly Encoding[] = [
   row("df e0", "fnstsw AX", fnstswAx),
   row("db e2", "fnclex", fnclex),
   row("db e3", "fninit", initialize),
-  row("d9 /6 m", "fnstenv M", fnstenv),
-  row("d9 /4 m", "fldenv M", fldenv),
-  row("dd /6 m", "fnsave M", fnsave),
-  row("dd /4 m", "frstor M", frstor),
-  row("np.0f.ae /0 m", "fxsave M", fxsave),
-  row("np.0f.ae /1 m", "fxrstor M", fxrstor),
-];
+  row("d9 /6 m", "fnstenv Mv", fnstenv),
+  row("d9 /4 m", "fldenv Mv", fldenv),
+  row("dd /6 m", "fnsave Mv", fnsave),
+  row("dd /4 m", "frstor Mv", frstor),
+  row("np.0f.ae /0 m", "fxsave My", fxsave),
+  row("np.0f.ae /1 m", "fxrstor My", fxrstor),
+].map(tracked);

@@ -1,7 +1,6 @@
 /**
  * The x87 register stack in state memory: 80-bit values, tags, status word, stack faults.
- * Intel SDM volume 1, chapter 8. The last instruction and data pointers are not tracked: they read
- * as zero.
+ * Intel SDM volume 1, chapter 8.
  */
 import * as L from "../layout.ts";
 import * as F from "./soft_float.ts";

@@ -109,6 +109,13 @@ function compareX87(c: Case, name: string, e: DataView, a: DataView): string[] {
     const x = e.getUint16(AT.fx + at, true) & mask, y = a.getUint16(AT.fx + at, true) & mask;
     if (x !== y) out.push(`${what} ${x.toString(16)} not ${y.toString(16)}`);
   }
+  const pointers: [string, number][] = [["fip", 8], ["fdp", 16]];
+  for (const [what, at] of pointers) {
+    const [x, y] = [e, a].map((v) => hex(v.getBigUint64(AT.fx + at, true)));
+    if (x !== y) out.push(`${what} ${x} not ${y}`);
+  }
+  const fop = [e, a].map((v) => v.getUint16(AT.fx + 6, true).toString(16));
+  if (fop[0] !== fop[1]) out.push(`fop ${fop.join(" not ")}`);
   const top = (e.getUint16(AT.fx + 2, true) >> 11) & 7;
   for (let i = 0; i < 8; i++) {
     if (!((e.getUint8(AT.fx + 4) >> ((top + i) & 7)) & 1)) continue;

@@ -6,6 +6,9 @@ import {
   RESERVED,
   vector,
   X87_CONTROL,
+  X87_FDP,
+  X87_FIP,
+  X87_FOP,
   X87_REGISTERS,
   X87_STATUS,
   X87_TAGS,
@@ -170,6 +173,9 @@ export class Simulated {
     state.setUint32(X87_CONTROL, view.getUint16(AT.fx, true), true);
     state.setUint32(X87_STATUS, status & ~0x3800, true);
     state.setUint32(X87_TOP, top, true);
+    state.setUint32(X87_FOP, view.getUint16(AT.fx + 6, true), true);
+    state.setBigUint64(X87_FIP, view.getBigUint64(AT.fx + 8, true), true);
+    state.setBigUint64(X87_FDP, view.getBigUint64(AT.fx + 16, true), true);
     state.setUint32(X87_TAGS, ~view.getUint8(AT.fx + 4) & 0xff, true);
     for (let i = 0; i < 8; i++) {
       const to = X87_REGISTERS + 16 * ((top + i) & 7), from = AT.fx + 32 + 16 * i;
@@ -184,6 +190,9 @@ export class Simulated {
     view.setUint16(AT.fx, state.getUint32(X87_CONTROL, true), true);
     view.setUint16(AT.fx + 2, state.getUint32(X87_STATUS, true) | (top << 11), true);
     view.setUint8(AT.fx + 4, ~state.getUint32(X87_TAGS, true) & 0xff);
+    view.setUint16(AT.fx + 6, state.getUint32(X87_FOP, true), true);
+    view.setBigUint64(AT.fx + 8, state.getBigUint64(X87_FIP, true), true);
+    view.setBigUint64(AT.fx + 16, state.getBigUint64(X87_FDP, true), true);
     for (let i = 0; i < 8; i++) {
       const from = X87_REGISTERS + 16 * ((top + i) & 7), to = AT.fx + 32 + 16 * i;
       view.setBigUint64(to, state.getBigUint64(from, true), true);

@@ -396,6 +396,10 @@ function fillX87(view: DataView, r: Random): void {
   const masks = r.chance(8) ? 0x40 | r.below(64) : 0x7f;
   view.setUint16(AT.fx, masks | (precision << 8) | ((r.chance(2) ? 0 : r.below(4)) << 10), true);
   view.setUint16(AT.fx + 2, (r.below(8) << 11) | (r.next() & 0x4700), true);
+  // The last instruction's pointers: canonical addresses.
+  view.setUint16(AT.fx + 6, r.below(0x800), true);
+  view.setBigUint64(AT.fx + 8, r.long() & 0x7fffffffffffn, true);
+  view.setBigUint64(AT.fx + 16, r.long() & 0x7fffffffffffn, true);
   view.setUint8(AT.fx + 4, r.chance(2) ? r.below(256) : r.chance(2) ? 0x7f : 0xff);
   for (let i = 0; i < 8; i++) {
     const [low, high] = extended(r);
