@@ -34,6 +34,8 @@ export {
   type Attempt,
   type Binding,
   type Definition,
+  exclusive,
+  type GuestFile,
   type LinkContext,
   LinkError,
   type LinkObject,
@@ -49,7 +51,17 @@ export {
   weak,
 } from "./lib/linker/mod.ts";
 export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
-export { gnuOnMusl, ifed, linux, type LinuxOptions, preload } from "./modules/mod.ts";
+export {
+  gnuOnMusl,
+  ifed,
+  linux,
+  type LinuxOptions,
+  packElf,
+  type PackOptions,
+  preload,
+  unpack,
+  type UnpackOptions,
+} from "./modules/mod.ts";
 
 if (import.meta.main) {
   // A computed specifier: Deno loads a constant one, and the package behind it, for libraries too. Not

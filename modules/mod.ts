@@ -12,6 +12,14 @@ export * as ifed from "./ifed/mod.ts";
 export { musl } from "./musl.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { sysv } from "./sysv/mod.ts";
+export {
+  type CodecName,
+  packElf,
+  type PackOptions,
+  unpack,
+  unpackElf,
+  type UnpackOptions,
+} from "./unpack/mod.ts";
 
 export interface LinuxOptions {
   /** What programs of glibc run on: glibc itself (default), or musl's libc.so. */

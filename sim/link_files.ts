@@ -1,5 +1,5 @@
 /** The guest's file system as the linker sees it: through one process's root, directory and rights. */
-import type { GuestFile, GuestFiles } from "../lib/linker/target.ts";
+import type { GuestFile, GuestFiles, MadeContent } from "../lib/linker/target.ts";
 import { LinkTargetError } from "../lib/linker/target.ts";
 import { R_OK } from "./kernel/fs/constants.ts";
 import { inodeAt, type Location } from "./kernel/fs/dentry.ts";
@@ -8,6 +8,8 @@ import { readInode } from "./kernel/fs/mapped_pages.ts";
 import { checkAccess, type Credentials } from "./kernel/fs/permission.ts";
 import type { FsContext, Task } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
+import { PAGE_SIZE } from "./memory/abi.ts";
+import type { MappedFile } from "./memory/page_cache.ts";
 import type { MapSource } from "./memory/vma.ts";
 
 /** What was read of a file, and of which state of it. */
@@ -55,6 +57,46 @@ export class ProcessFile implements GuestFile {
     contents.set(inode, content);
     return content;
   }
+}
+
+/** Made contents that were mapped; all processes share the pages of one. */
+const madeIds = new WeakMap<MadeContent, number>();
+let madeCount = 0;
+
+/** A made file as the page cache sees it: a page is made when it is first touched. */
+class MadePages implements MappedFile {
+  readonly id: string;
+  readonly path: string | undefined;
+  readonly deviceMajor: number | undefined;
+  readonly deviceMinor: number | undefined;
+  readonly inode: number | undefined;
+  readonly size: number;
+
+  constructor(readonly bytes: Uint8Array, readonly content: MadeContent, of: MappedFile) {
+    let id = madeIds.get(content);
+    if (id === undefined) madeIds.set(content, id = madeCount++);
+    this.id = `made:${id}`;
+    this.path = of.path;
+    this.deviceMajor = of.deviceMajor;
+    this.deviceMinor = of.deviceMinor;
+    this.inode = of.inode;
+    this.size = bytes.length;
+  }
+
+  readPage(index: number, into: Uint8Array): void {
+    const start = index * PAGE_SIZE;
+    const end = Math.min(start + into.length, this.size);
+    this.content.fill(start, end - start);
+    into.set(this.bytes.subarray(start, end));
+  }
+}
+
+/** What an address space maps a file's pages from; undefined if it is not of a machine. */
+export function backingOf(file: GuestFile): MapSource | undefined {
+  if (file instanceof ProcessFile) return file.backing();
+  if (file.made === undefined) return undefined;
+  const source = backingOf(file.made.from);
+  return source && { ...source, file: new MadePages(file.bytes, file.made, source.file) };
 }
 
 /** Longest target of a symlink (PATH_MAX). */

@@ -45,7 +45,7 @@ import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { Process } from "./kernel/process.ts";
 import type { Thread } from "./kernel/thread.ts";
 import { callGuest } from "./link_call.ts";
-import { ProcessFile, ProcessFiles } from "./link_files.ts";
+import { backingOf, ProcessFiles } from "./link_files.ts";
 import type { HostFunctions } from "./link_host.ts";
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
@@ -139,11 +139,12 @@ export class ProcessTarget implements LinkTarget {
       this.#mapHuge(at, size, protection, huge, what);
     } else if (source !== undefined) {
       const { file, offset } = source;
-      if (!(file instanceof ProcessFile)) {
+      const backing = backingOf(file);
+      if (backing === undefined) {
         throw new LinkTargetError(`cannot ${what}: ${file.path} is not of this machine`);
       }
       const flags = MAP_PRIVATE | MAP_FIXED;
-      const mapped = this.#space.mmap(at, size, protection, flags, file.backing(), offset);
+      const mapped = this.#space.mmap(at, size, protection, flags, backing, offset);
       if (mapped < 0) this.#refuse(`${what} from ${file.path}`, mapped);
     } else {
       const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;

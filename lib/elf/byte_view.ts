@@ -11,7 +11,14 @@ const UNSAFE_HIGH = 0x20_0000;
 export class ByteView {
   readonly view: DataView;
 
-  constructor(readonly bytes: Uint8Array, readonly name: string) {
+  constructor(
+    readonly bytes: Uint8Array,
+    readonly name: string,
+    /** Makes a range of `bytes` right before it is read, where they are made as they are needed. */
+    private readonly fill?: (offset: number, length: number) => void,
+  ) {
+    // A file's header is looked at byte by byte.
+    fill?.(0, Math.min(64, bytes.length));
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -23,8 +30,14 @@ export class ByteView {
     throw new ElfError(this.name, offset, field, problem);
   }
 
-  /** Throws unless the bytes `[offset, offset + length)` lie in the file. */
+  /** Throws unless the bytes `[offset, offset + length)` lie in the file; they may be read then. */
   check(offset: number, length: number, field: string): void {
+    this.checkBounds(offset, length, field);
+    if (this.fill !== undefined) this.fill(offset, length);
+  }
+
+  /** The same for bytes that are not read. */
+  checkBounds(offset: number, length: number, field: string): void {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.bytes.length)) {
       this.fail(
         offset,
@@ -32,6 +45,11 @@ export class ByteView {
         `${length} bytes do not fit in the file's ${this.bytes.length}`,
       );
     }
+  }
+
+  /** Has a range made that is known to lie in the file and is read through `bytes` or `view`. */
+  touch(offset: number, length: number): void {
+    if (this.fill !== undefined) this.fill(offset, length);
   }
 
   u8(offset: number, field: string): number {

@@ -59,6 +59,7 @@ class FrameCursor {
   private take(size: number, field: string): number {
     const at = this.at;
     if (at + size > this.end) this.file.fail(at, field, "the entry ends inside it");
+    this.file.touch(at, size);
     this.at = at + size;
     return at;
   }
@@ -178,7 +179,7 @@ class FrameTables {
   private readonly encodings = new Map<number, number>();
 
   constructor(private readonly elf: ElfFile) {
-    this.file = new ByteView(elf.bytes, elf.name);
+    this.file = new ByteView(elf.bytes, elf.name, elf.fill);
   }
 
   private headerTable(): Table | undefined {

@@ -88,17 +88,29 @@ export class ElfFile {
   /** What `definition` searches, null if there is nothing to search; undefined until it is asked. */
   private tables: DefinitionTables | null | undefined;
 
-  private constructor(readonly bytes: Uint8Array, readonly name: string) {
-    this.file = new ByteView(bytes, name);
+  private constructor(
+    readonly bytes: Uint8Array,
+    readonly name: string,
+    /** Makes a range of `bytes` right, where they are made as they are needed. */
+    readonly fill?: (offset: number, length: number) => void,
+  ) {
+    this.file = new ByteView(bytes, name, fill);
     this.header = parseHeader(this.file);
     this.machine = machineName(this.header.machine);
     this.segments = parseSegments(this.file, this.header);
     this.map = new AddressMap(this.file, this.segments);
   }
 
-  /** Reads a file's bytes, which must not change afterwards; `name` is what errors call it. */
-  static parse(bytes: Uint8Array, name: string): ElfFile {
-    return new ElfFile(bytes, name);
+  /**
+   * Reads a file's bytes, which must not change afterwards; `name` is what errors call it. Where they are
+   * made as they are needed, `fill` makes a range of them before it is read.
+   */
+  static parse(
+    bytes: Uint8Array,
+    name: string,
+    fill?: (offset: number, length: number) => void,
+  ): ElfFile {
+    return new ElfFile(bytes, name, fill);
   }
 
   /** Computes a field on its first use. */
@@ -156,7 +168,7 @@ export class ElfFile {
           this.file.fail(at + 40, "p_memsz", `${s.memsz} is less than p_filesz ${s.filesz}`);
         }
         // The offset of a segment without bytes may lie beyond the file, as link editors leave it.
-        if (s.filesz > 0) this.file.check(s.offset, s.filesz, "p_offset");
+        if (s.filesz > 0) this.file.checkBounds(s.offset, s.filesz, "p_offset");
         if (!Number.isSafeInteger(s.vaddr + s.memsz)) {
           this.file.fail(at + 16, "p_vaddr", "the segment ends beyond 2^53");
         }

@@ -164,6 +164,7 @@ export class GnuHashTable implements HashTable {
     if (chain < 0 || chain >= this.chainCapacity) {
       this.file.fail(this.chains, "DT_GNU_HASH", `chain reaches symbol ${index}`);
     }
+    this.file.touch(this.chains + 4 * chain, 4);
     return this.file.view.getUint32(this.chains + 4 * chain, true);
   }
 

@@ -46,7 +46,9 @@ export class SymbolTable {
     private readonly versions?: VersionTable,
     /** File offset of the SHT_SYMTAB_SHNDX words, one per symbol. */
     private readonly extendedIndices?: number,
-  ) {}
+  ) {
+    file.touch(offset, Math.min(length, capacity) * SYM_SIZE);
+  }
 
   private locate(index: number, field: string): number {
     if (!(index >= 0 && index < this.capacity)) {

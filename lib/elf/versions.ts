@@ -92,6 +92,7 @@ export class VersionTable {
     if (!(symbol >= 0 && symbol < this.length)) {
       this.file.fail(this.versym, "DT_VERSYM", `symbol ${symbol} is outside the table`);
     }
+    this.file.touch(this.versym + 2 * symbol, 2);
     return this.file.view.getUint16(this.versym + 2 * symbol, true);
   }
 

@@ -42,7 +42,10 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** The one `LinkContext` of a process: state, the rules of the phases, and the counting. */
 export class LinkSession implements LinkContext {
   readonly counters: LinkCounters;
+  readonly files: GuestFiles;
   readonly #programName: string | undefined;
+  /** Modules that read files of their own forms, the last first. */
+  readonly #openers: readonly Module[];
   readonly #target: LinkTarget;
   readonly #memory: LinkMemory;
   readonly #resolve: Resolver;
@@ -78,6 +81,12 @@ export class LinkSession implements LinkContext {
   ) {
     this.#programName = programName;
     this.#target = target;
+    this.#openers = modules.filter((module) => module.open !== undefined).toReversed();
+    this.files = {
+      open: (path) => this.#opened(target.files.open(path)),
+      exists: (path) => target.files.exists(path),
+      readlink: (path) => target.files.readlink(path),
+    };
     this.#memory = new LinkMemory(target);
     this.#resolve = resolverChain(modules);
     this.counters = parent?.counters ?? new LinkCounters();
@@ -179,10 +188,6 @@ export class LinkSession implements LinkContext {
 
   get isaLevels(): readonly string[] {
     return this.#target.isaLevels;
-  }
-
-  get files(): GuestFiles {
-    return this.#target.files;
   }
 
   get programName(): string {
@@ -431,12 +436,20 @@ export class LinkSession implements LinkContext {
     for (const [type, value] of auxv ?? []) this.#auxv.set(type, value);
   }
 
+  /** What the linker sees of a file: itself, or what modules read in it, one in what another read. */
+  #opened(file: GuestFile | undefined): GuestFile | undefined {
+    if (file === undefined || file.made !== undefined) return file;
+    let seen = file;
+    for (const module of this.#openers) seen = module.open!(seen, this) ?? seen;
+    return seen;
+  }
+
   #inMemory(elf: ElfFile): LinkObject {
     return this.#byElf.get(elf) ?? this.#add(elf, undefined);
   }
 
   #fromFile(what: string | GuestFile): LinkObject {
-    const file = typeof what === "string" ? this.#target.files.open(what) : what;
+    const file = typeof what === "string" ? this.files.open(what) : this.#opened(what);
     if (file === undefined) return this.#fail(`${what}: no such file`);
     const all = this.#byIdentity.get(file.identity) ?? [];
     const known = all.find((object) => this.reuses(object));

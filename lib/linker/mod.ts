@@ -14,6 +14,7 @@ export { type Failure, LinkError } from "./link_error.ts";
 export type { LinkObject } from "./link_object.ts";
 export { Linker, type LinkerOptions, type LinkResult } from "./linker.ts";
 export {
+  exclusive,
   type Module,
   type Pass,
   type PipelineView,

@@ -2,6 +2,7 @@ import type { LinkContext } from "./link_context.ts";
 import type { LinkObject } from "./link_object.ts";
 import type { Phase } from "./phase.ts";
 import type { Definition, Resolver, SymbolLookup } from "./resolve.ts";
+import type { GuestFile } from "./target.ts";
 
 /** `strong` is the main pass of its phase and object, of which there is one; `weak` complements it. */
 export type Strength = "weak" | "strong";
@@ -9,6 +10,8 @@ export type Strength = "weak" | "strong";
 /** What a module does to one object in one phase. */
 export interface Pass {
   readonly strength: Strength;
+  /** Of a strong pass: no other may take its place, nor may it take that of another such. */
+  readonly exclusive?: boolean;
   run(link: LinkContext, object: LinkObject): void | Promise<void>;
 }
 
@@ -28,6 +31,12 @@ export interface Module {
    * understands; `next` asks the modules before it: call it to pass on or to decorate its answer.
    */
   resolve?(lookup: SymbolLookup, next: Resolver): Definition | undefined;
+  /**
+   * Reads files of a form of its own, such as compressed ones: answers what the linker is to see in the place
+   * of `file`, undefined for a file that it leaves alone. Asked of every file that is opened for linking, the
+   * last module first; the modules before it are asked about its answer.
+   */
+  open?(file: GuestFile, link: LinkContext): GuestFile | undefined;
 }
 
 /** What a module sees while it registers: the modules before it and their answers for this object. */
@@ -53,4 +62,12 @@ export function weak(run: Run): Pass {
 /** The main pass of its phase; overrides the strong pass of any module before it. */
 export function strong(run: Run): Pass {
   return { strength: "strong", run };
+}
+
+/**
+ * The main pass of its phase that must hold: if another module's strong pass would override it, or it one of
+ * this kind, the link is refused, and both are named.
+ */
+export function exclusive(run: Run): Pass {
+  return { strength: "strong", exclusive: true, run };
 }

@@ -43,7 +43,23 @@ export class Pipeline {
         throw new LinkError(`"${phase}" is not a phase`, where);
       }
     }
+    this.#refuseConflict(module.name, registration);
     this.#registered.push({ module: module.name, registration });
+  }
+
+  /** Two main passes of a phase cannot both hold where one of them must. */
+  #refuseConflict(module: string, registration: Registration): void {
+    for (const phase of PHASES) {
+      const pass = registration[phase];
+      if (pass?.strength !== "strong") continue;
+      const other = this.#registered.findLast((r) => r.registration[phase]?.exclusive);
+      if (other === undefined) continue;
+      throw new LinkError(
+        `${module} and ${other.module} conflict: each would be the main pass of ${phase}, and that of ` +
+          `${other.module} must hold`,
+        { phase: "register", module, object: this.object.path },
+      );
+    }
   }
 
   /** The module whose strong pass runs in `phase`: the last one that registered one. */

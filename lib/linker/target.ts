@@ -30,6 +30,19 @@ export interface GuestFile {
   readonly executable: boolean;
   /** The whole content. Must not be modified. */
   readonly bytes: Uint8Array;
+  /** Of a file that a module made out of another one, as `Module.open` answers it. */
+  readonly made?: MadeContent;
+}
+
+/** Content that is made as it is needed, such as that of a compressed file. */
+export interface MadeContent {
+  /** The file of the target that it is made from. */
+  readonly from: GuestFile;
+  /**
+   * Makes the bytes `[offset, offset + length)` of the content right. Called before they are read, by the
+   * linker and at page faults of the program, any number of times.
+   */
+  readonly fill: (offset: number, length: number) => void;
 }
 
 /** What the linker may ask of the guest's file system (the guest's view: its root, its mounts). */

@@ -1,5 +1,6 @@
 import { ET_EXEC } from "../../lib/elf/mod.ts";
 import {
+  exclusive,
   imageExtent,
   type LinkContext,
   type LinkObject,
@@ -57,7 +58,7 @@ export function concatenate(options: ConcatenateOptions = {}): Module {
     "post-collect": weak((link, object) => {
       if (link.batch[0] === object) plan(link, options);
     }),
-    "load": strong((link, object) => {
+    "load": exclusive((link, object) => {
       const area = areas.get(object);
       if (area === undefined) return loadApart(link, object);
       area.map(link);

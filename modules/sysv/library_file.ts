@@ -39,6 +39,7 @@ export function examine(file: GuestFile, arch: Architecture, name: string): Suit
     throw loadFailure(path, message);
   };
   if (bytes.length < EHDR_SIZE) return fail("file too short");
+  file.made?.fill(0, EHDR_SIZE);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, false) !== 0x7f454c46) return fail("invalid ELF header");
   if (bytes[4] === ELFCLASS32) return "other class";

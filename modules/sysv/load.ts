@@ -11,6 +11,12 @@ import {
 
 /** Reserves address space for an object and maps its segments there. */
 export function load(link: LinkContext, object: LinkObject): void {
+  place(link, object);
+  for (const pages of segmentPages(object.elf, link.pageSize)) mapSegment(link, object, pages);
+}
+
+/** Reserves address space for an object, unless it has a place. */
+export function place(link: LinkContext, object: LinkObject): void {
   const extent = imageExtent(object.elf, link.pageSize);
   if (extent === undefined) {
     throw new LinkError("it has no PT_LOAD segment");
@@ -20,7 +26,6 @@ export function load(link: LinkContext, object: LinkObject): void {
     const at = link.reserve(extent.size, extent.align, fixed ? extent.start : undefined);
     link.place(object, at - extent.start);
   }
-  for (const pages of segmentPages(object.elf, link.pageSize)) mapSegment(link, object, pages);
 }
 
 /** Maps one segment: file pages, then zero pages, with the tail of the last file page cleared. */

@@ -3,7 +3,8 @@ import { ElfFile, PF_R, PF_W, PF_X, type Segment } from "../../lib/elf/mod.ts";
 import { AARCH64_RELOCATIONS } from "../../modules/sysv/relocations_aarch64.ts";
 import { X86_64_RELOCATIONS } from "../../modules/sysv/relocations_x86_64.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
-import { type CommandSpec, jsonOption, type Parsed, printJson, UsageError } from "./command.ts";
+import { type CommandSpec, jsonOption, type Parsed, printJson } from "./command.ts";
+import { readHostFile } from "./host_files.ts";
 
 const FILE_TYPES: Readonly<Record<number, string>> = {
   1: "relocatable",
@@ -23,6 +24,7 @@ const SEGMENT_TYPES: Readonly<Record<number, string>> = {
   0x6474e552: "GNU_RELRO",
   0x6474e553: "GNU_PROPERTY",
   0x69737468: "ISTHMUS_LINKER",
+  0x69737470: "ISTHMUS_PACKED",
 };
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -96,12 +98,7 @@ function text(about: ReturnType<typeof describe>): string {
 
 function run({ positional, values }: Parsed<{ readonly json?: boolean }>): number {
   const [file] = positional;
-  let bytes;
-  try {
-    bytes = Deno.readFileSync(file);
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
-  }
+  const bytes = readHostFile(file);
   const about = describe(ElfFile.parse(bytes, file));
   if (values.json) printJson(about);
   else console.log(text(about));

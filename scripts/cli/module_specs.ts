@@ -1,6 +1,6 @@
 /** `--module`: linker modules by name, file or URL, with their options. */
 import type { Module } from "../../lib/linker/mod.ts";
-import { gnu, gnuOnMusl, ifed, linux, musl, preload, sysv } from "../../modules/mod.ts";
+import { gnu, gnuOnMusl, ifed, linux, musl, preload, sysv, unpack } from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
 
 type ModuleOptions = Readonly<Record<string, string>>;
@@ -83,6 +83,12 @@ export const namedModules: readonly NamedModule[] = [
     summary: "makes calls through PLT and GOT direct",
     options: {},
     make: () => ifed.eliminateBranches(),
+  },
+  {
+    name: "unpack",
+    summary: "loads programs and libraries that `isthmus pack` compressed",
+    options: { when: "lazily or eagerly" },
+    make: (options) => unpack({ when: word(options, "when", ["lazily", "eagerly"]) }),
   },
 ];
 

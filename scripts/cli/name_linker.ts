@@ -1,6 +1,7 @@
 /** `isthmus name-linker`: a copy of a program that asks for its linker by name. */
 import { isLinkerName, withLinkerName } from "../../lib/elf/mod.ts";
 import { type CommandSpec, jsonOption, type Parsed, printJson, UsageError } from "./command.ts";
+import { readHostFile, writeHostFile } from "./host_files.ts";
 
 interface Values {
   readonly out?: string;
@@ -10,18 +11,9 @@ interface Values {
 function run({ positional: [file, linker], values }: Parsed<Values>): number {
   const out = values.out ?? `${file}.${linker}`;
   if (!isLinkerName(linker)) throw new UsageError(`${JSON.stringify(linker)} is no linker's name`);
-  let bytes: Uint8Array;
-  try {
-    bytes = Deno.readFileSync(file);
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
-  }
+  const bytes = readHostFile(file);
   const named = withLinkerName(bytes, linker, file);
-  try {
-    Deno.writeFileSync(out, named, { mode: 0o755 });
-  } catch (error) {
-    throw new UsageError(`--out: cannot write ${out}: ${(error as Error).message}`);
-  }
+  writeHostFile(out, named);
   if (values.json) printJson({ file: out, linker });
   else console.log(out);
   return 0;

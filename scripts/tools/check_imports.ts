@@ -66,11 +66,12 @@ function resolve(file: string, specifier: string): string {
 }
 
 function reasonAgainst(file: string, specifier: string): string | undefined {
+  const ownDependencies = /^modules\/.*\/?deps\.ts$/.test(file) || file === "scripts/deps.ts";
   if (specifier.startsWith("node:")) {
-    return file.startsWith("scripts/") ? undefined : "node: is for scripts only";
+    const mayUse = file.startsWith("scripts/") || ownDependencies;
+    return mayUse ? undefined : "node: is for scripts and a module's deps.ts only";
   }
   if (/^(npm|jsr|https?|data):/.test(specifier)) {
-    const ownDependencies = /^modules\/.*\/?deps\.ts$/.test(file) || file === "scripts/deps.ts";
     return ownDependencies ? undefined : "packages are named in a deps.ts only";
   }
   if (!/^\.{1,2}\//.test(specifier)) return "a bare name does not work from a URL";
