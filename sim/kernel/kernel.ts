@@ -47,6 +47,7 @@ import { Scheduler } from "./scheduler.ts";
 import type { Vfs } from "./seam.ts";
 import { SECCOMP_MODE_DISABLED } from "./seccomp.ts";
 import { askSeccomp } from "./seccomp_entry.ts";
+import { SharedMemory } from "./shared_memory.ts";
 import { deliverSignals, forceSignal } from "./signals.ts";
 import type { StracePrinter } from "./strace/printer.ts";
 import { BLOCKED, NO_RESULT, type SyscallRow, SyscallTable } from "./syscall.ts";
@@ -162,6 +163,7 @@ export class Kernel {
   readonly timers: TimerQueue = new TimerQueue();
   readonly scheduler: Scheduler = new Scheduler();
   readonly futexes: FutexTable = new FutexTable();
+  readonly sharedMemory: SharedMemory = new SharedMemory();
   readonly random: Random;
   /** Hooks of user scripts. */
   readonly syscalls: SyscallHooks;
@@ -495,6 +497,7 @@ export class Kernel {
 
   #fault(thread: Thread, exit: CpuExit & { kind: "fault" }): void {
     const { trapno = 0, address, signal, code } = exit;
+    if (this.abi.vsyscall?.(this.cpu, thread.process.space.value)) return this.#beginCall(thread);
     let { error = 0 } = exit;
     let key = 0;
     if (signal === SIGSEGV && code === SEGV_PKUERR) {

@@ -61,6 +61,8 @@ export interface Abi {
   pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean;
   /** Undo `pushFrame` for rt_sigreturn; null if the frame cannot be read. */
   popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null;
+  /** If control has gone to a fixed address that stands for a system call: be at that call. */
+  vsyscall?(cpu: Cpu, space: AddressSpace): boolean;
   /** All registers as text, several lines, for the message about a fatal signal. */
   describe(cpu: Cpu): string;
 }

@@ -308,6 +308,27 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   };
 }
 
+/** The page of system calls of old, which may be executed and not be read (vsyscall=xonly). */
+const VSYSCALL = 0xffffffffff600000n;
+/** gettimeofday, time, getcpu: 1024 bytes each. */
+const VSYSCALLS = [96, 201, 309];
+
+/**
+ * If control has gone to one of the page's functions: returns from it, the registers being those of its
+ * system call (arch/x86/entry/vsyscall/vsyscall_64.c).
+ */
+function vsyscall(cpu: Cpu, space: AddressSpace): boolean {
+  const offset = cpu.exactPc - VSYSCALL;
+  if (offset < 0n || offset % 1024n !== 0n || offset / 1024n >= VSYSCALLS.length) return false;
+  const stack = cpu.regNumber(RSP);
+  const caller = space.readU64(stack);
+  if (caller < 0) return false;
+  cpu.setRegNumber(RAX, VSYSCALLS[Number(offset / 1024n)]);
+  cpu.setRegNumber(RSP, stack + 8);
+  cpu.pc = caller;
+  return true;
+}
+
 const hex = (value: bigint | number): string => value.toString(16).padStart(16, "0");
 
 function describe(cpu: Cpu): string {
@@ -348,6 +369,7 @@ export const x86_64: Abi = {
   },
   pushFrame,
   popFrame,
+  vsyscall,
   describe,
 };
 

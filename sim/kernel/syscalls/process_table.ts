@@ -11,6 +11,7 @@ import { pidfdRows } from "./pidfd.ts";
 import { protectionKeyRows } from "./protection_keys.ts";
 import { schedulingRows } from "./scheduling.ts";
 import { seccompRows } from "./seccomp.ts";
+import { sharedMemoryRows } from "./shared_memory.ts";
 import { signalRows } from "./signals.ts";
 import { timeRows } from "./time.ts";
 import { timerRows } from "./timers.ts";
@@ -26,6 +27,7 @@ export const processRows: readonly SyscallRow[] = [
   ...timeRows,
   ...timerRows,
   ...memoryRows,
+  ...sharedMemoryRows,
   ...protectionKeyRows,
   ...identityRows,
   ...limitRows,

@@ -57,7 +57,17 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-for (const name of ["processes", "waking", "threading", "frames", "settings", "seccomp"]) {
+for (
+  const name of [
+    "processes",
+    "waking",
+    "threading",
+    "frames",
+    "settings",
+    "seccomp",
+    "shared_memory",
+  ]
+) {
   Deno.test({
     name: `${name}: the same as on Linux${missing}`,
     ignore: !needed,
