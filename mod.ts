@@ -8,6 +8,7 @@
 
 // The machine.
 export {
+  type CoreResult,
   Machine,
   MachineError,
   type MachineOptions,
@@ -18,6 +19,11 @@ export type { Arch } from "./sim/arch.ts";
 export type { SyscallHook, SyscallHooks } from "./sim/kernel/dispatch.ts";
 export { BytesInput, CapturedOutput, type StandardStreams } from "./sim/kernel/fs/streams.ts";
 export { type CostModel, type Preset, preset, presets } from "./sim/models/preset.ts";
+export { parsePreset, PresetError } from "./sim/models/preset_schema.ts";
+export type { PredictorChoice } from "./sim/models/core_choice.ts";
+export type { DirectionPredictor, DirectionShape } from "./sim/models/direction.ts";
+export type { EventReader } from "./sim/cpu/event_buffer.ts";
+export { StreamModel } from "./sim/models/stream_model.ts";
 export type { BranchKind, TraceSink } from "./sim/trace.ts";
 export { type Roi, RoiError, type RoiPoint } from "./sim/roi.ts";
 export type { FunctionName } from "./sim/symbol_places.ts";

@@ -12,6 +12,8 @@ export interface Counting {
   readonly kernel: Kernel;
   readonly cpu: Engine;
   readonly memory: Memory;
+  /** The models of the core that are not inlined. */
+  readonly models?: { report(): Counts };
   /** The modular linker's counts. */
   readonly linking: Counts;
 }
@@ -26,6 +28,7 @@ export function countersOf(parts: Counting, instructions: number): Record<string
   const counters: Record<string, number> = {
     instructions,
     ...cpu.watch?.report(instructions),
+    ...parts.models?.report(),
     "faults.minor": minor[Domain.Program],
     "faults.major": major[Domain.Program],
     "kernel.faults.minor": minor[Domain.Kernel],
@@ -82,7 +85,11 @@ export function estimate(counters: Counts, cost: CostModel | undefined): Record<
     "cycles": Math.round(
       counters.instructions * cost.base + mispredicted * cost.mispredict +
         stlbHits * cost.stlbHit + counters.walks * cost.walk +
-        counters["faults.minor"] * cost.minorFault,
+        counters["faults.minor"] * cost.minorFault +
+        counters["faults.major"] * (cost.majorFault ?? 0) +
+        counters.syscalls * (cost.syscall ?? 0) +
+        counters["context.switches"] * (cost.contextSwitch ?? 0) +
+        lastBtbMisses(counters) * (cost.btbMiss ?? 0) + cacheCycles(counters, cost),
     ),
   };
   if (counters["linker.objects"] === undefined) return estimated;
@@ -93,6 +100,25 @@ export function estimate(counters: Counts, cost: CostModel | undefined): Record<
   }
   estimated["linker.cycles"] = linker;
   return estimated;
+}
+
+/** Taken branches that no level of the branch target buffers held. */
+function lastBtbMisses(counters: Counts): number {
+  let level = 0;
+  while (counters[`btb.${level + 1}.misses`] !== undefined) level++;
+  return level === 0 ? 0 : counters[`btb.${level}.misses`];
+}
+
+/** Cycles of what level-1 caches miss, by who serves it. */
+function cacheCycles(counters: Counts, cost: CostModel): number {
+  if (counters["l1d.misses"] === undefined) return 0;
+  const fromL1 = counters["l1i.misses"] + counters["l1d.misses"];
+  const fromL2 = counters["l2.misses"] ?? fromL1;
+  const fromLlc = counters["llc.misses"] ?? fromL2;
+  // Walks that read in level 2 are in its counts, not in level 1's.
+  const l2Hits = counters["l2.accesses"] === undefined ? 0 : counters["l2.accesses"] - fromL2;
+  return l2Hits * (cost.l2Hit ?? 0) + (fromL2 - fromLlc) * (cost.llcHit ?? 0) +
+    fromLlc * (cost.memory ?? 0);
 }
 
 /** Figures of the accelerators, which no model depends on. */

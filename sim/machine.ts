@@ -32,7 +32,9 @@ import type { StracePrinter } from "./kernel/strace/printer.ts";
 import { syscallRows } from "./kernel/syscalls/table.ts";
 import type { AddressLayout } from "./memory/address_layout.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
-import { type Preset, preset } from "./models/preset.ts";
+import type { ModelledCore, PredictorChoice } from "./models/core_choice.ts";
+import type { CoreModel } from "./models/core_model.ts";
+import type { Preset } from "./models/preset.ts";
 import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
 import type { ObserveLinks } from "./modular_loader.ts";
 import type { Roi } from "./roi.ts";
@@ -54,6 +56,12 @@ export interface MachineOptions {
   readonly arch?: Arch;
   /** Modelled core, or the name of a preset; without one nothing is modelled. */
   readonly cpu?: Preset | string;
+  /** Model what its preset has in detail too: caches, walk caches, buffers of branch targets. Slower. */
+  readonly detail?: boolean;
+  /** Predicts conditional branches instead of the core's own predictor. */
+  readonly predictor?: PredictorChoice;
+  /** More cores that the same run is evaluated on, side by side. */
+  readonly cores?: readonly (Preset | string)[];
   /** The processor's level, x86-64-v1 to v3 (default 2); for x86_64 programs alone. */
   readonly cpuLevel?: Level;
   readonly env?: Readonly<Record<string, string>>;
@@ -113,6 +121,8 @@ export interface Result {
   readonly counters: Readonly<Record<string, number>>;
   /** What the cost model derives. */
   readonly estimated: Readonly<Record<string, number>>;
+  /** The same of the further cores (`MachineOptions.cores`), by name; what models do not count is left out. */
+  readonly cores?: Readonly<Record<string, CoreResult>>;
   /** How the run was executed: accelerator figures that no model depends on. */
   readonly execution: Readonly<Record<string, number>>;
   /**
@@ -124,6 +134,12 @@ export interface Result {
     readonly modules: readonly string[];
     readonly plan: Plan;
   };
+}
+
+/** What a further core counted, and its cost model derives. */
+export interface CoreResult {
+  readonly counters: Readonly<Record<string, number>>;
+  readonly estimated: Readonly<Record<string, number>>;
 }
 
 /** Executions that make a block hot. */
@@ -196,12 +212,14 @@ export class Machine {
       hugePages1G: options.hugePages1G,
     });
     const { trace } = options;
+    const { first, beside } = await coresOf(options, arch);
     const engine = new Engine({
       isa,
       physical: memory.physical.memory,
       heat: options.heat ?? DEFAULT_HEAT,
-      preset: typeof options.cpu === "string" ? preset(options.cpu) : options.cpu,
-      readers: options.readers,
+      preset: first?.inlined?.preset,
+      branches: first?.inlined?.branches,
+      readers: [...first?.streamed ? [first.streamed] : [], ...beside, ...options.readers ?? []],
       observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
     const cpu = trace ? (await import("./trace.ts")).traced(engine, trace) : engine;
@@ -249,6 +267,7 @@ export class Machine {
       kernel,
       cpu,
       memory,
+      models: first?.streamed ?? undefined,
       get linking() {
         return loader.counters;
       },
@@ -272,7 +291,8 @@ export class Machine {
       exit: outcome.code,
       signal: outcome.signal,
       counters,
-      estimated: estimate(counters, cpu.watch?.preset.cost),
+      estimated: estimate(counters, first?.preset.cost),
+      cores: beside.length === 0 ? undefined : resultsOf(beside, counters),
       execution: executionOf(parts, kernel.instructions),
       link: loader.first && {
         linker: loader.first.linker,
@@ -363,6 +383,38 @@ export class Machine {
       name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
     );
   }
+}
+
+/** The models of the cores that were asked for; they are loaded only here. */
+async function coresOf(
+  { cpu, detail, predictor, cores = [], readers = [] }: MachineOptions,
+  arch: Arch,
+): Promise<{ readonly first?: ModelledCore; readonly beside: readonly CoreModel[] }> {
+  if (cpu === undefined && predictor !== undefined) {
+    throw new MachineError("a predictor is part of a modelled core: give a cpu");
+  }
+  if (cpu === undefined && cores.length === 0) return { beside: [] };
+  const { besideCore, modelledCore } = await import("./models/core_choice.ts");
+  // What the stream holds anyway is cheaper to read than to inline too.
+  const observed = cores.length > 0 || readers.some(({ kinds }) => kinds.accesses);
+  return {
+    first: cpu === undefined ? undefined : modelledCore(cpu, arch, { detail, predictor, observed }),
+    beside: cores.map((core) => besideCore(core, arch, detail)),
+  };
+}
+
+/** Results of further cores; what no model counts is the same for all. */
+function resultsOf(
+  models: readonly CoreModel[],
+  counters: Readonly<Record<string, number>>,
+): Record<string, CoreResult> {
+  const results: Record<string, CoreResult> = {};
+  for (const model of models) {
+    const own = { instructions: counters.instructions, ...model.report() };
+    const estimated = estimate({ ...counters, ...own }, model.preset.cost);
+    results[model.preset.name] = { counters: own, estimated };
+  }
+  return results;
 }
 
 /** Whether a host path names a regular file: such a mount is a copy, made at the start. */

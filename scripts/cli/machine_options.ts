@@ -2,7 +2,10 @@
 import { isLinkerName } from "../../lib/elf/linker_name.ts";
 import type { Module } from "../../lib/linker/module.ts";
 import type { MachineOptions, MountOption } from "../../sim/machine.ts";
+import type { PredictorChoice } from "../../sim/models/core_choice.ts";
+import type { Preset } from "../../sim/models/preset.ts";
 import type { Level } from "../../sim/cpu/x86_64/level.ts";
+import { namedDirections } from "../../sim/models/direction.ts";
 import { preset } from "../../sim/models/preset.ts";
 import { type OptionSpec, UsageError, wholeNumber } from "./command.ts";
 
@@ -13,6 +16,9 @@ export interface MachineValues {
   readonly pipeline?: readonly (readonly [string, readonly string[]])[];
   readonly module?: readonly string[];
   readonly cpu?: string;
+  readonly detail?: boolean;
+  readonly predictor?: string;
+  readonly beside?: readonly string[];
   readonly cpuLevel?: Level;
   readonly env?: readonly (readonly [string, string])[];
   readonly cwd?: string;
@@ -77,12 +83,21 @@ function folder(text: string): string {
   return text;
 }
 
-function model(name: string): string {
+/** The name of a preset, or a file that describes one. */
+const model = (option: string) => (name: string): string => {
+  if (/\.(json|[jt]s)$/.test(name)) return name;
   try {
     return preset(name).name;
   } catch (error) {
-    throw new UsageError(`--cpu: ${(error as Error).message}`);
+    throw new UsageError(`${option}: ${(error as Error).message}, or a file of JSON or a script`);
   }
+};
+
+/** The name of a predictor, or a file that has one. */
+function predictor(name: string): string {
+  if (/\.([jt]s|wasm)$/.test(name) || Object.hasOwn(namedDirections, name)) return name;
+  const names = Object.keys(namedDirections).join(", ");
+  throw new UsageError(`--predictor: ${name} is none of ${names}, nor a script or a .wasm file`);
 }
 
 function level(text: string): Level {
@@ -111,8 +126,25 @@ export const machineOptions: readonly OptionSpec[] = [
   },
   {
     flags: "--cpu <preset>",
-    help: "modelled core; without one only instructions are counted",
-    parse: model,
+    help: "modelled core, or a file that describes one; without one only instructions are counted",
+    parse: model("--cpu"),
+  },
+  {
+    flags: "--detail",
+    help: "model the core in detail: caches, walk caches, branch target buffers (slower)",
+  },
+  {
+    flags: "--predictor <predictor>",
+    help: `of conditional branches: ${
+      Object.keys(namedDirections).join(", ")
+    }, a script or a .wasm file`,
+    parse: predictor,
+  },
+  {
+    flags: "--beside <preset>",
+    help: "evaluate the same run on another core too",
+    repeated: true,
+    parse: model("--beside"),
   },
   {
     flags: "--cpu-level <v1|v2|v3>",
@@ -151,6 +183,47 @@ async function modulesFor(specs: readonly string[]): Promise<readonly Module[]> 
   return await (await import("./module_specs.ts")).modulesOf(specs);
 }
 
+/** The core called `name`, or that a file describes. */
+async function core(option: string, name: string): Promise<Preset | string> {
+  if (!/\.(json|[jt]s)$/.test(name)) return name;
+  const { parsePreset, PresetError } = await import("../../sim/models/preset_schema.ts");
+  try {
+    const data = name.endsWith(".json")
+      ? JSON.parse(await Deno.readTextFile(name))
+      : (await import(fileUrl(name))).default;
+    return parsePreset(data);
+  } catch (error) {
+    if (
+      error instanceof PresetError || error instanceof SyntaxError ||
+      error instanceof Deno.errors.NotFound || error instanceof TypeError
+    ) throw new UsageError(`${option}: ${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A predictor by name, the class that a script exports, or a WebAssembly module. */
+async function predicting(name: string): Promise<PredictorChoice> {
+  if (Object.hasOwn(namedDirections, name)) return name;
+  try {
+    if (name.endsWith(".wasm")) return new WebAssembly.Module(await Deno.readFile(name));
+    const { default: Predictor } = await import(fileUrl(name));
+    if (typeof Predictor !== "function") {
+      throw new TypeError("its default export is no class");
+    }
+    return () => new Predictor();
+  } catch (error) {
+    if (
+      error instanceof TypeError || error instanceof WebAssembly.CompileError ||
+      error instanceof Deno.errors.NotFound
+    ) throw new UsageError(`--predictor: ${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+function fileUrl(path: string): string {
+  return new URL(path, `file://${Deno.cwd()}/`).href;
+}
+
 /** The machine that the options describe; `modules` are added to those of `--module`. */
 export async function machineOf(
   values: MachineValues,
@@ -173,7 +246,11 @@ export async function machineOf(
     linkers: pipelines.length === 0 ? undefined : linkers,
     root: values.root,
     linker: values.linker,
-    cpu: values.cpu,
+    cpu: values.cpu === undefined ? undefined : await core("--cpu", values.cpu),
+    detail: values.detail,
+    predictor: values.predictor === undefined ? undefined : await predicting(values.predictor),
+    cores: values.beside &&
+      await Promise.all(values.beside.map((name) => core("--beside", name))),
     cpuLevel: values.cpuLevel,
     env: values.env && Object.fromEntries(values.env),
     cwd: values.cwd,

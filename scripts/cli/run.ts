@@ -40,8 +40,8 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
 }
 
 function writeStats(file: string, result: Result, manifest: Manifest): void {
-  const { arch, program, exit, signal, counters, estimated, execution } = result;
-  const stats = { arch, program, exit, signal, counters, estimated, execution, manifest };
+  const { arch, program, exit, signal, counters, estimated, cores, execution } = result;
+  const stats = { arch, program, exit, signal, counters, estimated, cores, execution, manifest };
   if (file === "-") return printJson(stats);
   try {
     Deno.writeTextFileSync(file, JSON.stringify(stats, null, 2) + "\n");

@@ -30,7 +30,7 @@ import type { Linker } from "../../sim/cpu/wasm/cold.ts";
 import type { Instrumentation } from "../../sim/cpu/wasm/events.ts";
 import { ModuleBuilder } from "../../sim/cpu/wasm/module.ts";
 import { FIRST_SLOT, runtimeModule } from "../../sim/cpu/wasm/runtime.ts";
-import { presets } from "../../sim/models/preset.ts";
+import { isInlined, presets } from "../../sim/models/preset.ts";
 import { importsOf } from "./check_imports.ts";
 
 const help =
@@ -84,7 +84,11 @@ export function keysOf(isa: Isa, list: string): number[] {
 /** What the models of all presets ask of generated code for an architecture. */
 export function instrumentations(arch: Arch): Instrumentation[] {
   const pcShift = arch === "aarch64" ? 2 : 0;
-  return presets.map(({ historyBits, returnStack }) => ({ historyBits, pcShift, returnStack }));
+  const made = presets.filter(isInlined).map(({ direction, returnStack }) => ({
+    ...{ historyBits: direction.kind === "gshare" ? direction.historyBits : 0, pcShift },
+    ...{ returnStack, branches: true },
+  }));
+  return [...new Map(made.map((models) => [runtimeName(models), models])).values()];
 }
 
 /** A linker of a new module that imports helpers by their names. */

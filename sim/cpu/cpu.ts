@@ -21,6 +21,8 @@ export interface CpuSpace {
   peekExecutable(va: number): number;
   /** Whether a page is mapped in at `va`, whatever its rights: for fault reports. */
   isPresent?(va: number): boolean;
+  /** Physical address of entry `index` of the page walk for `va`, the root's being 0; -1 without such an entry. */
+  entryAddress?(va: number, index: number): number;
   /** PKRU, where there are protection keys: what data of each key may be accessed; 0 permits all. */
   pkru?: number;
   /** Results of the last successful `resolve`. */

@@ -72,6 +72,8 @@ export interface EngineOptions {
   readonly heat?: number;
   /** The modelled core; without one, nothing is watched. */
   readonly preset?: Preset;
+  /** Whether its branches are modelled too; default true. */
+  readonly branches?: boolean;
   /**
    * Called for every data access of the program, in order, page by page. Turns the soft TLB off, and
    * with it all speed.
@@ -160,6 +162,7 @@ export class Engine implements Cpu, CodeSource {
       this.state,
       this.#soft,
       () => this.#space?.id ?? -1,
+      options.branches ?? true,
     );
     const { readers = [] } = options;
     this.stream = readers.length === 0 ? null : new EventBuffer(
@@ -167,6 +170,9 @@ export class Engine implements Cpu, CodeSource {
       this.state,
       (number) => this.#describe(this.blocks.all[number]),
     );
+    if (this.watch !== null && this.stream?.kinds.accesses === true) {
+      throw new RangeError("accesses cannot be both inlined in models and streamed");
+    }
     this.handlers = new Handlers(
       options.isa,
       this.state,
@@ -835,7 +841,7 @@ export class Engine implements Cpu, CodeSource {
     this.#u32[L.LINKS >> 2] = areas.links;
     this.#u32[L.DISPATCH >> 2] = areas.dispatch;
     this.watch?.enterSpace(space.id);
-    this.stream?.enterSpace(space.id);
+    this.stream?.enterSpace(space);
     this.#soft.flush();
     this.#arm();
   }

@@ -2,6 +2,7 @@
  * The host's side of the event stream: it appends what generated code does not, and hands the buffer to
  * its readers when it is full and before anything changes that their models depend on.
  */
+import type { CpuSpace } from "./cpu.ts";
 import type { Side } from "../models/hierarchy.ts";
 import type { Flow } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
@@ -41,6 +42,8 @@ export interface StreamContext {
   pageBits(va: number): number;
   /** The address space that the events are of. */
   readonly space: number;
+  /** Physical address of entry `index` of the page walk for `va`, the root's being 0; -1 if it is not known. */
+  entryAddress(va: number, index: number): number;
 }
 
 /** Models that read the stream. All is told in the order in which it happened. */
@@ -72,6 +75,7 @@ export class EventBuffer implements StreamContext {
   /** Whether no instruction is under way. */
   #idle = true;
   space = -1;
+  #running: CpuSpace | null = null;
 
   /** @param describe makes a block's description */
   constructor(
@@ -183,8 +187,14 @@ export class EventBuffer implements StreamContext {
     this.drain();
   }
 
-  enterSpace(space: number): void {
+  entryAddress(va: number, index: number): number {
+    return this.#running?.entryAddress?.(va, index) ?? -1;
+  }
+
+  enterSpace(running: CpuSpace): void {
     this.drain();
+    const space = running.id;
+    this.#running = running;
     this.space = space;
     let large = this.#large.get(space);
     if (large === undefined) this.#large.set(space, large = new Map());

@@ -120,13 +120,13 @@ export const RANDOM = 0x550;
 /** x86_64: the processor's XCR0 (u32), 0 without XSAVE. */
 export const XCR0 = 0x558;
 /**
- * Modelled TLBs for `wasm/refill.ts`. `TLB_SHAPES`: those of 4 KiB pages for instructions, data and level 2,
- * each as four u32: address of its entries, ways (0: the host does it all), sets - 1, and misses that
+ * Modelled TLBs for `wasm/refill.ts`. `TLB_SHAPES`: those of 4 KiB pages for instructions and data, and
+ * level 2 of instructions and of data, which may be the same; each as four u32: address of its entries, ways (0: the host does it all), sets - 1, and misses that
  * were refilled. An entry is the stamp (u64) and the tag (u64, all ones when empty): the page's number, log2 of
  * its size from `TAG_BITS_SHIFT` on, its space from `TAG_SPACE_SHIFT` on. `SPACE_TAG` (u64) is the tag of
  * page 0 of 4 KiB in the running space.
  */
-export const TLB_SHAPES = 0x560;
+export const TLB_SHAPES = 0x5b0;
 export const TLB_SHAPE = 16;
 export const TLB_BASE = 0;
 export const TLB_WAYS = 4;

@@ -3,7 +3,7 @@
  * that generated code keeps in state memory.
  */
 import { Hierarchy, Side } from "../models/hierarchy.ts";
-import type { Preset } from "../models/preset.ts";
+import { hasInlinedTlb, MOST_HISTORY, type Preset } from "../models/preset.ts";
 import { PAGE_SIZE } from "../models/tlb.ts";
 import { TargetBuffer } from "../models/target_buffer.ts";
 import * as L from "./layout.ts";
@@ -52,17 +52,25 @@ export class Watch {
     state: WebAssembly.Memory,
     soft: SoftTlb,
     readonly currentSpace: () => number,
+    /** Whether branches are watched; else another model does. */
+    readonly branches: boolean = true,
   ) {
     this.#u32 = new Uint32Array(state.buffer);
     this.#soft = soft;
     const pcShift = arch === "aarch64" ? 2 : 0;
-    const { historyBits, returnStack } = preset;
-    if (historyBits > 17) throw new RangeError(`history of ${historyBits} bits; at most 17`);
+    if (!hasInlinedTlb(preset.tlb)) {
+      throw new RangeError(`the TLBs of ${preset.name} are not for generated code`);
+    }
+    const { direction, returnStack } = preset;
+    const historyBits = direction.kind === "gshare" ? direction.historyBits : 0;
+    if (historyBits > MOST_HISTORY) {
+      throw new RangeError(`history of ${historyBits} bits; at most ${MOST_HISTORY}`);
+    }
     if (returnStack > 64) throw new RangeError(`return stack of ${returnStack}; at most 64`);
     if (Hierarchy.bytes(preset.tlb) > L.LINK_HEAT - L.STAMPS) {
       throw new RangeError("the modelled TLBs have too many entries");
     }
-    this.instrumentation = { historyBits, pcShift, returnStack };
+    this.instrumentation = { historyBits, pcShift, returnStack, branches };
     // Two-bit counters start weakly not taken.
     new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
     this.targets = new TargetBuffer(preset.targetBuffer, pcShift);
@@ -153,6 +161,12 @@ export class Watch {
       "stlb.misses": t.stlbMisses,
       "walks": t.stlbMisses,
       "walks.faulted": c.faultedWalks,
+      ...this.branches ? this.#branches() : {},
+    };
+  }
+  #branches(): Record<string, number> {
+    const c = this.counts;
+    return {
       "branches.conditional": c.conditional,
       "branches.conditional.mispredicted": c.conditionalMispredicted,
       "branches.indirect": this.targets.accesses,

@@ -98,6 +98,12 @@ export class AddressSpace implements CpuSpace {
     return table.find(va) && (table.low & table.format.readMask) === table.format.readable;
   }
 
+  /** See `CpuSpace.entryAddress`. */
+  entryAddress(va: number, index: number): number {
+    const { depth, entries } = this.table.walk(va);
+    return index < depth ? entries[index] : -1;
+  }
+
   private permitted(va: number, access: Access): boolean {
     const table = this.table;
     if (!table.find(va)) return false;

@@ -6,13 +6,30 @@
  * A page larger than a level can hold is entered in pieces of the largest size that it holds, as
  * cores do that fracture large pages.
  */
+import type { Replacement } from "./associative.ts";
 import { PAGE_SIZE, Tlb, tlbBytes, type TlbShape } from "./tlb.ts";
+
+/** A cache of page table entries that point to tables. */
+export interface WalkCacheShape {
+  /** Level of the entries, from the leaves up: 1 covers 2 MiB, 2 1 GiB, 3 512 GiB (4 KiB granule). */
+  readonly level: number;
+  readonly entries: number;
+  readonly ways: number;
+  readonly replacement?: Replacement;
+}
 
 /** Structures of the three parts. */
 export interface HierarchyShape {
   readonly itlb: readonly TlbShape[];
   readonly dtlb: readonly TlbShape[];
+  /** Level 2: of both sides, or if there is an `istlb`, of data. */
   readonly stlb: readonly TlbShape[];
+  /** Level 2 of instructions, where it is split. */
+  readonly istlb?: readonly TlbShape[];
+  /** Default none: a walk is a walk. */
+  readonly walkCaches?: readonly WalkCacheShape[];
+  /** Address spaces that entries are kept of at once; 0 flushes at every switch; default no limit. */
+  readonly asids?: number;
 }
 
 /** Told when a level-1 entry goes, so that soft entries it issued go too. */
@@ -68,7 +85,7 @@ export interface TlbCounts {
 export class Hierarchy {
   readonly counts: TlbCounts = { itlbMisses: 0, dtlbMisses: 0, stlbAccesses: 0, stlbMisses: 0 };
   readonly #sides: readonly [Level, Level];
-  readonly #second: Level;
+  readonly #second: readonly [Level, Level];
   readonly #evicted: Evicted;
   /** Results of the last `access`: stamp address of the level-1 entry. */
   stampAddress = 0;
@@ -83,13 +100,15 @@ export class Hierarchy {
         return tlb;
       }));
     this.#sides = [make(shape.itlb), make(shape.dtlb)];
-    this.#second = make(shape.stlb);
+    const shared = make(shape.stlb);
+    this.#second = [shape.istlb === undefined ? shared : make(shape.istlb), shared];
     this.#evicted = evicted;
   }
 
   /** Bytes of state memory  of `shape`. */
   static bytes(shape: HierarchyShape): number {
-    return [...shape.itlb, ...shape.dtlb, ...shape.stlb].reduce((n, s) => n + tlbBytes(s), 0);
+    return [...shape.itlb, ...shape.dtlb, ...shape.stlb, ...shape.istlb ?? []]
+      .reduce((n, s) => n + tlbBytes(s), 0);
   }
 
   /**
@@ -103,7 +122,7 @@ export class Hierarchy {
     if (entry < 0) {
       if (side === Side.Instruction) this.counts.itlbMisses++;
       else this.counts.dtlbMisses++;
-      this.#secondLevel(va, pageBits, space, ordinal);
+      this.#secondLevel(this.#second[side], va, pageBits, space, ordinal);
       entry = tlb.victim(page);
       if (tlb.occupied(entry)) {
         this.#evicted(side, tlb.addressOf(entry), tlb.bitsOf(entry), tlb.spaceOf(entry));
@@ -114,8 +133,14 @@ export class Hierarchy {
     this.stampAddress = tlb.stampAddress(entry);
   }
 
-  #secondLevel(va: number, pageBits: number, space: number, ordinal: number): void {
-    const { tlb, bits } = this.#second.structure(pageBits);
+  #secondLevel(
+    second: Level,
+    va: number,
+    pageBits: number,
+    space: number,
+    ordinal: number,
+  ): void {
+    const { tlb, bits } = second.structure(pageBits);
     const page = Math.floor(va / PAGE_SIZE[bits]);
     this.counts.stlbAccesses++;
     let entry = tlb.find(page, bits, space);
@@ -127,14 +152,14 @@ export class Hierarchy {
     tlb.touch(entry, ordinal);
   }
 
-  /** The structures of 4 KiB pages: for instructions, for data, of level 2. */
+  /** The structures of 4 KiB pages: for instructions, for data, and of level 2 of each. */
   get smallPages(): readonly Tlb[] {
-    return [...this.#sides, this.#second].map((level) => level.structure(12).tlb);
+    return [...this.#sides, ...this.#second].map((level) => level.structure(12).tlb);
   }
 
   /** Whether level 1 of `side` or level 2 holds the page of `va`; no state changes. */
   holds(side: Side, va: number, space: number): boolean {
-    return this.#sides[side].holds(va, space) || this.#second.holds(va, space);
+    return this.#sides[side].holds(va, space) || this.#second[side].holds(va, space);
   }
 
   /** The mapping of `[from, to)` of `space` changed. */
@@ -149,6 +174,8 @@ export class Hierarchy {
         );
       }
     }
-    for (const tlb of this.#second.structures) tlb.invalidate(space, from, to, () => {});
+    for (const second of new Set(this.#second)) {
+      for (const tlb of second.structures) tlb.invalidate(space, from, to, () => {});
+    }
   }
 }

@@ -1,5 +1,9 @@
 /** CPU presets: the modelled structures of a core, as data with their sources. */
+import { type CachesShape } from "./caches.ts";
+import type { DirectionShape } from "./direction.ts";
 import type { HierarchyShape } from "./hierarchy.ts";
+import { armPresets } from "./presets_arm.ts";
+import { x86Presets } from "./presets_x86.ts";
 import type { TargetBufferShape } from "./target_buffer.ts";
 
 /** A modelled core. */
@@ -9,16 +13,35 @@ export interface Preset {
   /** Where the figures come from, and what is assumed. */
   readonly sources: readonly string[];
   readonly tlb: HierarchyShape;
-  /** gshare: log2 of its two-bit counters, which is also the history's length. */
-  readonly historyBits: number;
+  readonly direction: DirectionShape;
+  /** Targets of indirect jumps and calls. */
   readonly targetBuffer: TargetBufferShape;
+  /** Levels of buffers that every taken branch occupies, the fastest first; default none. */
+  readonly btb?: readonly TargetBufferShape[];
   /** Entries of the return stack. */
   readonly returnStack: number;
+  /** Default none. */
+  readonly caches?: CachesShape;
   /** The cost model: cycles per instruction without events, and cycles per event. */
   readonly cost: CostModel;
+  /** What a detailed model has instead or besides; it takes several times as long. */
+  readonly detail?: PresetDetail;
 }
 
-/** A stated CPI model: cycles = instructions × base + Σ events × penalty. */
+/** Parts of a preset that only a detailed model has. */
+export interface PresetDetail {
+  readonly tlb?: Partial<HierarchyShape>;
+  readonly direction?: DirectionShape;
+  readonly targetBuffer?: TargetBufferShape;
+  readonly btb?: readonly TargetBufferShape[];
+  readonly caches?: CachesShape;
+  readonly cost?: Partial<CostModel>;
+}
+
+/**
+ * A stated CPI model: cycles = instructions × base + Σ events × penalty. Penalties that are not given
+ * are 0.
+ */
 export interface CostModel {
   readonly base: number;
   readonly mispredict: number;
@@ -26,90 +49,73 @@ export interface CostModel {
   readonly stlbHit: number;
   readonly walk: number;
   readonly minorFault: number;
+  readonly majorFault?: number;
+  readonly syscall?: number;
+  readonly contextSwitch?: number;
+  /** A taken branch that no level of the branch target buffers holds. */
+  readonly btbMiss?: number;
+  /** An access that the level-2 cache, the last level, or memory serves. */
+  readonly l2Hit?: number;
+  readonly llcHit?: number;
+  readonly memory?: number;
 }
 
-const K = 12;
-const M2 = 21;
-const G1 = 30;
+/** The detailed model of a preset: `detail` in the place of what it replaces. */
+export function detailed(preset: Preset): Preset {
+  const { detail, ...rest } = preset;
+  if (detail === undefined) return preset;
+  return {
+    ...rest,
+    ...detail,
+    tlb: { ...preset.tlb, ...detail.tlb },
+    cost: { ...preset.cost, ...detail.cost },
+  };
+}
 
-export const presets: readonly Preset[] = [
-  {
-    name: "reference",
-    description: "small textbook core: 64-entry level-1 TLBs of 4 KiB entries, true LRU, gshare",
-    sources: ["defined by Isthmus; the level-2 geometry is that of Intel Skylake"],
-    tlb: {
-      itlb: [{ entries: 64, ways: 4, pageBits: [K] }],
-      dtlb: [{ entries: 64, ways: 4, pageBits: [K] }],
-      stlb: [{ entries: 1536, ways: 12, pageBits: [K] }],
-    },
-    historyBits: 14,
-    targetBuffer: { entries: 4096, ways: 4 },
-    returnStack: 16,
-    cost: { base: 0.5, mispredict: 16, stlbHit: 9, walk: 30, minorFault: 1000 },
+/** Whether generated code can hold all of a preset's models: true LRU, gshare, one target buffer, no caches. */
+export function isInlined({ tlb, direction, targetBuffer, btb, caches }: Preset): boolean {
+  return hasInlinedTlb(tlb) && hasInlinedBranches({ direction, targetBuffer, btb }) &&
+    caches === undefined;
+}
+export function hasInlinedTlb(tlb: HierarchyShape): boolean {
+  const all = [...tlb.itlb, ...tlb.dtlb, ...tlb.stlb, ...tlb.istlb ?? []];
+  return all.every(({ replacement = "lru" }) => replacement === "lru") &&
+    tlb.walkCaches === undefined && tlb.asids === undefined;
+}
+export function hasInlinedBranches(
+  { direction, targetBuffer, btb }: Pick<Preset, "direction" | "targetBuffer" | "btb">,
+): boolean {
+  return direction.kind === "gshare" && direction.historyBits <= MOST_HISTORY &&
+    btb === undefined && targetBuffer.historyBits === undefined;
+}
+/** Longest history of an inlined gshare. */
+export const MOST_HISTORY = 17;
+
+/** A small textbook core. */
+const reference: Preset = {
+  name: "reference",
+  description: "small textbook core: 64-entry level-1 TLBs of 4 KiB entries, true LRU, gshare",
+  sources: ["defined by Isthmus; the level-2 geometry is that of Intel Skylake"],
+  tlb: {
+    itlb: [{ entries: 64, ways: 4, pageBits: [12] }],
+    dtlb: [{ entries: 64, ways: 4, pageBits: [12] }],
+    stlb: [{ entries: 1536, ways: 12, pageBits: [12] }],
   },
-  {
-    name: "skylake-sp",
-    description: "Intel Skylake server core",
-    sources: [
-      "Intel 64 and IA-32 Architectures Optimization Reference Manual, table 2-15 (level-1 iTLB)",
-      "level-1 dTLB of 2 MiB and 1 GiB pages and the 1 GiB level 2: as published for client Skylake; assumed equal",
-      "direction predictor: assumed gshare of 2^14 counters; replacement: assumed true LRU",
-    ],
-    tlb: {
-      itlb: [{ entries: 128, ways: 8, pageBits: [K] }, { entries: 8, ways: 8, pageBits: [M2] }],
-      dtlb: [
-        { entries: 64, ways: 4, pageBits: [K] },
-        { entries: 32, ways: 4, pageBits: [M2] },
-        { entries: 4, ways: 4, pageBits: [G1] },
-      ],
-      stlb: [{ entries: 1536, ways: 12, pageBits: [K, M2] }, {
-        entries: 16,
-        ways: 4,
-        pageBits: [G1],
-      }],
+  direction: { kind: "gshare", historyBits: 14 },
+  targetBuffer: { entries: 4096, ways: 4 },
+  returnStack: 16,
+  cost: { base: 0.5, mispredict: 16, stlbHit: 9, walk: 30, minorFault: 1000 },
+  detail: {
+    caches: {
+      l1i: { size: 32768, ways: 8 },
+      l1d: { size: 32768, ways: 8 },
+      l2: { size: 1048576, ways: 16 },
     },
-    historyBits: 14,
-    targetBuffer: { entries: 4096, ways: 4 },
-    returnStack: 16,
-    cost: { base: 0.5, mispredict: 16, stlbHit: 9, walk: 30, minorFault: 1000 },
+    cost: { l2Hit: 10, memory: 200 },
   },
-  {
-    name: "neoverse-n1",
-    description: "Arm Neoverse N1 server core",
-    sources: [
-      "Arm Neoverse N1 (Cortex-A76) Core Technical Reference Manual, memory management unit",
-      "direction predictor: assumed gshare of 2^14 counters; target buffer and return stack: assumed",
-      "replacement: assumed true LRU",
-    ],
-    tlb: {
-      itlb: [{ entries: 48, ways: 48, pageBits: [K, M2] }],
-      dtlb: [{ entries: 48, ways: 48, pageBits: [K, M2] }],
-      stlb: [{ entries: 1280, ways: 5, pageBits: [K, M2] }],
-    },
-    historyBits: 14,
-    targetBuffer: { entries: 6144, ways: 6 },
-    returnStack: 16,
-    cost: { base: 0.4, mispredict: 11, stlbHit: 5, walk: 30, minorFault: 1000 },
-  },
-  {
-    name: "zen3",
-    description: "AMD Zen 3 core",
-    sources: [
-      "AMD Software Optimization Guide for the AMD Family 19h Processors, translation lookaside buffers",
-      "the 512-entry level-2 iTLB and 2048-entry level-2 dTLB are modelled as one shared level of 2048",
-      "direction predictor: assumed gshare of 2^14 counters; replacement: assumed true LRU",
-    ],
-    tlb: {
-      itlb: [{ entries: 64, ways: 64, pageBits: [K, M2, G1] }],
-      dtlb: [{ entries: 64, ways: 64, pageBits: [K, M2, G1] }],
-      stlb: [{ entries: 2048, ways: 8, pageBits: [K, M2] }],
-    },
-    historyBits: 14,
-    targetBuffer: { entries: 1536, ways: 4 },
-    returnStack: 32,
-    cost: { base: 0.4, mispredict: 13, stlbHit: 7, walk: 30, minorFault: 1000 },
-  },
-];
+};
+
+export const presets: readonly Preset[] = [reference, ...x86Presets, ...armPresets];
 
 /**
  * The preset called `name`. Throws a RangeError that lists the names there are.

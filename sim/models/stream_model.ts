@@ -44,9 +44,11 @@ export abstract class StreamModel implements EventReader {
   }
 
   read(words: Uint32Array, from: number, to: number): void {
+    const { accesses, branches } = this.kinds;
     for (let at = from; at < to; at += EVENT_WORDS) {
       const high = words[at + 1];
       const kind = (high >>> KIND_SHIFT) & 15;
+      if (kind <= EventKind.Cut || kind === EventKind.Straddle ? !accesses : !branches) continue;
       if (kind <= EventKind.Store) {
         const index = high >>> INDEX_SHIFT;
         if (index >= this.fetched) this.#fetch(index + 1);
@@ -67,7 +69,7 @@ export abstract class StreamModel implements EventReader {
       } else {
         const index = high >>> INDEX_SHIFT;
         const block = this.context.block(words[at + 2]);
-        if (this.kinds.accesses && index >= this.fetched) this.#fetch(index + 1);
+        if (accesses && index >= this.fetched) this.#fetch(index + 1);
         this.branch(kind as number as BranchKind, block, index, words[at] + (high & 0xffff) * U32);
       }
     }

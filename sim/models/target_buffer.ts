@@ -5,6 +5,11 @@
 export interface TargetBufferShape {
   readonly entries: number;
   readonly ways: number;
+  /**
+   * Bits of a hash of the last indirect targets that, with the branch's address, index it (a target cache:
+   * Chang, Hao and Patt 1997); default 0, the address alone.
+   */
+  readonly historyBits?: number;
 }
 
 const NONE = -1;

@@ -6,12 +6,16 @@
  * `cpu/layout.ts` says how an entry looks.
  */
 
+import type { Replacement } from "./associative.ts";
+
 /** Shape of one structure. */
 export interface TlbShape {
   readonly entries: number;
   readonly ways: number;
   /** log2 of the page sizes it holds: 12, 21, 30. */
   readonly pageBits: readonly number[];
+  /** Default `lru`. */
+  readonly replacement?: Replacement;
 }
 
 /** Bytes of an entry, and of the state memory that a structure takes. */

@@ -2,6 +2,7 @@
 import type { Machine, Result } from "../machine.ts";
 import { PAGE_SIZE, pageUp } from "../memory/abi.ts";
 import type { MappedFile } from "../memory/page_cache.ts";
+import type { PredictorChoice } from "../models/core_choice.ts";
 import { VERSION } from "../version.ts";
 
 /** Everything that a result depends on. */
@@ -53,6 +54,12 @@ async function fileHashes(machine: Machine): Promise<Record<string, string>> {
   return Object.fromEntries(Object.entries(hashes).sort());
 }
 
+/** A predictor as data, if it is. */
+function nameOfPredictor(predictor: PredictorChoice): unknown {
+  if (typeof predictor === "function") return predictor.name || "a predictor of its own";
+  return predictor instanceof WebAssembly.Module ? "a WebAssembly module" : predictor;
+}
+
 /** The manifest of a run that is over. */
 export async function manifestOf(
   machine: Machine,
@@ -61,10 +68,13 @@ export async function manifestOf(
 ): Promise<Manifest> {
   const { options } = machine;
   const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText } = options;
-  const { layout, maxInstructions, roi, linkers } = options;
+  const { layout, maxInstructions, roi, linkers, detail, predictor, cores } = options;
   const rest = {
     ...{ cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText },
-    ...{ layout, maxInstructions, roi },
+    ...{ layout, maxInstructions, roi, detail },
+    preset: typeof options.cpu === "object" ? options.cpu : undefined,
+    predictor: predictor && nameOfPredictor(predictor),
+    cores: cores?.map((core) => typeof core === "object" ? core.name : core),
     linkers: linkers && Object.fromEntries(
       Object.entries(linkers).map(([name, modules]) => [name, modules.map(({ name }) => name)]),
     ),

@@ -26,8 +26,14 @@ function exists(path: string): boolean {
 }
 
 function geometry(core: string, arch: string): Geometry {
-  const { tlb, historyBits, targetBuffer, returnStack } = preset(core);
-  return { ...tlb, historyBits, targetBuffer, returnStack, pcShift: arch === "aarch64" ? 2 : 0 };
+  const { tlb, targetBuffer, returnStack } = preset(core);
+  return {
+    ...tlb,
+    historyBits: 14,
+    targetBuffer,
+    returnStack,
+    pcShift: arch === "aarch64" ? 2 : 0,
+  };
 }
 
 for (const [arch, debian] of [["x86_64", "amd64"], ["aarch64", "arm64"]] as const) {

@@ -252,7 +252,7 @@ export class Handler extends GuestLowering {
   }
   /** A call: the return stack gets the next instruction's address. */
   #pushReturn(): void {
-    if (this.linker.instrumentation === null) return;
+    if (this.linker.instrumentation?.branches !== true) return;
     this.code.get(RECORD).mem(W.i64_load, R.RECORD_SIZE + R.NEXT_PC)
       .call(this.runtime("push_return"));
   }
@@ -262,7 +262,7 @@ export class Handler extends GuestLowering {
   }
   protected override branch(condition: Node): void {
     this.value(condition);
-    if (this.linker.instrumentation !== null) {
+    if (this.linker.instrumentation?.branches === true) {
       const taken = this.temporary("i32");
       this.code.set(taken).get(RECORD).get(taken).call(this.runtime("predict")).get(taken);
     }
@@ -285,7 +285,7 @@ export class Handler extends GuestLowering {
     const entry = this.temporary("i32");
     this.value(target);
     code.set(pc);
-    if (this.linker.instrumentation !== null) {
+    if (this.linker.instrumentation?.branches === true) {
       if (flow === "return") code.get(pc).call(this.runtime("pop_return"));
       else code.get(pc).get(RECORD).call(this.runtime("indirect"));
       if (flow === "call") this.#pushReturn();

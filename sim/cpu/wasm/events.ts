@@ -12,6 +12,8 @@ export interface Instrumentation {
   readonly pcShift: number;
   /** Entries of the return stack, at most 64. */
   readonly returnStack: number;
+  /** Whether branches are watched at all. */
+  readonly branches: boolean;
 }
 
 /** Number of the first data access of an instruction within its ordinals. */

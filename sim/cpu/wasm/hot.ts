@@ -355,7 +355,7 @@ export class Region extends GuestLowering {
   }
   /** A call: the return stack gets the next instruction's address. */
   #pushReturn(): void {
-    if (this.linker.instrumentation === null) return;
+    if (this.linker.instrumentation?.branches !== true) return;
     this.code.i64(BigInt(this.#nextPc)).call(this.runtime("push_return"));
   }
 
@@ -674,7 +674,7 @@ export class Region extends GuestLowering {
   }
   protected override branch(condition: Node): void {
     this.value(condition);
-    if (this.linker.instrumentation !== null) {
+    if (this.linker.instrumentation?.branches === true) {
       const taken = this.temporary("i32");
       this.code.set(taken);
       this.#predict(taken);
@@ -698,7 +698,7 @@ export class Region extends GuestLowering {
     const code = this.code;
     this.value(target);
     code.set(this.#pc);
-    if (this.linker.instrumentation !== null) {
+    if (this.linker.instrumentation?.branches === true) {
       if (flow === "return") code.get(this.#pc).call(this.runtime("pop_return"));
       else {
         code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));

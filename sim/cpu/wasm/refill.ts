@@ -71,7 +71,7 @@ export function refill(): Code {
   }
   next(c, 0, AT_ONCE).op(W.end);
   // The second level.
-  c.i32(L.TLB_SHAPES + 2 * L.TLB_SHAPE).set(SHAPE);
+  c.get(SHAPE).i32(2 * L.TLB_SHAPE).op(W.i32_add).set(SHAPE);
   set(c);
   c.get(LEFT).op(W.i32_eqz, W.if, typeCode.void);
   leave().op(W.end);

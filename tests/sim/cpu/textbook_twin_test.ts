@@ -154,7 +154,7 @@ const geometries: Record<string, (arch: Arch) => Geometry> = {
     const p = preset("neoverse-n1");
     return {
       ...p.tlb,
-      historyBits: p.historyBits,
+      historyBits: 14,
       pcShift: arch === "aarch64" ? 2 : 0,
       targetBuffer: p.targetBuffer,
       returnStack: p.returnStack,

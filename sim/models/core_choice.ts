@@ -1,0 +1,87 @@
+/** Which models a machine gets for the cores it is asked to model, and how each is executed. */
+import type { Arch } from "../arch.ts";
+import { CoreModel } from "./core_model.ts";
+import {
+  type DirectionPredictor,
+  type DirectionShape,
+  namedDirections,
+  WasmPredictor,
+} from "./direction.ts";
+import { detailed, hasInlinedBranches, hasInlinedTlb, type Preset, preset } from "./preset.ts";
+
+/**
+ * What predicts conditional branches in the place of the preset's predictor: one by name
+ * (`namedDirections`) or by shape, one of one's own, made anew for each machine, or a WebAssembly module
+ * (`WasmPredictor`).
+ */
+export type PredictorChoice =
+  | string
+  | DirectionShape
+  | (() => DirectionPredictor)
+  | WebAssembly.Module;
+
+export interface CoreOptions {
+  readonly detail?: boolean;
+  readonly predictor?: PredictorChoice;
+  /** Whether events are to be told where they happen, so that nothing can be inlined. */
+  readonly observed?: boolean;
+}
+
+/** A core as it is executed. */
+export interface ModelledCore {
+  readonly preset: Preset;
+  /** What of it generated code holds. */
+  readonly inlined: { readonly preset: Preset; readonly branches: boolean } | null;
+  /** What of it reads the event stream. */
+  readonly streamed: CoreModel | null;
+}
+
+/** The model of a core that is the machine's first. */
+export function modelledCore(
+  core: Preset | string,
+  arch: Arch,
+  { detail, predictor, observed }: CoreOptions = {},
+): ModelledCore {
+  const { shape, own } = chosenPredictor(predictor);
+  const found = presetOf(core, detail);
+  const used = shape === undefined ? found : { ...found, direction: shape };
+  const caches = used.caches !== undefined;
+  const inlinedTlb = hasInlinedTlb(used.tlb) && !caches && !observed;
+  const inlinedBranches = inlinedTlb && hasInlinedBranches(used) && own === undefined;
+  const parts = { tlb: !inlinedTlb, branches: !inlinedBranches, caches };
+  return {
+    preset: used,
+    inlined: inlinedTlb ? { preset: used, branches: inlinedBranches } : null,
+    streamed: parts.tlb || parts.branches ? new CoreModel(used, arch, parts, own) : null,
+  };
+}
+
+/** The model of a core that is evaluated beside the machine's first. */
+export function besideCore(core: Preset | string, arch: Arch, detail?: boolean): CoreModel {
+  const used = presetOf(core, detail);
+  const parts = { tlb: true, branches: true, caches: used.caches !== undefined };
+  return new CoreModel(used, arch, parts);
+}
+
+function presetOf(core: Preset | string, detail?: boolean): Preset {
+  const found = typeof core === "string" ? preset(core) : core;
+  return detail ? detailed(found) : found;
+}
+
+function chosenPredictor(
+  predictor: PredictorChoice | undefined,
+): { readonly shape?: DirectionShape; readonly own?: DirectionPredictor } {
+  if (predictor === undefined) return {};
+  if (typeof predictor === "function") return { own: predictor() };
+  if (predictor instanceof WebAssembly.Module) return { own: new WasmPredictor(predictor) };
+  if (typeof predictor === "object") return { shape: predictor };
+  const shape = namedDirections[predictor];
+  if (shape === undefined) {
+    throw new RangeError(
+      `no predictor ${JSON.stringify(predictor)}; there are ${
+        Object.keys(namedDirections).join(", ")
+      }`,
+    );
+  }
+  return { shape };
+}
