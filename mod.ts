@@ -54,10 +54,14 @@ export {
   type Resolver,
   strong,
   type SymbolLookup,
+  type SymbolUse,
   weak,
 } from "./lib/linker/mod.ts";
 export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
 export {
+  audit,
+  type AuditedBinding,
+  type Auditor,
   gnuOnMusl,
   ifed,
   linux,

@@ -6,6 +6,7 @@ import { musl } from "./musl.ts";
 import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
+export { audit, type AuditedBinding, type Auditor } from "./audit.ts";
 export { gnu } from "./gnu/mod.ts";
 export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";
@@ -24,9 +25,11 @@ export {
 export interface LinuxOptions {
   /** What programs of glibc run on: glibc itself (default), or musl's libc.so. */
   readonly glibc?: "itself" | "musl";
+  /** Bind slots of glibc's programs at their first call; default: before the program starts. */
+  readonly lazy?: boolean;
 }
 
 /** The modules for ordinary programs, in the order they have to stand in. Add others after them. */
-export function linux({ glibc = "itself" }: LinuxOptions = {}): Module[] {
-  return [preload(), sysv(), musl(), glibc === "musl" ? gnuOnMusl() : gnu()];
+export function linux({ glibc = "itself", lazy }: LinuxOptions = {}): Module[] {
+  return [preload(), sysv(), musl(), glibc === "musl" ? gnuOnMusl() : gnu({ lazy })];
 }

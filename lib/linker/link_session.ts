@@ -7,7 +7,7 @@ import { LinkObject } from "./link_object.ts";
 import { parseFile } from "./parsed_files.ts";
 import { imageExtent, pageUp, segmentPages } from "./layout.ts";
 import type { Module } from "./module.ts";
-import type { LinkObserver } from "./observer.ts";
+import { type LinkObserver, together } from "./observer.ts";
 import { isWithin, type Phase, PHASES, type Stage } from "./phase.ts";
 import {
   type Definition,
@@ -43,6 +43,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export class LinkSession implements LinkContext {
   readonly counters: LinkCounters;
   readonly files: GuestFiles;
+  readonly observer: LinkObserver | undefined;
   readonly #programName: string | undefined;
   /** Modules that read files of their own forms, the last first. */
   readonly #openers: readonly Module[];
@@ -75,11 +76,13 @@ export class LinkSession implements LinkContext {
     readonly environment: ReadonlyMap<string, string>,
     programName: string | undefined,
     readonly open: LinkContext["open"],
-    readonly observer: LinkObserver | undefined,
+    observer: LinkObserver | undefined,
     /** The process that this one is a fork of. */
     parent?: LinkSession,
   ) {
     this.#programName = programName;
+    const observers = [observer, ...modules.map((module) => module.observer)];
+    this.observer = together(observers.filter((one) => one !== undefined));
     this.#target = target;
     this.#openers = modules.filter((module) => module.open !== undefined).toReversed();
     this.files = {
@@ -394,6 +397,7 @@ export class LinkSession implements LinkContext {
   unload(objects: readonly LinkObject[]): void {
     if (this.#phase !== "run") this.#fail("cannot unload an object while others are linked");
     this.#memory.drop();
+    for (const object of objects) this.observer?.unloaded?.(object);
     this.#forget(objects);
     this.#target.objectsChanged(this.#objects);
   }

@@ -54,11 +54,13 @@ export interface LinkResult {
  */
 export class Linker {
   readonly #modules: readonly Module[];
+  readonly #observer: LinkObserver | undefined;
   readonly #session: LinkSession;
   #pipelines: Pipeline[] = [];
 
   constructor(target: LinkTarget, options: LinkerOptions, parent?: Linker) {
     this.#modules = options.modules;
+    this.#observer = options.observer;
     const environment = new Map(options.environment ?? []);
     this.#session = new LinkSession(
       target,
@@ -74,7 +76,8 @@ export class Linker {
 
   /** The linker of a process that has just been forked from this one's; `target` is the new process. */
   fork(target: LinkTarget): Linker {
-    const { environment, programName, observer } = this.#session;
+    const { environment, programName } = this.#session;
+    const observer = this.#observer;
     const options = { modules: this.#modules, environment, programName, observer };
     return new Linker(target, options, this);
   }

@@ -1,5 +1,6 @@
 import type { LinkContext } from "./link_context.ts";
 import type { LinkObject } from "./link_object.ts";
+import type { LinkObserver } from "./observer.ts";
 import type { Phase } from "./phase.ts";
 import type { Definition, Resolver, SymbolLookup } from "./resolve.ts";
 import type { GuestFile } from "./target.ts";
@@ -37,6 +38,8 @@ export interface Module {
    * last module first; the modules before it are asked about its answer.
    */
   open?(file: GuestFile, link: LinkContext): GuestFile | undefined;
+  /** Is told of every process's link what a `LinkObserver` is told. */
+  readonly observer?: LinkObserver;
 }
 
 /** What a module sees while it registers: the modules before it and their answers for this object. */

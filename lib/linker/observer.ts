@@ -34,4 +34,16 @@ export interface LinkObserver {
   bound?(binding: Binding): void;
   /** Called for every path tried, in order. */
   tried?(attempt: Attempt): void;
+  /** Called for every object that leaves the running process, before it does. */
+  unloaded?(object: LinkObject): void;
+}
+
+/** Several observers as one: each is told, in order. */
+export function together(observers: readonly LinkObserver[]): LinkObserver | undefined {
+  if (observers.length < 2) return observers[0];
+  return {
+    bound: (binding) => observers.forEach((observer) => observer.bound?.(binding)),
+    tried: (attempt) => observers.forEach((observer) => observer.tried?.(attempt)),
+    unloaded: (object) => observers.forEach((observer) => observer.unloaded?.(object)),
+  };
 }

@@ -29,6 +29,7 @@ import { provideServices, replaceFunctionTable } from "./services.ts";
 import { gnuStateOf } from "./state.ts";
 import { threadLocal } from "./thread_local.ts";
 import { isTraced, trace } from "./trace.ts";
+import { refuseAuditors } from "./unaudited.ts";
 import { checkStartVersions, checkVersions } from "./versions.ts";
 
 export interface GnuOptions {
@@ -141,6 +142,7 @@ function collectProgram(link: LinkContext, program: LinkObject): void {
   // The interpreter by its own path, whoever asks for it by name.
   stateOf(link).interpreter = link.files.open(program.elf.interp!);
   if (isTraced(link)) stateOf(link).missing = [];
+  refuseAuditors(link, program);
   collectNeeded(link, program);
   collectRuntime(link, GNU_RUNTIME_CODE);
 }
