@@ -22,8 +22,9 @@ usage: deno task conformance [options] [NAME…]
 
   NAME              only cases whose name contains it (default: all but the long ones)
   --arch LIST       of: amd64, arm64 (default: both)
-  --roots DIR       where the roots are (default .cache/roots); cases whose program a root lacks are
-                    passed over (conformance/more.ts names packages with more programs)
+  --roots DIR       where the roots are (default .cache/roots)
+  --root NAME       what the root is called before -<arch> (default bookworm; rootfs.ts --set programs
+                    makes bookworm-programs, with more); cases whose program it lacks are passed over
   --heat LIST       executions that make a block hot; 0 leaves the default, cold never compiles
                     (default: 0,cold,50); all must count the same
   --cpu PRESET      model a core
@@ -72,6 +73,7 @@ async function main(): Promise<number> {
     options: {
       arch: { type: "string", default: "amd64,arm64" },
       roots: { type: "string" },
+      root: { type: "string" },
       heat: { type: "string", default: "0,cold,50" },
       cpu: { type: "string" },
       linker: { type: "string" },
@@ -101,7 +103,10 @@ async function main(): Promise<number> {
   }
   const verdicts: Verdict[] = [];
   for (const architecture of values.arch.split(",")) {
-    const world = worldOf(architecture, values.roots && await Deno.realPath(values.roots));
+    const world = worldOf(architecture, {
+      folder: values.roots && await Deno.realPath(values.roots),
+      name: values.root,
+    });
     const needs = await hasRoot(world) ? await missing(world) : `${world.root} (rootfs.ts)`;
     if (needs !== undefined) {
       console.error(`${architecture}: needs ${needs}`);

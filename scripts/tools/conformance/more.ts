@@ -1,7 +1,6 @@
 /**
  * Cases of programs that are not in the usual roots: interpreters, build tools, archivers. Make the
- * roots with `rootfs.ts --out DIR` and the packages in `morePackages`, and run these with
- * `conformance.ts --roots DIR`.
+ * roots with `rootfs.ts --set programs`, and run these with `conformance.ts --root bookworm-programs`.
  */
 import { bash, type Program } from "./program.ts";
 
@@ -48,7 +47,85 @@ int main() {
 }
 `;
 
+/** Exceptions that a shared library throws, catches and lets through, in a program and in its thread. */
+const throwing = `cd /tmp; cat > t.h <<'E'
+#include <stdexcept>
+struct Own { virtual ~Own(); int n; explicit Own(int n) : n(n) {} };
+struct Leaves { int *n; ~Leaves() { ++*n; } };
+void throws(int kind, int *left, void (*call)());
+int catches(void (*call)());
+E
+cat > t.cc <<'E'
+#include "t.h"
+Own::~Own() {}
+void throws(int kind, int *left, void (*call)()) {
+  Leaves leaves{left};
+  if (kind == 0) throw 42;
+  if (kind == 1) throw std::runtime_error("library");
+  if (kind == 2) throw Own(7);
+  call();
+}
+int catches(void (*call)()) { try { call(); } catch (const Own &own) { return own.n; } return 0; }
+E
+cat > m.cc <<'E'
+#include <dlfcn.h>
+#include <iostream>
+#include <thread>
+#include "t.h"
+static void call() { throw std::out_of_range("program"); }
+static void all() {
+  int left = 0;
+  for (int kind = 0; kind < 4; kind++) {
+    try { throws(kind, &left, call); }
+    catch (int n) { std::cout << n << "\\n"; }
+    catch (const Own &own) { std::cout << own.n << "\\n"; }
+    catch (const std::exception &e) { std::cout << e.what() << "\\n"; }
+  }
+  std::cout << left << " " << catches([] { throw Own(5); }) << "\\n";
+}
+int main() {
+  all();
+  std::thread(all).join();
+  void *again = dlopen("./u.so", RTLD_NOW | RTLD_LOCAL);
+  auto late = (void (*)(int, int *, void (*)()))dlsym(again, "_Z6throwsiPiPFvvE");
+  int left = 0;
+  try { late(3, &left, call); } catch (const std::out_of_range &e) { std::cout << e.what() << left << std::endl; }
+  throws(2, &left, call);
+}
+E
+g++ -O1 -fPIC -shared t.cc -o t.so; cp t.so u.so; g++ -O1 m.cc ./t.so -o m; ./m; echo $?`;
+
+const extensions = `
+import ssl, sqlite3, ctypes, lzma, decimal, hashlib, bz2, zlib, socket, pwd, grp, curses, readline, unicodedata, uuid
+print(ssl.OPENSSL_VERSION, sqlite3.sqlite_version, decimal.__libmpdec_version__)
+a, b = ssl.MemoryBIO(), ssl.MemoryBIO()
+client = ssl.create_default_context().wrap_bio(a, b, server_hostname="example.org")
+try: client.do_handshake()
+except ssl.SSLWantReadError: print("hello", b.pending > 100)
+print(sqlite3.connect(":memory:").execute("select 6 * 7, upper('x')").fetchone())
+print(lzma.decompress(lzma.compress(b"x" * 10000))[:3], bz2.decompress(bz2.compress(b"y" * 99))[:3], decimal.Decimal(2).sqrt(), hashlib.sha3_256(b"z").hexdigest())
+libm = ctypes.CDLL("libm.so.6"); libm.cos.restype = ctypes.c_double; libm.cos.argtypes = [ctypes.c_double]; print(libm.cos(1.0))
+print(pwd.getpwnam("root").pw_dir, grp.getgrgid(8).gr_name, socket.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM), unicodedata.name("\\u00df"))
+`;
+
 export const morePrograms: readonly Program[] = [
+  needing("curl", "curl/version", "curl --version; curl -s file:///etc/passwd | head -1"),
+  needing(
+    "ffmpeg",
+    "ffmpeg/version",
+    "ffmpeg -version; echo $?; ffmpeg -hide_banner -v error -f lavfi -i sine=duration=0.1 -f wav - | sha256sum",
+  ),
+  needing("node", "node/version", "node --version"),
+  needing("g++", "c++/exceptions through libraries", throwing, { long: true }),
+  {
+    name: "python/extension modules",
+    argv: ["/usr/bin/python3", "-c", extensions],
+    needs: "/usr/lib/python3.11/lib-dynload",
+  },
+  bash(
+    "glibc/name services and character sets",
+    `getent passwd root nobody; echo $?; getent passwd nosuch; echo $?; getent group mail; getent hosts localhost; getent ahosts 127.0.0.1; for set in UTF-16LE ISO-8859-15 EUC-JP IBM037 SHIFT_JIS ASCII//TRANSLIT; do printf 'a\\xe2\\x82\\xac\\xc3\\xa9' | iconv -f UTF-8 -t $set 2>/dev/null | od -An -tx1; done; ls -n --time-style=+ /etc/passwd; stat -c %U:%G /etc/passwd; locale -a | head -3`,
+  ),
   needing(
     "make",
     "make/loops",

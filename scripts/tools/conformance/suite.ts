@@ -22,11 +22,18 @@ const project = new URL("../../..", import.meta.url).pathname;
 /** Where references are remembered. */
 export const cache = `${project}.cache/conformance`;
 
-/** The world of an architecture's root, by default that in this checkout. */
-export function worldOf(architecture: string, roots: string = `${project}.cache/roots`): World {
+/** Where roots are, and what they are called before `-` and the architecture. */
+export interface Roots {
+  readonly folder?: string;
+  readonly name?: string;
+}
+
+/** The world of an architecture's root. */
+export function worldOf(architecture: string, roots: Roots = {}): World {
+  const { folder = `${project}.cache/roots`, name = "bookworm" } = roots;
   return {
     architecture,
-    root: `${roots}/bookworm-${architecture}`,
+    root: `${folder}/${name}-${architecture}`,
     inputs: `${project}tests/conformance/inputs`,
   };
 }

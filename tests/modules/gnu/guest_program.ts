@@ -10,14 +10,15 @@ const COMPILER: Record<Arch, string> = {
 /** Libraries of a Debian root that programs are linked with, so that they need no newer versions. */
 const LIBRARIES = ["libc.so.6", "libdl.so.2", "libpthread.so.0"];
 
-/** The compiler that is missing for an architecture; undefined if it is there. */
-export function missingCompiler(arch: Arch): string | undefined {
-  return hasTool(COMPILER[arch]) ? undefined : COMPILER[arch];
+/** The compiler that is missing for an architecture, of C or of C++; undefined if it is there. */
+export function missingCompiler(arch: Arch, cplusplus = false): string | undefined {
+  const compiler = cplusplus ? COMPILER[arch].replace(/gcc$/, "g++") : COMPILER[arch];
+  return hasTool(compiler) ? undefined : compiler;
 }
 
 /** One file to build: a source of `programs/` (by default that of its name), and what gcc is told beside. */
 export interface Target {
-  /** File name; a library if it ends in `.so`. */
+  /** File name; a library if it ends in `.so`, or that and a number. */
   readonly name: string;
   readonly source?: string;
   readonly flags?: readonly string[];
@@ -43,8 +44,8 @@ export class GuestFolder implements Disposable {
     return [{ host: this.path, guest: "/t" }];
   }
 
-  #build({ name, source = `${name.replace(/\.so$/, "")}.c`, flags = [] }: Target): void {
-    const isLibrary = name.endsWith(".so");
+  #build({ name, source = `${name.replace(/\.so(\.\d+)?$/, "")}.c`, flags = [] }: Target): void {
+    const isLibrary = /\.so(\.\d+)?$/.test(name);
     const kind = isLibrary
       ? ["-shared", "-fPIC", `-Wl,-soname,${name}`, `${sources}library.c`]
       : [`${sources}start.c`];
@@ -54,7 +55,13 @@ export class GuestFolder implements Disposable {
     runTool(
       compiler,
       ...["-O1", "-w", "-nostdlib", ...kind, `${sources}${source}`, "-o", `${this.path}/${name}`],
-      ...[`-L${this.path}`, "-Wl,-rpath,/t", `-Wl,-rpath-link,${this.path}:${folder}`, ...flags],
+      ...[
+        `-L${this.path}`,
+        `-L${folder}`,
+        "-Wl,-rpath,/t",
+        `-Wl,-rpath-link,${this.path}:${folder}`,
+        ...flags,
+      ],
       ...[...LIBRARIES, LOADER[this.arch]].map((library) => `${folder}/${library}`),
       ...[nonshared, "-lgcc"],
     );

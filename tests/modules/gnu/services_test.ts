@@ -11,11 +11,44 @@ interface Case {
   readonly options?: RunOptions;
   /** Only with the newest glibc but one: what it is about has not changed since. */
   readonly once?: true;
+  /** Some of it is C++, for which the small roots have no library. */
+  readonly cplusplus?: true;
 }
 
 const script = new URL("programs/symbols.map", import.meta.url).pathname;
 
+const cplusplus = ["-l:libstdc++.so.6", "-l:libgcc_s.so.1"];
+
 const CASES: readonly Case[] = [
+  {
+    name: "name services and character sets",
+    targets: [{ name: "libnss_own.so.2" }, { name: "names" }],
+    argv: ["/t/names"],
+    options: { env: { LD_LIBRARY_PATH: "/t" } },
+  },
+  {
+    name: "threads cancelled and ended through libraries",
+    targets: [
+      { name: "libthrough.so", flags: ["-fexceptions", "-l:libgcc_s.so.1"] },
+      { name: "cancel", flags: ["-fexceptions", "-pthread", "-l:libgcc_s.so.1"] },
+    ],
+    argv: ["/t/cancel"],
+  },
+  {
+    name: "exceptions through libraries of the start and of later",
+    targets: [
+      { name: "libthrows.so", source: "libthrows.cc", flags: cplusplus },
+      { name: "liblatethrows.so", source: "libthrows.cc", flags: cplusplus },
+      {
+        name: "exceptions",
+        source: "exceptions.cc",
+        flags: ["-pthread", "-rdynamic", "-lthrows", ...cplusplus],
+      },
+    ],
+    argv: ["/t/exceptions"],
+    once: true,
+    cplusplus: true,
+  },
   {
     name: "what cannot be opened or found",
     targets: [
@@ -83,9 +116,11 @@ const CASES: readonly Case[] = [
 for (const arch of ["x86_64", "aarch64"] as Arch[]) {
   for (const suite of ["bookworm", "bullseye", "trixie"]) {
     const root = debianRoot(suite, arch);
-    const missing = root === undefined ? `the root of ${suite}` : missingCompiler(arch);
-    for (const { name, targets, argv, options, once } of CASES) {
+    for (const { name, targets, argv, options, once, cplusplus } of CASES) {
       if (once && suite !== "bookworm") continue;
+      const missing = root === undefined
+        ? `the root of ${suite}`
+        : missingCompiler(arch, cplusplus);
       Deno.test({
         name: `${name}: ${suite} on ${arch}${missing ? ` (skipped: needs ${missing})` : ""}`,
         ignore: missing !== undefined,
