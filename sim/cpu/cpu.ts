@@ -19,8 +19,11 @@ export interface CpuSpace {
   resolve(va: number, access: Access): number;
   /** Physical address that `va` executes from if it is mapped in now, or -1: takes no fault, counts nothing. */
   peekExecutable(va: number): number;
-  /** Whether a page is mapped in at `va`, whatever its rights: for fault reports. */
-  isPresent?(va: number): boolean;
+  /**
+   * Level of the table entry that decides about `va`, from 0 (a page's) to 3, complemented (negative) if
+   * no page is mapped in there: for fault reports.
+   */
+  walkEnd?(va: number): number;
   /** Physical address of entry `index` of the page walk for `va`, the root's being 0; -1 without such an entry. */
   entryAddress?(va: number, index: number): number;
   /** PKRU, where there are protection keys: what data of each key may be accessed; 0 permits all. */

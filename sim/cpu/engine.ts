@@ -35,12 +35,15 @@ const BOUNCE = 0x1000;
 const U32 = 4294967296;
 
 /** Signal numbers and codes that the engine itself raises (Linux, include/uapi/asm-generic/siginfo.h). */
+const SIGBUS = 7;
 const SIGSEGV = 11;
+const BUS_ADRALN = 1;
 const SEGV_MAPERR = 1;
 const SI_KERNEL = 0x80;
-/** x86_64: the upper 17 bits of the kernel's addresses; Linux's TASK_SIZE_MAX. */
+/** aarch64: addresses from here on have a tag. */
+const TAGGED = 2 ** 56;
+/** x86_64: the upper 17 bits of the kernel's addresses. */
 const KERNEL_HALF = 0x1ffff;
-const TASK_SIZE_MAX = 2 ** 47 - 4096;
 
 /** Per-address-space areas in state memory. */
 interface SpaceAreas {
@@ -331,7 +334,8 @@ export class Engine implements Cpu, CodeSource {
     let record = 0;
     for (;;) {
       if (record === 0) {
-        const pc = this.pc;
+        let { pc } = this;
+        if (pc >= TAGGED && this.arch === "aarch64") pc = this.#ignoreTag();
         if (pc >= this.#hostStart && pc < this.#hostEnd) {
           return { kind: "host", id: (pc - this.#hostStart) / 16 };
         }
@@ -438,6 +442,13 @@ export class Engine implements Cpu, CodeSource {
     }
   }
 
+  /** A branch ignores an address's top byte: bit 55 stands for it (DDI 0487, AArch64.BranchAddr). */
+  #ignoreTag(): number {
+    const high = (L.PC >> 2) + 1;
+    this.#i32[high] = (this.#i32[high] << 8) >> 8;
+    return this.pc;
+  }
+
   /** The block at `pc` in the current space, through the dispatch hash. */
   #find(pc: number): Block {
     const head = this.#dispatch.find(this.#areas.dispatch, pc);
@@ -470,16 +481,17 @@ export class Engine implements Cpu, CodeSource {
   /** Physical address of `pc` for execution; throws the fault. */
   fetch(pc: number): number {
     const space = this.#space!;
-    const result = this.#canonical(pc) ? space.resolve(pc, Access.Execute) : -1;
+    let result = this.#canonical(pc) ? 0 : -1;
+    // An address beyond 2^53 is exact in state memory only.
+    const low = result === 0 ? pc : this.#u32[L.PC >> 2];
+    if (this.arch === "aarch64" && low % 4 !== 0) result = (SIGBUS << 8) | BUS_ADRALN;
+    if (result === 0) result = space.resolve(pc, Access.Execute);
     if (result === 0) {
       this.stream?.sawPage(pc, space.resolved.pageShift);
       return space.resolved.physical;
     }
-    // An address beyond 2^53 is exact in state memory only.
-    const exact = result < 0;
-    const low = exact ? this.#u32[L.PC >> 2] : pc >>> 0;
-    const high = exact ? this.#u32[(L.PC >> 2) + 1] : Math.floor(pc / U32);
-    this.#refuse(result, low, high, Access.Execute, 0);
+    const high = this.#canonical(pc) ? Math.floor(pc / U32) : this.#u32[(L.PC >> 2) + 1];
+    this.#refuse(result, low >>> 0, high, Access.Execute, 0);
   }
 
   /** Throw what `resolve` answered, or -1 where it was not asked, for an access to `high:low`. */
@@ -644,10 +656,11 @@ export class Engine implements Cpu, CodeSource {
       };
     }
     const va = (f.addressHigh >>> 0) * U32 + (f.addressLow >>> 0);
-    const beyond = va >= TASK_SIZE_MAX;
-    const present = beyond || this.#space!.isPresent?.(va) === true;
-    const report = this.isa.accessFault?.(f.code, f.access, present);
-    return { kind: "fault", signal: f.signal, code: f.code, address, ...report };
+    const { signal, code, access } = f;
+    const end = this.#canonical(va) ? this.#space!.walkEnd?.(va) ?? -1 : -1;
+    const walk = { present: end >= 0, level: end < 0 ? ~end : end };
+    const report = this.isa.accessFault?.({ signal, code, access, va, ...walk });
+    return { kind: "fault", signal, code, address, ...report };
   }
 
   #semanticFault(): CpuExit {

@@ -92,10 +92,12 @@ export class AddressSpace implements CpuSpace {
     return this.permitted(va, Access.Execute) ? this.resolved.physical : -1;
   }
 
-  /** See `CpuSpace.isPresent`. */
-  isPresent(va: number): boolean {
+  /** See `CpuSpace.walkEnd`. */
+  walkEnd(va: number): number {
     const { table } = this;
-    return table.find(va) && (table.low & table.format.readMask) === table.format.readable;
+    const leaf = table.find(va);
+    const { readMask, readable } = table.format;
+    return leaf && (table.low & readMask) === readable ? table.level : ~table.level;
   }
 
   /** See `CpuSpace.entryAddress`. */

@@ -1,9 +1,28 @@
-/** Exclusives, acquire and release, and the LSE atomics (DDI 0487, C4.1.94). */
+/**
+ * Exclusives, acquire and release, and the LSE atomics (DDI 0487, C4.1.94). Without FEAT_LSE2 all of
+ * them want addresses that are multiples of what they access (B2.5.2).
+ */
 import type { Emitter } from "../ir/emitter.ts";
 import type { Node } from "../ir/types.ts";
 import { MONITOR_ADDRESS, MONITOR_HIGH, MONITOR_LOW } from "../layout.ts";
 import { set, wide } from "./registers.ts";
 import { row } from "./row.ts";
+
+const SIGBUS = 7;
+const BUS_ADRALN = 1;
+
+/** An address that must be a multiple of 1 << size; a tag is not shown. */
+export function aligned(e: Emitter, address: Node, size: number): Node {
+  if (size === 0) return address;
+  e.if(e.and(e.wrap(address), e.i32((1 << size) - 1)), () => {
+    const byte = e.i64(8);
+    e.fault(SIGBUS, BUS_ADRALN, e.shrS(e.shl(address, byte), byte));
+  });
+  return address;
+}
+/** The address in register operand `i`, aligned. */
+const addressIn = (e: Emitter, i: number, size: number): Node =>
+  aligned(e, e.get64(e.reg(i)), size);
 
 /** Load of 1 << size bytes, zero-extended, as i32 or i64. */
 function load(e: Emitter, address: Node, size: number): Node {
@@ -40,7 +59,7 @@ const exclusives = [
     regs: [f.rs.out, f.rt.x, f.rn.sp],
     statics: ["size"],
     emit: (e, { size }) => {
-      const address = e.get64(e.reg(2));
+      const address = addressIn(e, 2, size);
       const value = operand(e, 1, size);
       storeExclusive(e, 0, address, () => e.store(address, value, 8 << size));
     },
@@ -49,7 +68,7 @@ const exclusives = [
     regs: [f.rt.out, f.rn.sp],
     statics: ["size"],
     emit: (e, { size }) => {
-      const address = e.get64(e.reg(1));
+      const address = addressIn(e, 1, size);
       const value = load(e, address, size);
       e.setState(MONITOR_ADDRESS, address);
       e.setState(MONITOR_LOW, wide(e, value));
@@ -60,7 +79,7 @@ const exclusives = [
     regs: [f.rs.out, f.rt.x, f.rt2.x, f.rn.sp],
     statics: ["sz"],
     emit: (e, { sz }) => {
-      const address = e.get64(e.reg(3));
+      const address = addressIn(e, 3, 3 + sz);
       const first = operand(e, 1, 2 + sz);
       const second = operand(e, 2, 2 + sz);
       storeExclusive(e, 0, address, () => {
@@ -73,7 +92,7 @@ const exclusives = [
     regs: [f.rt.out, f.rt2.out, f.rn.sp],
     statics: ["sz"],
     emit: (e, { sz }) => {
-      const address = e.get64(e.reg(2));
+      const address = addressIn(e, 2, 3 + sz);
       const first = load(e, address, 2 + sz);
       const second = load(e, e.add(address, e.i64(4 << sz)), 2 + sz);
       e.setState(MONITOR_ADDRESS, address);
@@ -89,17 +108,17 @@ const ordered = [
   row("STLR/STLLR", "size:2 001000 1 0 0 11111 o0:1 11111 rn:5 rt:5", (f) => ({
     regs: [f.rt.x, f.rn.sp],
     statics: ["size"],
-    emit: (e, { size }) => e.store(e.get64(e.reg(1)), operand(e, 0, size), 8 << size),
+    emit: (e, { size }) => e.store(addressIn(e, 1, size), operand(e, 0, size), 8 << size),
   })),
   row("LDAR/LDLAR", "size:2 001000 1 1 0 11111 o0:1 11111 rn:5 rt:5", (f) => ({
     regs: [f.rt.out, f.rn.sp],
     statics: ["size"],
-    emit: (e, { size }) => set(e, 0, load(e, e.get64(e.reg(1)), size)),
+    emit: (e, { size }) => set(e, 0, load(e, addressIn(e, 1, size), size)),
   })),
   row("LDAPR", "size:2 111 0 00 1 0 1 11111 1 100 00 rn:5 rt:5", (f) => ({
     regs: [f.rt.out, f.rn.sp],
     statics: ["size"],
-    emit: (e, { size }) => set(e, 0, load(e, e.get64(e.reg(1)), size)),
+    emit: (e, { size }) => set(e, 0, load(e, addressIn(e, 1, size), size)),
   })),
 ];
 
@@ -133,7 +152,7 @@ const lse = [
     regs: [f.rt.out, f.rs.x, f.rn.sp],
     statics: ["size", "opc"],
     emit: (e, { size, opc }) => {
-      const address = e.get64(e.reg(2));
+      const address = addressIn(e, 2, size);
       const x = operand(e, 1, size);
       const old = load(e, address, size);
       e.store(address, combined(e, opc, size, old, x), 8 << size);
@@ -144,7 +163,7 @@ const lse = [
     regs: [f.rt.out, f.rs.x, f.rn.sp],
     statics: ["size"],
     emit: (e, { size }) => {
-      const address = e.get64(e.reg(2));
+      const address = addressIn(e, 2, size);
       const x = operand(e, 1, size);
       const old = load(e, address, size);
       e.store(address, x, 8 << size);
@@ -155,11 +174,12 @@ const lse = [
     regs: [f.rs.out, f.rs.x, f.rt.x, f.rn.sp],
     statics: ["size"],
     emit: (e, { size }) => {
-      const address = e.get64(e.reg(3));
+      const address = addressIn(e, 3, size);
       const expected = operand(e, 1, size);
       const value = operand(e, 2, size);
       const old = load(e, address, size);
-      e.if(e.eq(old, expected), () => e.store(address, value, 8 << size));
+      // Whether it writes what it read is free, but for the fault of a page that is read-only.
+      e.store(address, e.select(e.eq(old, expected), value, old), 8 << size);
       set(e, 0, old);
     },
   })),
@@ -169,15 +189,14 @@ const lse = [
     valid: (w) => ((f.rs.of(w) | f.rt.of(w)) & 1) === 0,
     emit: (e, { sz }) => {
       const size = 2 + sz;
-      const address = e.get64(e.reg(4));
+      const address = addressIn(e, 4, 1 + size);
       const second = e.add(address, e.i64(1 << size));
       const expected = [operand(e, 0, size), operand(e, 1, size)];
       const value = [operand(e, 2, size), operand(e, 3, size)];
       const old = [load(e, address, size), load(e, second, size)];
-      e.if(e.and(e.eq(old[0], expected[0]), e.eq(old[1], expected[1])), () => {
-        e.store(address, value[0]);
-        e.store(second, value[1]);
-      });
+      const equal = e.and(e.eq(old[0], expected[0]), e.eq(old[1], expected[1]));
+      e.store(address, e.select(equal, value[0], old[0]));
+      e.store(second, e.select(equal, value[1], old[1]));
       set(e, 0, old[0]);
       set(e, 5, old[1]);
     },

@@ -12,7 +12,7 @@ import { rows as floatRows } from "./float_rows.ts";
 import { rows as halfRows } from "./half_rows.ts";
 import { rows as loadStore } from "./load_store.ts";
 import { rows as simd } from "./simd/rows.ts";
-import { abort } from "./syndrome.ts";
+import { abort, semanticTrap } from "./syndrome.ts";
 import { rows as system } from "./system.ts";
 
 export { COUNTER_FREQUENCY, HWCAP, HWCAP2 } from "./id_registers.ts";
@@ -59,6 +59,8 @@ export const aarch64: Isa = {
   },
 
   accessFault: abort,
+
+  trap: (signal, code, _access, _state, bytes) => semanticTrap(signal, code, bytes),
 
   describe(bytes: Uint8Array, offset: number, available: number): string {
     if (available < 4) return "truncated instruction";

@@ -2,6 +2,7 @@
 import type { Decoded } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import type { Node } from "../ir/types.ts";
+import { aligned } from "./atomics.ts";
 import { extended } from "./data_register.ts";
 import type { Field, RegisterField } from "./pattern.ts";
 import { setScalar } from "./registers.ts";
@@ -282,7 +283,7 @@ const pairs = [
   })),
 ];
 
-/** LDAPR with unscaled offsets (FEAT_LRCPC2). */
+/** LDAPR with unscaled offsets (FEAT_LRCPC2). Without FEAT_LSE2 the address must be aligned. */
 const releaseConsistent = row(
   "LDAPUR/STLUR",
   "size:2 011001 opc:2 0 imm9:9 00 rn:5 rt:5",
@@ -291,7 +292,7 @@ const releaseConsistent = row(
     statics: ["size", "opc"],
     valid: (w) => GENERAL.valid(f, w),
     operands: (w, _pc, out) => void (out.imm1 = f.imm9.signed(w)),
-    emit: (e, { size, opc }) => transfer(e, offsetAddress(e), size, opc),
+    emit: (e, { size, opc }) => transfer(e, aligned(e, offsetAddress(e), size), size, opc),
   }),
 );
 

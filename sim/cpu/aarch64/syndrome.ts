@@ -1,20 +1,58 @@
 /** The exception syndrome that signal frames show (ESR_ELx; DDI 0487, D17.2.37). */
 import { Access } from "../cpu.ts";
+import type { AccessFault, Trap } from "../ir/decoded.ts";
 
-/** Exception classes: instruction and data abort from a lower level; IL: a 32-bit instruction. */
-const INSTRUCTION_ABORT = 0x20, DATA_ABORT = 0x24;
+/** Exception classes: aborts from a lower level, a pc that is no multiple of 4; IL: a 32-bit instruction. */
+const INSTRUCTION_ABORT = 0x20, PC_ALIGNMENT = 0x22, DATA_ABORT = 0x24;
 const LONG = 1 << 25;
-/** Fault status: translation and permission fault at level 3. */
-const TRANSLATION = 7, PERMISSION = 15;
+/** Fault status: translation and permission fault, plus the level; alignment. */
+const TRANSLATION = 4, PERMISSION = 12, ALIGNMENT = 0x21;
 const WRITE = 1 << 6;
+const SIGBUS = 7;
+const BUS_ADRALN = 1;
+/** Linux's TASK_SIZE: it shows a translation fault at level 0 for all that lies beyond. */
+const TASK_SIZE = 2 ** 48;
 
-/** Of an access to a page that is not there, or may not be accessed so. */
-export function abort(
-  _code: number,
-  access: Access,
-  present: boolean,
-): { trapno: number; error: number } {
+/** Of an access to a page that is not there, or may not be accessed so, or of a misaligned pc. */
+export function abort(fault: AccessFault): { trapno: number; error: number } {
+  const { access } = fault;
+  if (fault.signal === SIGBUS && fault.code === BUS_ADRALN) {
+    return { trapno: 0, error: ((PC_ALIGNMENT << 26) | LONG) >>> 0 };
+  }
   const kind = access === Access.Execute ? INSTRUCTION_ABORT : DATA_ABORT;
-  const status = (present ? PERMISSION : TRANSLATION) | (access === Access.Write ? WRITE : 0);
-  return { trapno: 0, error: ((kind << 26) | LONG | status) >>> 0 };
+  // Arm numbers levels from the root.
+  const walked = (fault.present ? PERMISSION : TRANSLATION) + 3 - fault.level;
+  const status = fault.va < TASK_SIZE ? walked : TRANSLATION;
+  const write = access === Access.Write ? WRITE : 0;
+  return { trapno: 0, error: ((kind << 26) | LONG | status | write) >>> 0 };
+}
+
+/** Whether an instruction that wants alignment only stores; one that also loads counts as a load. */
+function onlyStores(word: number): boolean {
+  const bit = (n: number): boolean => (word >>> n & 1) === 1;
+  switch ((word >>> 24) & 0x3f) {
+    case 0x08: // exclusives, ordered, CAS and CASP
+      return !bit(22) && !(bit(21) && (bit(23) || !bit(31)));
+    case 0x19: // STLUR
+      return !bit(22) && !bit(23);
+    default:
+      return false;
+  }
+}
+
+/**
+ * A fault that semantics raised: of those only alignment faults have a syndrome. Linux shows none of
+ * undefined instructions and breakpoints (arch/arm64/kernel/traps.c).
+ */
+export function semanticTrap(signal: number, code: number, bytes: Uint8Array): Trap {
+  if (signal !== SIGBUS) return { signal, code, trapno: 0, error: 0 };
+  const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const write = onlyStores(word) ? WRITE : 0;
+  return { signal, code, trapno: 0, error: ((DATA_ABORT << 26) | LONG | ALIGNMENT | write) >>> 0 };
+}
+
+/** Whether a syndrome is of an access, whose address a signal frame then shows. */
+export function isAbort(syndrome: number): boolean {
+  const kind = syndrome >>> 26;
+  return kind === INSTRUCTION_ABORT || kind === DATA_ABORT;
 }

@@ -63,7 +63,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 3791672084,
+  hash: 2641529923,
   hostHelpers: {
     "x86_sse_float": 829031767343108,
     "x86_cpuid": 527765581332480,

@@ -56,6 +56,18 @@ export interface Trap {
   readonly error: number;
 }
 
+/** An access that was refused with `signal` and `code` (SIGSEGV or SIGBUS). */
+export interface AccessFault {
+  readonly signal: number;
+  readonly code: number;
+  readonly access: import("../cpu.ts").Access;
+  readonly va: number;
+  /** Whether a page is mapped there, whatever its rights. */
+  readonly present: boolean;
+  /** Level of the table entry that decided, from 0 (a page's) to 3. */
+  readonly level: number;
+}
+
 /** An instruction set: its decoder and its semantics. */
 export interface Isa {
   readonly arch: "x86_64" | "aarch64";
@@ -72,15 +84,8 @@ export interface Isa {
   readonly flags: import("./flags.ts").FlagModel;
   /** Handlers made ahead, if there are any. */
   readonly common?: import("../common_handlers.ts").CommonHandlers;
-  /**
-   * Trap number (x86) and error code or syndrome of an access that `code` (of SIGSEGV or SIGBUS) refuses;
-   * `present` says that a page is mapped there. Linux shows one everywhere beyond user addresses.
-   */
-  accessFault?(
-    code: number,
-    access: import("../cpu.ts").Access,
-    present: boolean,
-  ): { readonly trapno: number; readonly error: number };
+  /** Trap number (x86) and error code or syndrome of an access that was refused. */
+  accessFault?(fault: AccessFault): { readonly trapno: number; readonly error: number };
   /**
    * What the kernel makes of a fault that semantics raised, or, with `access`, of an access to an address
    * that can be nobody's. `bytes` are the instruction's and what follows; `state` is state memory.

@@ -93,6 +93,11 @@ export class Evaluator {
   /** Execute the instruction at pc. */
   step(): Outcome {
     this.#pc = this.#state.getBigUint64(PC, true);
+    if (this.#isa.arch === "aarch64") {
+      // Branches ignore the top byte: bit 55 stands for it.
+      this.#pc = BigInt.asUintN(64, BigInt.asIntN(56, this.#pc));
+      this.#goTo(this.#pc);
+    }
     try {
       this.#decode();
       const e = new Emitter(this.#decoded);

@@ -7,7 +7,9 @@ const PAGE = 4096n;
 const USER_END_X86 = 1n << 47n;
 const KERNEL_START_X86 = (1n << 64n) - (1n << 47n);
 const USER_END_ARM = 1n << 48n;
+const SIGBUS = 7;
 const SIGSEGV = 11;
+const BUS_ADRALN = 1;
 const SEGV_MAPERR = 1;
 const SI_KERNEL = 0x80;
 
@@ -24,6 +26,9 @@ export class SpaceMemory implements GuestMemory {
   }
 
   fetch(address: bigint, size: number): Uint8Array {
+    if (this.#arch === "aarch64" && address % 4n !== 0n) {
+      throw new GuestFault(SIGBUS, BUS_ADRALN, address);
+    }
     const [at] = this.#parts(address, size, Access.Execute);
     return this.#physical.slice(at.physical, at.physical + at.size);
   }

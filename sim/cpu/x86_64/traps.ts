@@ -3,7 +3,7 @@
  * (arch/x86/kernel/traps.c, arch/x86/kernel/fpu/core.c).
  */
 import { Access } from "../cpu.ts";
-import type { Decoded, Trap } from "../ir/decoded.ts";
+import type { AccessFault, Decoded, Trap } from "../ir/decoded.ts";
 import { gpr, MXCSR, X87_CONTROL, X87_STATUS, ZERO } from "../layout.ts";
 import { Form, FORM_SHIFT, SEGMENT_SHIFT } from "./instruction.ts";
 
@@ -39,12 +39,13 @@ function floatCode(flags: number): number {
   return FPE_FLTRES;
 }
 
+/** Linux's TASK_SIZE_MAX: beyond it, Linux says that a page is there. */
+const TASK_SIZE_MAX = 2 ** 47 - 4096;
+
 /** A page fault: present (bit 0), write, user, fetch (bit 4). #GP has no error code. */
-export function pageFault(
-  code: number,
-  access: Access,
-  present: boolean,
-): { trapno: number; error: number } {
+export function pageFault(fault: AccessFault): { trapno: number; error: number } {
+  const { code, access, va } = fault;
+  const present = fault.present || va >= TASK_SIZE_MAX;
   if (code === SI_KERNEL) return { trapno: Vector.Protection, error: 0 };
   const error = 4 | (present ? 1 : 0) | (access === Access.Write ? 2 : 0) |
     (access === Access.Execute ? 16 : 0);

@@ -3,6 +3,7 @@
  * (arch/arm64/kernel/signal.c, arch/arm64/include/uapi/asm/sigcontext.h).
  */
 import type { Cpu } from "../../cpu/cpu.ts";
+import { isAbort } from "../../cpu/aarch64/syndrome.ts";
 import { COLLECT, FPCR_MASK } from "../../cpu/aarch64/float/status.ts";
 import { FPCR, FPSR, GPR, SP, VECTOR } from "../../cpu/layout.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
@@ -28,6 +29,8 @@ const FPSIMD_SIZE = 528;
 const ESR_MAGIC = 0x45535201;
 const ESR_SIZE = 16;
 const NZCV = 0xf0000000;
+/** PSTATE that no program has: another exception level, AArch32, masked interrupts (valid_user_regs). */
+const NOT_A_PROGRAM = 0x3df;
 const SA_SIGINFO = 4;
 
 function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
@@ -46,7 +49,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   setNumber64(view, UC_STACK + 16, frame.stack.size);
   view.setUint32(UC_SIGMASK, frame.maskLow, true);
   view.setUint32(UC_SIGMASK + 4, frame.maskHigh, true);
-  if (frame.fault) {
+  if (frame.fault && isAbort(frame.fault.error)) {
     view.setBigUint64(UC_MCONTEXT, BigInt.asUintN(64, frame.fault.address), true);
   }
   bytes.set(state.subarray(GPR, GPR + 31 * 8), SC_REGS);
@@ -87,8 +90,8 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   const bytes = new Uint8Array(FRAME_SIZE);
   if (space.copyIn(sp, bytes) < 0) return null;
   const view = new DataView(bytes.buffer);
-  const fpsimd = findRecord(view, FPSIMD_MAGIC);
-  if (fpsimd < 0) return null;
+  const fpsimd = findVectors(view);
+  if (fpsimd < 0 || (view.getUint32(SC_PSTATE, true) & NOT_A_PROGRAM) !== 0) return null;
   const state = cpu.stateBytes;
   const live = new DataView(state.buffer, state.byteOffset);
   live.setUint32(FPSR, view.getUint32(fpsimd + 8, true), true);
@@ -109,12 +112,26 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   };
 }
 
-/** Byte offset of a context record in a frame's reserved area, or -1. */
-function findRecord(view: DataView, magic: number): number {
-  let at = SC_RESERVED;
-  while (at + 8 <= FRAME_SIZE) {
+/**
+ * Byte offset of the fpsimd_context in a frame's reserved area, or -1 if the records are not as the
+ * kernel wants them (parse_user_sigframe): one of it, others known, an empty one at the end.
+ */
+function findVectors(view: DataView): number {
+  let found = -1;
+  for (let at = SC_RESERVED; at % 16 === 0 && at + 8 <= FRAME_SIZE;) {
     const size = view.getUint32(at + 4, true);
-    if (view.getUint32(at, true) === magic) return at + FPSIMD_SIZE <= FRAME_SIZE ? at : -1;
+    switch (view.getUint32(at, true)) {
+      case 0:
+        return size === 0 ? found : -1;
+      case FPSIMD_MAGIC:
+        if (found >= 0 || size !== FPSIMD_SIZE || at + size > FRAME_SIZE) return -1;
+        found = at;
+        break;
+      case ESR_MAGIC:
+        break;
+      default:
+        return -1;
+    }
     if (size < 8) return -1;
     at += size;
   }

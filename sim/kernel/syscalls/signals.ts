@@ -13,7 +13,7 @@ import {
   signalStackNow,
   signalThread,
 } from "../signals.ts";
-import { faultInfo, SI_KERNEL } from "../abi/siginfo.ts";
+import { faultInfo, SEGV_ACCERR, SI_KERNEL } from "../abi/siginfo.ts";
 import { type Call, NO_RESULT, type SyscallRow } from "../syscall.ts";
 import { readStruct, writeStruct } from "../user_struct.ts";
 import type { Thread } from "../thread.ts";
@@ -149,7 +149,10 @@ function sigreturn(call: Call): number {
   const { kernel, thread, space } = call;
   const restored = kernel.abi.popFrame(kernel.cpu, space);
   if (restored === null) {
-    forceSignal(thread, faultInfo(SIGSEGV, SI_KERNEL, 0n));
+    // arm64 says where the stack was (arm64_notify_segfault), x86 nothing.
+    const stack = kernel.cpu.reg(kernel.abi.stackPointer);
+    const [code, at] = kernel.abi.arch === "aarch64" ? [SEGV_ACCERR, stack] : [SI_KERNEL, 0n];
+    forceSignal(thread, faultInfo(SIGSEGV, code, at));
     return NO_RESULT;
   }
   thread.mask = new SigSet(restored.maskLow & ~UNBLOCKABLE, restored.maskHigh | 0);
