@@ -11,6 +11,11 @@ export { gnu } from "./gnu/mod.ts";
 export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";
 export { musl } from "./musl.ts";
+export {
+  packedRelocations,
+  type PackedRelocationsOptions,
+  packRelocations,
+} from "./packed_relocations/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { sysv } from "./sysv/mod.ts";
 export {

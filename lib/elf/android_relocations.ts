@@ -1,55 +1,11 @@
 import type { ByteView } from "./byte_view.ts";
+import { LebReader } from "./leb_reader.ts";
 import { RelocationTable } from "./relocations.ts";
 
 const GROUPED_BY_INFO = 1;
 const GROUPED_BY_OFFSET_DELTA = 2;
 const GROUPED_BY_ADDEND = 4;
 const GROUP_HAS_ADDEND = 8;
-
-/** Reads signed LEB128 numbers of at most 64 bits, each as its low and high 32-bit words. */
-class SlebReader {
-  low = 0;
-  high = 0;
-
-  constructor(private readonly file: ByteView, public at: number, private readonly end: number) {}
-
-  /** Reads one into `low` and `high`. */
-  words(field: string): void {
-    const start = this.at;
-    let low = 0;
-    let high = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      if (this.at >= this.end) this.file.fail(start, field, "the packed table ends inside it");
-      const byte = this.file.bytes[this.at++];
-      const bits = byte & 0x7f;
-      if (shift < 32) low |= bits << shift;
-      if (shift > 25 && shift < 64) {
-        high |= shift < 32 ? bits >>> (32 - shift) : bits << (shift - 32);
-      }
-      if ((byte & 0x80) !== 0) continue;
-      const filled = shift + 7;
-      if ((byte & 0x40) !== 0) {
-        if (filled < 32) low |= -1 << filled;
-        if (filled < 64) high |= filled <= 32 ? -1 : -1 << (filled - 32);
-      }
-      this.low = low >>> 0;
-      this.high = high >>> 0;
-      return;
-    }
-    this.file.fail(start, field, "the number is longer than 64 bits");
-  }
-
-  /** Reads one as a number; beyond ±2^53 it is refused. */
-  number(field: string): number {
-    const start = this.at;
-    this.words(field);
-    const high = this.high | 0;
-    if (high >= 0x20_0000 || high < -0x20_0000) {
-      this.file.fail(start, field, "the number is beyond 2^53");
-    }
-    return high * 0x1_0000_0000 + this.low;
-  }
-}
 
 /**
  * Decodes Android's packed relocations, format "APS2" (bionic, linker_reloc_iterators.h): a count and
@@ -65,13 +21,14 @@ export function decodeAndroid(
   if (size < 4 || file.view.getUint32(offset) !== 0x41505332) {
     file.fail(offset, "DT_ANDROID_RELA", 'it does not start with "APS2"');
   }
-  const reader = new SlebReader(file, offset + 4, offset + size);
+  const reader = new LebReader(file, offset + 4, offset + size);
   const count = reader.number("relocation count");
   // Every relocation patches bytes that the file holds, so there are no more of them than bytes.
   if (count < 0 || count > file.length) {
     file.fail(offset + 4, "relocation count", `${count} in a file of ${file.length} bytes`);
   }
   const table = RelocationTable.empty("android", !explicit, count);
+  table.size = size;
   let place = reader.number("initial offset");
   let addend = 0;
   let i = 0;

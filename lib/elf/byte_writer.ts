@@ -44,6 +44,24 @@ export class ByteWriter {
     return this;
   }
 
+  /** An unsigned LEB128 number. */
+  uleb(value: number): this {
+    for (; value >= 128; value = Math.floor(value / 128)) this.u8(value % 128 | 0x80);
+    return this.u8(value);
+  }
+
+  /** A signed LEB128 number of 64 bits, from its low and high words. */
+  sleb64(low: number, high: number): this {
+    let value = BigInt.asIntN(64, BigInt(high) << 32n | BigInt(low));
+    for (;;) {
+      const bits = Number(value & 0x7fn);
+      value >>= 7n;
+      const done = (value === 0n && bits < 64) || (value === -1n && bits >= 64);
+      this.u8(done ? bits : bits | 0x80);
+      if (done) return this;
+    }
+  }
+
   /** A signed LEB128 number. */
   sleb(value: number): this {
     for (;;) {

@@ -74,6 +74,9 @@ export const SHT_PREINIT_ARRAY = 16;
 export const SHT_GROUP = 17;
 export const SHT_SYMTAB_SHNDX = 18;
 export const SHT_RELR = 19;
+/** CREL, with the provisional numbers of LLVM 19 (llvm/BinaryFormat/ELF.h, DynamicTags.def). */
+export const SHT_CREL = 0x40000014;
+export const DT_CREL = 0x40000026;
 export const SHT_ANDROID_REL = 0x60000001;
 export const SHT_ANDROID_RELA = 0x60000002;
 export const SHT_ANDROID_RELR = 0x6fffff00;

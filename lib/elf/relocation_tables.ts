@@ -3,6 +3,7 @@ import type { AddressMap } from "./address_map.ts";
 import type { Dynamic } from "./dynamic.ts";
 import type { Section } from "./headers.ts";
 import { decodeAndroid } from "./android_relocations.ts";
+import { decodeCrel } from "./crel_relocations.ts";
 import { parseRecords, parseRelr, type RelocationTable } from "./relocations.ts";
 import {
   DT_ANDROID_REL,
@@ -11,6 +12,7 @@ import {
   DT_ANDROID_RELR,
   DT_ANDROID_RELRSZ,
   DT_ANDROID_RELSZ,
+  DT_CREL,
   DT_JMPREL,
   DT_PLTREL,
   DT_PLTRELSZ,
@@ -30,6 +32,7 @@ import {
   SHT_ANDROID_REL,
   SHT_ANDROID_RELA,
   SHT_ANDROID_RELR,
+  SHT_CREL,
   SHT_REL,
   SHT_RELA,
   SHT_RELR,
@@ -91,6 +94,11 @@ export function dynamicRelocations(
     "DT_ANDROID_REL",
     (offset, size) => decodeAndroid(file, offset, size, false),
   );
+  const crel = dynamic.value(DT_CREL);
+  if (crel !== undefined) {
+    const offset = map.offsetOf(crel, 1, "DT_CREL", dynamic.entryOffset(DT_CREL));
+    tables.push(decodeCrel(file, offset, map.available(crel)));
+  }
   add(
     withoutTail(span(DT_RELA, DT_RELASZ, "DT_RELASZ"), pltIsRela ? plt : undefined),
     "DT_RELA",
@@ -138,6 +146,8 @@ export function sectionRelocations(
     case SHT_ANDROID_REL:
     case SHT_ANDROID_RELA:
       return decodeAndroid(file, offset, size, type === SHT_ANDROID_RELA);
+    case SHT_CREL:
+      return decodeCrel(file, offset, size);
     default:
       return file.fail(offset, "sh_type", `section ${section.name} holds no relocations`);
   }

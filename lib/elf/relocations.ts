@@ -8,7 +8,7 @@ import {
 } from "./constants.ts";
 
 /** Which table of the object a relocation stands in. */
-export type RelocationTableKind = "rela" | "rel" | "relr" | "plt" | "android" | "section";
+export type RelocationTableKind = "rela" | "rel" | "relr" | "plt" | "android" | "crel" | "section";
 
 /** One relocation. */
 export interface Relocation {
@@ -24,6 +24,9 @@ export interface Relocation {
 
 /** A relocation table as columns, so that half a million entries are four typed arrays. */
 export class RelocationTable {
+  /** Bytes that it takes in the file. */
+  size = 0;
+
   constructor(
     readonly kind: RelocationTableKind,
     /** REL and RELR tables: the addend is the word at the relocated place. */
@@ -82,6 +85,7 @@ export function parseRecords(
   file.check(offset, size, field);
   const count = size / entry;
   const table = RelocationTable.empty(kind, !explicit, count);
+  table.size = size;
   const { offsets, types, symbols, addends } = table;
   const view = file.view;
   for (let i = 0, at = offset; i < count; i++, at += entry) {
@@ -126,6 +130,7 @@ export function parseRelr(
     file.fail(offset, "DT_RELR", `${count} relocations in a file of ${file.length} bytes`);
   }
   const table = RelocationTable.empty("relr", true, count);
+  table.size = size;
   const offsets = table.offsets;
   table.types.fill(relativeType(machine));
   let next = -1;

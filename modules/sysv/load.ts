@@ -1,5 +1,6 @@
 import { ET_EXEC } from "../../lib/elf/mod.ts";
 import {
+  type GuestFile,
   imageExtent,
   type LinkContext,
   LinkError,
@@ -28,13 +29,21 @@ export function place(link: LinkContext, object: LinkObject): void {
   }
 }
 
-/** Maps one segment: file pages, then zero pages, with the tail of the last file page cleared. */
-export function mapSegment(link: LinkContext, object: LinkObject, pages: SegmentPages): void {
+/**
+ * Maps one segment: file pages, then zero pages, with the tail of the last file page cleared. The pages come
+ * from `file`, usually the object's own.
+ */
+export function mapSegment(
+  link: LinkContext,
+  object: LinkObject,
+  pages: SegmentPages,
+  file: GuestFile | undefined = object.file,
+): void {
   const base = link.base(object);
   const { start, fileStop, stop, fileEnd, memoryEnd, protection, segment } = pages;
   if (fileStop > start) {
-    if (object.file !== undefined && pages.offset % link.pageSize === 0) {
-      const source = { file: object.file, offset: pages.offset };
+    if (file !== undefined && pages.offset % link.pageSize === 0) {
+      const source = { file, offset: pages.offset };
       link.map(base + start, fileStop - start, protection, { source });
     } else {
       link.map(base + start, fileStop - start, protection);
@@ -42,7 +51,7 @@ export function mapSegment(link: LinkContext, object: LinkObject, pages: Segment
     }
   }
   if (stop > fileStop) link.map(base + fileStop, stop - fileStop, protection);
-  if (object.file !== undefined && memoryEnd > fileEnd) {
+  if (file !== undefined && memoryEnd > fileEnd) {
     const tail = Math.min(memoryEnd, fileStop) - fileEnd;
     if (tail > 0) {
       link.write(base + fileEnd, new Uint8Array(pageUp(fileEnd, link.pageSize) - fileEnd));

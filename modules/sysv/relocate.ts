@@ -42,10 +42,13 @@ const USES: { readonly [F in Formula]?: SymbolUse } = {
   "copy": "copy",
 };
 
-/** Applies every dynamic relocation of an object. */
-export function relocate(link: LinkContext, object: LinkObject): void {
+/** Which relocations of a table are not to be applied. */
+type Omission = (table: RelocationTable, index: number) => boolean;
+
+/** Applies every dynamic relocation of an object, but for those that `omits` picks. */
+export function relocate(link: LinkContext, object: LinkObject, omits?: Omission): void {
   const relocator = new Relocator(link, object);
-  for (const table of object.elf.relocationTables) relocator.apply(table);
+  for (const table of object.elf.relocationTables) relocator.apply(table, false, omits);
 }
 
 /**
@@ -116,12 +119,13 @@ class Relocator {
   }
 
   /** Applies a table, or only what in it names a symbol. */
-  apply(table: RelocationTable, symbolsOnly = false): void {
+  apply(table: RelocationTable, symbolsOnly = false, omits?: Omission): void {
     const { offsets, types, symbols, addends, implicitAddend, length } = table;
     const counts: Record<string, number> = {};
     if (table.kind === "plt" && this.#lazy !== "none") this.#prepareSlots();
     for (let i = 0; i < length; i++) {
       if (symbolsOnly && symbols[i] === 0) continue;
+      if (omits?.(table, i)) continue;
       const row = this.#rows[types[i]];
       const place = this.#base + offsets[i];
       if (row === undefined) this.#fail(place, `type ${types[i]} is unknown`);

@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, URL>> = {
   inspect: new URL("./inspect.ts", import.meta.url),
   modules: new URL("./modules.ts", import.meta.url),
   pack: new URL("./pack.ts", import.meta.url),
+  "pack-relocations": new URL("./pack_relocations.ts", import.meta.url),
   unpack: new URL("./unpack.ts", import.meta.url),
   "name-linker": new URL("./name_linker.ts", import.meta.url),
   presets: new URL("./presets.ts", import.meta.url),

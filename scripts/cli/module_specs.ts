@@ -1,6 +1,16 @@
 /** `--module`: linker modules by name, file or URL, with their options. */
 import type { Module } from "../../lib/linker/mod.ts";
-import { gnu, gnuOnMusl, ifed, linux, musl, preload, sysv, unpack } from "../../modules/mod.ts";
+import {
+  gnu,
+  gnuOnMusl,
+  ifed,
+  linux,
+  musl,
+  packedRelocations,
+  preload,
+  sysv,
+  unpack,
+} from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
 
 type ModuleOptions = Readonly<Record<string, string>>;
@@ -83,6 +93,12 @@ export const namedModules: readonly NamedModule[] = [
     summary: "makes calls through PLT and GOT direct",
     options: {},
     make: () => ifed.eliminateBranches(),
+  },
+  {
+    name: "packed-relocations",
+    summary: "applies packed relocations: Android's APS2, RELR, CREL",
+    options: { when: "start or touch" },
+    make: (options) => packedRelocations({ when: word(options, "when", ["start", "touch"]) }),
   },
   {
     name: "unpack",
