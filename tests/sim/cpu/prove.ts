@@ -19,7 +19,7 @@ usage: deno task prove [options]
   --count N    instructions for each architecture (default: 1000000)
   --arch A     x86_64 or aarch64 alone
   --seed N     another choice of instructions
-  --tier T     cold (default) or hot
+  --tier T     cold (default), hot, or reference: the evaluation that compiles nothing (x86_64)
   --help       this text
 
 example: twenty thousand of each
@@ -38,15 +38,22 @@ interface Report {
   readonly rows: readonly { readonly name: string }[];
   /** Why a row is not compared, or null. */
   readonly reason: (row: number) => string | null;
+  /** How often each row was executed, where sequences have rows that are not compared alone. */
+  readonly executed?: Map<number, number>;
   instructions: number;
   readonly failures: string[];
 }
 
 function print(report: Report, seconds: number): void {
-  const reasons = report.rows.map((_, i) => report.reason(i));
+  const { executed } = report;
+  const reasons = report.rows.map((_, i) => executed?.has(i) ? null : report.reason(i));
   const compared = reasons.filter((reason) => reason === null).length;
   console.log(`${report.arch}, against ${report.against}`);
   console.log(`  rows          ${report.rows.length}`);
+  if (executed !== undefined) {
+    const least = Math.min(...executed.values());
+    console.log(`  executed      ${executed.size}, each at least ${least} times`);
+  }
   console.log(`  compared      ${compared}, in ${report.instructions} instructions`);
   console.log(`  not compared  ${report.rows.length - compared}`);
   const grouped = new Map<string, string[]>();
@@ -63,7 +70,11 @@ function print(report: Report, seconds: number): void {
   for (const failure of report.failures.slice(0, 50)) console.log(`    ${failure}`);
 }
 
-async function proveX86(count: number, seed: number, hot: boolean): Promise<Report> {
+type Tier = "cold" | "hot" | "reference";
+
+async function proveX86(count: number, seed: number, tier: Tier): Promise<Report> {
+  const hot = tier === "hot";
+  const executed = new Map<number, number>();
   const report: Report = {
     arch: "x86_64",
     against: "this processor",
@@ -71,10 +82,12 @@ async function proveX86(count: number, seed: number, hot: boolean): Promise<Repo
     reason: (row) => x86.reasonAgainst(x86Rows[row]),
     instructions: 0,
     failures: [],
+    executed,
   };
   const random = new Random(seed);
-  const simulated = new Simulated(hot ? 1 : undefined, x86_64_v3);
+  const simulated = new Simulated(hot ? 1 : undefined, x86_64_v3, tier === "reference");
   const run = async (cases: Parameters<typeof x86.disagreements>[0], each: number) => {
+    for (const row of x86.rowsOf(cases, x86_64_v3)) executed.set(row, (executed.get(row) ?? 0) + 1);
     report.failures.push(...await x86.disagreements(cases, simulated, hot ? 3 : 1));
     report.instructions += each * cases.length;
   };
@@ -93,7 +106,8 @@ async function proveX86(count: number, seed: number, hot: boolean): Promise<Repo
   return report;
 }
 
-async function proveAarch64(count: number, seed: number, hot: boolean): Promise<Report> {
+async function proveAarch64(count: number, seed: number, tier: Tier): Promise<Report> {
+  const hot = tier === "hot";
   const report: Report = {
     arch: "aarch64",
     against: "qemu-aarch64",
@@ -145,6 +159,11 @@ if (import.meta.main) {
     console.log(help);
     Deno.exit(0);
   }
+  const { tier } = values;
+  if (tier !== "cold" && tier !== "hot" && (tier !== "reference" || values.arch !== "x86_64")) {
+    console.error(`prove: --tier ${tier} is none of cold, hot, and reference with --arch x86_64`);
+    Deno.exit(2);
+  }
   const toolsOfAarch64 = ["qemu-aarch64", "aarch64-linux-gnu-gcc"].every(qemu.available);
   let failed = false;
   for (
@@ -160,7 +179,7 @@ if (import.meta.main) {
       continue;
     }
     const started = performance.now();
-    const report = await prove(Number(values.count), Number(values.seed), values.tier === "hot");
+    const report = await prove(Number(values.count), Number(values.seed), tier);
     print(report, (performance.now() - started) / 1000);
     failed ||= report.failures.length > 0;
   }

@@ -1,5 +1,5 @@
 /** Cases for the comparison with this machine's processor, and the comparison itself. */
-import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
+import { Decoded, type Isa } from "../../../../sim/cpu/ir/decoded.ts";
 import { rows } from "../../../../sim/cpu/x86_64/isa.ts";
 import { type Encoding, File, Place } from "../../../../sim/cpu/x86_64/row.ts";
 import { compare, describe } from "./native_compare.ts";
@@ -9,7 +9,7 @@ import { AT, type Case, CODE, instance, type Random, RECORD } from "./random_ins
 /** Rows that are not compared one by one, and why. */
 const NOT_COMPARED: readonly [RegExp, string][] = [
   [/^undefined$/, "stands for undefined encodings"],
-  [/^(jcc|jmp|call|ret|loop|jrcxz)/, "leaves a straight line: compared in sequences"],
+  [/^(jcc|jmp|call|ret|loop|jrcxz)/, "leaves a straight line: compared in sequences alone"],
   [/^syscall/, "enters the kernel: compared by the kernel's conformance tests"],
   [/^int U/, "a software interrupt: 80 would enter the kernel's 32-bit calls"],
   [/^(cpuid|rdtsc|rdpid|rdrand|rdseed|xgetbv)/, "answers with what the machine is"],
@@ -123,6 +123,18 @@ export function sequence(pool: readonly Encoding[], address: number, random: Ran
   record.set(code, AT.code);
   new DataView(record.buffer).setUint32(AT.length, code.length, true);
   return { ...first!, row: rows[0], record, bytes: code };
+}
+
+/** Index of the row of each instruction of `cases`, as the decoder finds it. */
+export function* rowsOf(cases: readonly Case[], isa: Isa): Generator<number> {
+  const d = new Decoded();
+  for (const { bytes } of cases) {
+    const code = Uint8Array.from([...bytes, ...new Array(15).fill(0xcc)]);
+    for (let at = 0; at < bytes.length; at += d.length) {
+      isa.decode(code, at, code.length - at, CODE + at, d);
+      yield d.row;
+    }
+  }
 }
 
 /** Flags that are undefined after what sequences do: AF. */

@@ -1,5 +1,5 @@
 /** Runs records (see native_harness.c) on this machine's processor and in our engine. */
-import { type CpuSpace } from "../../../../sim/cpu/cpu.ts";
+import { type CpuExit, type CpuSpace } from "../../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../../sim/cpu/engine.ts";
 import {
   MXCSR,
@@ -15,6 +15,8 @@ import {
   X87_TOP,
 } from "../../../../sim/cpu/layout.ts";
 import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
+import { Evaluator } from "../../../../sim/cpu/ir/evaluator.ts";
+import { SpaceMemory } from "../../../../sim/cpu/ir/space_memory.ts";
 import { x86_64 } from "../../../../sim/cpu/x86_64/isa.ts";
 import { AT, CODE, RECORD, WINDOW, WINDOW_SIZE } from "./random_instruction.ts";
 
@@ -59,6 +61,10 @@ export async function native(records: Uint8Array): Promise<Uint8Array> {
   }
 }
 
+/** Stands for a trap number and error code that the reference evaluation does not have. */
+export const NOT_SAID = 0xffff;
+const SI_KERNEL = 0x80;
+
 const CODE_PHYSICAL = RESERVED + 0x100000;
 const DATA_PHYSICAL = RESERVED + 0x10000;
 const DATA = 0x20000000;
@@ -79,18 +85,38 @@ class HarnessSpace implements CpuSpace {
   }
 }
 
-/** Our engine behind the harness's records. */
+/** Our engine, or the reference evaluation on its state, behind the harness's records. */
 export class Simulated {
   readonly #physical = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
   readonly #bytes = new Uint8Array(this.#physical.buffer);
   readonly space: CpuSpace = new HarnessSpace();
   readonly cpu: Engine;
   readonly #state: DataView;
+  readonly #evaluator: Evaluator | null;
 
-  /** `heat`: see EngineOptions. */
-  constructor(heat?: number, isa: Isa = x86_64) {
+  /** `heat`: see EngineOptions. `evaluated`: nothing is compiled. */
+  constructor(heat?: number, isa: Isa = x86_64, evaluated = false) {
     this.cpu = new Engine({ isa, physical: this.#physical, heat });
     this.#state = new DataView(this.cpu.stateBytes.buffer);
+    const memory = new SpaceMemory("x86_64", this.space, this.#bytes);
+    this.#evaluator = evaluated ? new Evaluator(isa, this.#state, memory) : null;
+  }
+
+  /** Interpret until something is raised. */
+  #evaluate(evaluator: Evaluator): CpuExit {
+    for (;;) {
+      const end = evaluator.step();
+      if (end.kind !== "fault") continue;
+      const trap = this.cpu.isa.trap?.(
+        end.signal,
+        end.code,
+        end.access,
+        this.#state,
+        evaluator.bytes,
+      );
+      // Page faults are made by the engine's memory.
+      return end.access && end.code !== SI_KERNEL ? end : { ...end, ...trap };
+    }
   }
 
   /** Execute the record and write the answer in place. */
@@ -102,15 +128,15 @@ export class Simulated {
     let fault: bigint[] = [];
     for (let n = 0; n < times; n++) {
       this.prepare(record);
-      const exit = cpu.run(this.space, 100000);
+      const exit = this.#evaluator ? this.#evaluate(this.#evaluator) : cpu.run(this.space, 100000);
       if (exit.kind !== "fault") throw new Error(`unexpected exit ${exit.kind}`);
       const done = exit.signal === 5 && cpu.pc === end + 1;
       signal = done ? 0 : exit.signal;
       code = done ? 0 : exit.code & 0xff;
       fault = done ? [0n, 0n, 0n, 0n] : [
         exit.address,
-        BigInt(exit.trapno ?? 0),
-        BigInt(exit.error ?? 0),
+        BigInt(exit.trapno ?? NOT_SAID),
+        BigInt(exit.error ?? NOT_SAID),
         BigInt(cpu.pc),
       ];
     }
