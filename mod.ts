@@ -62,6 +62,7 @@ export {
   audit,
   type AuditedBinding,
   type Auditor,
+  generateKeys,
   gnuOnMusl,
   ifed,
   linux,
@@ -72,6 +73,9 @@ export {
   type PackOptions,
   packRelocations,
   preload,
+  signatures,
+  type SignaturesOptions,
+  signElf,
   unpack,
   type UnpackOptions,
 } from "./modules/mod.ts";

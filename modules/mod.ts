@@ -17,6 +17,7 @@ export {
   packRelocations,
 } from "./packed_relocations/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
+export { generateKeys, signatures, type SignaturesOptions, signElf } from "./signatures/mod.ts";
 export { sysv } from "./sysv/mod.ts";
 export {
   type CodecName,

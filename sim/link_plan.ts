@@ -51,6 +51,7 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     hwcap: 0,
     hwcap2: 0,
     isaLevels: [],
+    time: 0,
     files,
     reserve: refuse,
     map: refuse,

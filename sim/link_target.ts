@@ -96,6 +96,10 @@ export class ProcessTarget implements LinkTarget {
     this.#host = host;
   }
 
+  get time(): number {
+    return this.#kernel.clock.realSeconds;
+  }
+
   get files(): GuestFiles {
     const { credentials, fs } = this.#process;
     const { fsuid: uid, fsgid: gid, groups } = credentials;

@@ -39,6 +39,8 @@ export interface LinkContext {
   readonly hwcap2: number;
   /** Levels of the instruction set, best first, after which folders of libraries are named. */
   readonly isaLevels: readonly string[];
+  /** The machine's date: seconds since 1970. */
+  readonly time: number;
   /** The guest's file system. */
   readonly files: GuestFiles;
   /** The environment the program starts with. */

@@ -189,6 +189,10 @@ export class LinkSession implements LinkContext {
     return this.#target.hwcap2;
   }
 
+  get time(): number {
+    return this.#target.time;
+  }
+
   get isaLevels(): readonly string[] {
     return this.#target.isaLevels;
   }

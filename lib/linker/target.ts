@@ -105,6 +105,8 @@ export interface LinkTarget {
   readonly hwcap2: number;
   /** Names of the instruction set's levels that the processor has, best first: `x86-64-v2` and the like. */
   readonly isaLevels: readonly string[];
+  /** The machine's date: seconds since 1970. */
+  readonly time: number;
   readonly files: GuestFiles;
 
   /**

@@ -11,6 +11,8 @@ const commands: Readonly<Record<string, URL>> = {
   modules: new URL("./modules.ts", import.meta.url),
   pack: new URL("./pack.ts", import.meta.url),
   "pack-relocations": new URL("./pack_relocations.ts", import.meta.url),
+  sign: new URL("./sign.ts", import.meta.url),
+  "make-keys": new URL("./make_keys.ts", import.meta.url),
   unpack: new URL("./unpack.ts", import.meta.url),
   "name-linker": new URL("./name_linker.ts", import.meta.url),
   presets: new URL("./presets.ts", import.meta.url),

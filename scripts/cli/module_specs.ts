@@ -8,10 +8,12 @@ import {
   musl,
   packedRelocations,
   preload,
+  signatures,
   sysv,
   unpack,
 } from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
+import { readHostFile } from "./host_files.ts";
 
 type ModuleOptions = Readonly<Record<string, string>>;
 
@@ -39,6 +41,15 @@ function word<const W extends string>(
     throw new UsageError(`--module: ${name}=${text} is none of ${words.join(", ")}`);
   }
   return found;
+}
+
+function publicKeys(files: string | undefined): string[] {
+  if (files === undefined) throw new UsageError("--module signatures needs keys=FILE");
+  return files.split("+").map((file) => {
+    const text = new TextDecoder().decode(readHostFile(file));
+    if (text.includes("-----BEGIN PUBLIC KEY-----")) return text;
+    throw new UsageError(`--module signatures: ${file} holds no public key in PEM`);
+  });
 }
 
 export const namedModules: readonly NamedModule[] = [
@@ -101,6 +112,19 @@ export const namedModules: readonly NamedModule[] = [
     make: (options) => packedRelocations({ when: word(options, "when", ["start", "touch"]) }),
   },
   {
+    name: "signatures",
+    summary: "loads files with a valid signature only, as `isthmus sign` makes them",
+    options: {
+      keys: "files of public keys (PEM) with + between them",
+      unsigned: "refuse or allow",
+    },
+    make: (options) =>
+      signatures({
+        keys: publicKeys(options.keys),
+        unsigned: word(options, "unsigned", ["refuse", "allow"]),
+      }),
+  },
+  {
     name: "unpack",
     summary: "loads programs and libraries that `isthmus pack` compressed",
     options: { when: "lazily or eagerly" },
@@ -156,7 +180,8 @@ async function imported(spec: string): Promise<Module> {
 export async function modulesOf(specs: readonly string[]): Promise<Module[]> {
   const modules = linux();
   for (const spec of specs) {
-    if (/[/\\]/.test(spec)) {
+    const isNamed = namedModules.some(({ name }) => name === spec.split(":")[0]);
+    if (!isNamed && /[/\\]/.test(spec)) {
       modules.push(await imported(spec));
       continue;
     }

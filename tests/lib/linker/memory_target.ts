@@ -41,6 +41,7 @@ export class MemoryTarget implements LinkTarget {
   readonly hwcap = 0x3;
   readonly hwcap2 = 0;
   readonly isaLevels: readonly string[] = [];
+  readonly time = 0;
   readonly files: GuestFiles;
   readonly patches: { at: number; reason: string }[] = [];
   readonly #pages = new Map<number, Page>();
