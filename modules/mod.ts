@@ -2,7 +2,7 @@
 import type { Module } from "../lib/linker/mod.ts";
 import { gnu } from "./gnu/mod.ts";
 import { gnuOnMusl } from "./gnu_on_musl/mod.ts";
-import { musl } from "./musl.ts";
+import { musl } from "./musl/mod.ts";
 import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
@@ -10,7 +10,7 @@ export { audit, type AuditedBinding, type Auditor } from "./audit.ts";
 export { gnu } from "./gnu/mod.ts";
 export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";
-export { musl } from "./musl.ts";
+export { musl } from "./musl/mod.ts";
 export {
   packedRelocations,
   type PackedRelocationsOptions,

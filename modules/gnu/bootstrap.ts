@@ -12,20 +12,9 @@ import {
   DT_STRTAB,
   DT_SYMENT,
   DT_SYMTAB,
-  PHDR_SIZE,
 } from "../../lib/elf/mod.ts";
-import {
-  AT_BASE,
-  AT_ENTRY,
-  AT_PHDR,
-  AT_PHENT,
-  AT_PHNUM,
-  type LinkContext,
-  LinkError,
-  type LinkObject,
-  pageUp,
-} from "../../lib/linker/mod.ts";
-import { headersOf } from "./link_maps.ts";
+import { type LinkContext, LinkError, type LinkObject, pageUp } from "../../lib/linker/mod.ts";
+import { startEarly } from "../sysv/early_start.ts";
 import { stateOf } from "../sysv/state.ts";
 import { writeStandIn } from "../sysv/stand_in.ts";
 import { findStackFlags, markedStackFlags } from "./exec_stack.ts";
@@ -76,18 +65,9 @@ export async function initialiseLoader(link: LinkContext, program: LinkObject): 
   const mark = link.arch === "x86_64" ? -tls.capacity : tls.capacity - 8;
   link.writeU64(standIn.imageThreadPointer + mark, MARK);
   const shown = hidePreloadFile(link, loader);
-  const auxv: [number, number][] = [
-    [AT_PHDR, standIn.headers],
-    [AT_PHENT, PHDR_SIZE],
-    [AT_PHNUM, standIn.count],
-    [AT_BASE, link.base(loader)],
-    [AT_ENTRY, link.landing],
-  ];
-  const entry = link.base(loader) + loader.elf.header.entry;
-  const landing = await link.enter({ entry, auxv }, (stack) => hideVariables(link, stack, true));
+  const landing = await startEarly(link, loader, standIn);
   state.landing = landing;
   findStackFlags(link, loader);
-  hideVariables(link, landing.stackPointer, false);
   if (shown !== undefined) link.write(shown, new TextEncoder().encode(PRELOAD_FILE));
   if (link.readI64(landing.threadPointer + mark) !== MARK) {
     throw new LinkError(`${loader.path} put thread-local storage at another place than planned`);
@@ -95,45 +75,10 @@ export async function initialiseLoader(link: LinkContext, program: LinkObject): 
   for (const thread of [landing.threadPointer, standIn.imageThreadPointer]) {
     link.writeU64(thread + mark, 0);
   }
-  correctVector(link, landing.stackPointer, program);
 }
 
-/** Names of variables that ld.so obeys begin so; the first byte is changed while it looks. */
-const LD = [0x4c, 0x44, 0x5f];
+/** What the first byte of a name is while it is hidden. */
 const HIDDEN = 0x01;
-
-/** Hides the LD_ variables of the initial environment, or shows them again. */
-function hideVariables(link: LinkContext, stackPointer: number, hide: boolean): void {
-  const [from, to] = hide ? [LD[0], HIDDEN] : [HIDDEN, LD[0]];
-  for (let at = environmentAt(link, stackPointer);; at += 8) {
-    const variable = link.readI64(at);
-    if (variable === 0) return;
-    const start = link.read(variable, 3);
-    if (start[0] === from && start[1] === LD[1] && start[2] === LD[2]) {
-      link.write(variable, Uint8Array.of(to));
-    }
-  }
-}
-
-function environmentAt(link: LinkContext, stackPointer: number): number {
-  return stackPointer + 8 * (link.readI64(stackPointer) + 2);
-}
-
-/** Makes the auxiliary vector on the stack tell of the program itself. */
-function correctVector(link: LinkContext, stackPointer: number, program: LinkObject): void {
-  const { header } = program.elf;
-  const corrected = new Map([
-    [AT_PHDR, headersOf(link, program)],
-    [AT_PHNUM, header.phnum],
-    [AT_ENTRY, link.base(program) + header.entry],
-  ]);
-  let at = environmentAt(link, stackPointer);
-  while (link.readI64(at) !== 0) at += 8;
-  for (at += 8; link.readI64(at) !== 0; at += 16) {
-    const value = corrected.get(link.readI64(at));
-    if (value !== undefined) link.writeU64(at + 8, value);
-  }
-}
 
 /**
  * Spoils the name of the preload file in the loader's memory if there is such a file. Returns where it

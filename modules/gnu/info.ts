@@ -3,7 +3,8 @@ import type { HostCall, HostService, LinkContext, LinkObject } from "../../lib/l
 import { objectAt, rangeOf } from "./addresses.ts";
 import { setError } from "./errors.ts";
 import { patchWords } from "./guest_memory.ts";
-import { headersOf, objectOfMap } from "./link_maps.ts";
+import { headersOf } from "../sysv/early_start.ts";
+import { objectOfMap } from "./link_maps.ts";
 import { guestObjects, namespaceOf } from "./scopes.ts";
 import { gnuStateOf } from "./state.ts";
 

@@ -11,11 +11,10 @@ import {
   DT_VERSYM,
   DYN_SIZE,
   PF_W,
-  PHDR_SIZE,
   PT_DYNAMIC,
-  PT_PHDR,
 } from "../../lib/elf/mod.ts";
 import { type LinkContext, LinkError, type LinkObject } from "../../lib/linker/mod.ts";
+import { headersOf } from "../sysv/early_start.ts";
 import { wordBytes } from "./guest_heap.ts";
 import {
   extentOf,
@@ -94,18 +93,6 @@ export function removeLinkMap(link: LinkContext, object: LinkObject): void {
 export function objectOfMap(link: LinkContext, map: number): LinkObject | undefined {
   for (const [object, at] of gnuStateOf(link).maps) if (at === map) return object;
   return undefined;
-}
-
-/** Guest address of an object's program headers. */
-export function headersOf(link: LinkContext, object: LinkObject): number {
-  const { header, segments, loadSegments } = object.elf;
-  const own = segments.find(({ type }) => type === PT_PHDR);
-  if (own !== undefined) return link.base(object) + own.vaddr;
-  const size = header.phnum * PHDR_SIZE;
-  const holder = loadSegments.find(({ offset, filesz }) =>
-    offset <= header.phoff && header.phoff + size <= offset + filesz
-  );
-  return holder === undefined ? 0 : link.base(object) + holder.vaddr + header.phoff - holder.offset;
 }
 
 /** Guest address of a symbol that an object defines. */

@@ -16,7 +16,12 @@ import { runtimeOf } from "../sysv/runtime.ts";
 import { collectRuntime } from "../sysv/mod.ts";
 import { prepare, programAuxv, start } from "../sysv/start.ts";
 import { type LazySlots, stateOf } from "../sysv/state.ts";
-import { writeLateTlsImage, writeTlsImage, writeTlsImages } from "../sysv/thread_block.ts";
+import {
+  addTlsBlock,
+  writeLateTlsImage,
+  writeTlsImage,
+  writeTlsImages,
+} from "../sysv/thread_block.ts";
 import { initialiseLoader } from "./bootstrap.ts";
 import { allowCodeOnStacks } from "./exec_stack.ts";
 import { functionsOf, initialisersOf } from "./functions.ts";
@@ -83,11 +88,11 @@ function program(object: LinkObject, slots: LazySlots): Registration {
 }
 
 /**
- * It relocates and protects itself when it initialises itself, and binds its symbols to its own definitions
- * as long as it is alone; once more, then, to those that come first, as it does for itself.
+ * It relocates itself when it initialises itself, and binds its symbols to its own definitions as long as
+ * it is alone; once more, then, to those that come first, as it does for itself.
  */
 function loaderItself(): Registration {
-  return { "relocate": strong(relocateSymbols), "protect": strong(() => {}) };
+  return { "relocate": strong(relocateSymbols) };
 }
 
 function library(): Registration {
@@ -118,7 +123,7 @@ function lateLibrary(): Registration {
     "collect": weak(collectFiltees),
     "post-collect": strong((link, object) => {
       const { loader, blocks, opening, deep, namespaces } = gnuStateOf(link);
-      if (loader === undefined) return stateOf(link).tls.add(object);
+      if (loader === undefined) return addTlsBlock(link, object);
       if (((object.elf.dynamic?.flags1 ?? 0) & DF_1_NOOPEN) !== 0) {
         throw loadFailure(object.path, "shared object cannot be dlopen()ed");
       }

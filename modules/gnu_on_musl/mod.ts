@@ -9,9 +9,8 @@ import {
   strong,
   type SymbolLookup,
 } from "../../lib/linker/mod.ts";
-import { isLibcOfMusl, muslProgram } from "../musl.ts";
+import { collectMuslRuntime, isLibcOfMusl, muslProgram } from "../musl/mod.ts";
 import { needLibrary } from "../sysv/collect.ts";
-import { collectRuntime } from "../sysv/mod.ts";
 import { findLibrary } from "../sysv/search.ts";
 import { stateOf } from "../sysv/state.ts";
 
@@ -46,7 +45,7 @@ export function gnuOnMusl(options: GnuOnMuslOptions = {}): Module {
       const collect = strong((link: LinkContext) => collectOnMusl(link, object, options));
       if (!object.isProgram) return isLibcOfMusl(object) ? {} : { collect };
       if (!isGnuProgram(object)) return {};
-      return { collect, ...muslProgram };
+      return { ...muslProgram, collect };
     },
   };
 }
@@ -82,7 +81,7 @@ async function collectOnMusl(
   if (!object.isProgram) return;
   const { OBJECTS } = await import("./shim_objects.ts");
   link.need(shims[link.arch] ??= ElfFile.parse(Uint8Array.fromBase64(OBJECTS[link.arch]), SHIM));
-  collectRuntime(link);
+  collectMuslRuntime(link);
 }
 
 /**

@@ -39,7 +39,7 @@ export function writeList(link: LinkContext, list: readonly number[], name: stri
 }
 
 /** Objects with those they depend on first; a cycle is entered where it is first reached. */
-function dependencyOrder(objects: readonly LinkObject[]): LinkObject[] {
+export function dependencyOrder(objects: readonly LinkObject[]): LinkObject[] {
   const order: LinkObject[] = [];
   const seen = new Set<LinkObject>();
   const visit = (object: LinkObject): void => {

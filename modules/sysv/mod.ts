@@ -8,7 +8,7 @@ import { Runtime, type RuntimeCode } from "./runtime.ts";
 import { RUNTIME_CODE } from "./runtime_code.ts";
 import { prepare, start, startAlone } from "./start.ts";
 import { stateOf } from "./state.ts";
-import { writeLateTlsImage } from "./thread_block.ts";
+import { addTlsBlock, writeLateTlsImage } from "./thread_block.ts";
 
 export { finalisers, initialisers } from "./initialisers.ts";
 
@@ -20,7 +20,7 @@ export { finalisers, initialisers } from "./initialisers.ts";
 export function sysv(): Module {
   const library = {
     "collect": strong(collectNeeded),
-    "post-collect": strong((link, object) => stateOf(link).tls.add(object)),
+    "post-collect": strong(addTlsBlock),
     "load": strong(load),
     "relocate": strong(relocate),
     "protect": strong(protect),

@@ -7,6 +7,9 @@ import {
 } from "../../lib/linker/mod.ts";
 import { stateOf } from "./state.ts";
 
+/** Name of the object with the loader's own guest code. */
+export const RUNTIME_NAME = "[linker-runtime]";
+
 /** Guest code as named parts in order, each its bytes in hexadecimal. */
 export type RuntimeCode = Readonly<Record<Architecture, Readonly<Record<string, string>>>>;
 
@@ -21,7 +24,7 @@ export class Runtime {
   /** Makes an object of one or more tables and asks for it as a dependency; the first is in use. */
   static collect(link: LinkContext, codes: readonly RuntimeCode[]): Runtime {
     // Parsed anew each time: a link knows its in-memory objects by identity.
-    const object = link.need(ElfFile.parse(image(codes, link.arch), "[linker-runtime]"));
+    const object = link.need(ElfFile.parse(image(codes, link.arch), RUNTIME_NAME));
     return new Runtime(object, codes, 0);
   }
 

@@ -1,8 +1,11 @@
 import {
   DYN_SIZE,
+  PF_W,
   PHDR_SIZE,
   PT_DYNAMIC,
+  PT_GNU_RELRO,
   PT_GNU_STACK,
+  PT_LOAD,
   PT_PHDR,
   PT_TLS,
 } from "../../lib/elf/mod.ts";
@@ -17,8 +20,8 @@ import { stateOf } from "./state.ts";
 
 /**
  * A second description of a linked program, for start code of the guest that would link it again: other
- * program headers for the same segments, with another dynamic section and the TLS of all objects as
- * one segment.
+ * program headers for the same segments, with another dynamic section, the TLS of all objects as one
+ * segment, and nothing to protect.
  */
 export interface StandIn {
   /** Guest address of the program headers, and how many there are. */
@@ -29,6 +32,7 @@ export interface StandIn {
   readonly entries: readonly (readonly [number, number])[];
   /** Where the thread pointer would be if the image of the TLS blocks were a thread's own. */
   readonly imageThreadPointer: number;
+  readonly loads: NonNullable<StandInOptions["loads"]>;
 }
 
 /** The initial image of all TLS blocks together. */
@@ -46,6 +50,8 @@ const ABOVE_THREAD_POINTER = 16;
 export interface StandInOptions {
   /** The TLS image is aligned in memory (`absolute`), or in the addresses of the headers, as its reader has it. */
   readonly alignment: "absolute" | "vaddr";
+  /** Whether the segments are shown with PF_W (default), by which musl finds room to give away. */
+  readonly loads?: "as they are" | "read-only";
   /** p_flags of PT_GNU_STACK; the program's own by default. */
   readonly stackFlags?: number;
 }
@@ -57,7 +63,7 @@ export function writeStandIn(
   link: LinkContext,
   program: LinkObject,
   entries: readonly (readonly [number, number])[],
-  { alignment, stackFlags }: StandInOptions,
+  { alignment, stackFlags, loads = "as they are" }: StandInOptions,
 ): StandIn {
   const base = link.base(program);
   const dynamic = link.allocate(
@@ -70,7 +76,12 @@ export function writeStandIn(
     link.writeU64(dynamic + index * DYN_SIZE + 8, value);
   });
   const tls = reserveTlsImage(link, alignment === "vaddr" ? base : 0);
-  const dropped = [PT_TLS, PT_PHDR, ...(stackFlags === undefined ? [] : [PT_GNU_STACK])];
+  const dropped = [
+    PT_TLS,
+    PT_PHDR,
+    PT_GNU_RELRO,
+    ...(stackFlags === undefined ? [] : [PT_GNU_STACK]),
+  ];
   const segments = program.elf.segments.filter(({ type }) => !dropped.includes(type));
   const count = segments.length + (tls === undefined ? 1 : 2) + (stackFlags === undefined ? 0 : 1);
   const headers = link.allocate(count * PHDR_SIZE, PROT_READ | PROT_WRITE, "program headers");
@@ -95,7 +106,9 @@ export function writeStandIn(
   const own = count * PHDR_SIZE;
   put({ type: PT_PHDR, flags: 4, vaddr: headers - base, filesz: own, memsz: own, align: 8 });
   for (const segment of segments) {
-    put(segment.type === PT_DYNAMIC ? { ...segment, flags: 6, vaddr: dynamic - base } : segment);
+    if (segment.type === PT_DYNAMIC) put({ ...segment, flags: 6, vaddr: dynamic - base });
+    else if (loads === "as they are" || segment.type !== PT_LOAD) put(segment);
+    else put({ ...segment, flags: segment.flags & ~PF_W });
   }
   if (stackFlags !== undefined) {
     put({ type: PT_GNU_STACK, flags: stackFlags, vaddr: 0, filesz: 0, memsz: 0, align: 16 });
@@ -104,7 +117,8 @@ export function writeStandIn(
     const { start, size, align } = tls;
     put({ type: PT_TLS, flags: 4, vaddr: start - base, filesz: size, memsz: size, align });
   }
-  return { headers, count, dynamic, entries, imageThreadPointer: tls?.threadPointer ?? 0 };
+  const imageThreadPointer = tls?.threadPointer ?? 0;
+  return { headers, count, dynamic, entries, imageThreadPointer, loads };
 }
 
 /**
@@ -114,9 +128,9 @@ export function writeStandIn(
  */
 function reserveTlsImage(link: LinkContext, origin: number): TlsImage | undefined {
   const { tls } = stateOf(link);
-  if (tls.size === 0 || tls.objects.length === 0) return undefined;
   const { align } = tls;
   const above = link.arch === "aarch64" ? ABOVE_THREAD_POINTER : 0;
+  if (tls.capacity === above) return undefined;
   const size = above > 0 ? tls.capacity - above : pageUp(tls.capacity, align);
   const memory = link.allocate(size + 2 * align, PROT_READ | PROT_WRITE, "tls image");
   const start = origin + pageUp(memory - origin, align) + above % align;

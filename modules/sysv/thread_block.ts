@@ -34,10 +34,16 @@ export function writeTlsImages(link: LinkContext, threadPointer: number): void {
   for (const object of stateOf(link).tls.objects) writeTlsImage(link, object, threadPointer);
 }
 
+/** Gives an object's TLS block its place, unless another module looks after those of late objects. */
+export function addTlsBlock(link: LinkContext, object: LinkObject): void {
+  const { tls, threadLocal } = stateOf(link);
+  if (object.batch === 0 || threadLocal === undefined) tls.add(object);
+}
+
 /** Initialises the first thread's TLS of an object that was opened after the program started. */
 export function writeLateTlsImage(link: LinkContext, object: LinkObject): void {
-  const { threadPointer } = stateOf(link);
-  if (object.elf.tls !== undefined && threadPointer !== undefined) {
+  const { threadPointer, tls } = stateOf(link);
+  if (tls.offsetOf(object) !== undefined && threadPointer !== undefined) {
     writeTlsImage(link, object, threadPointer);
   }
 }

@@ -14,6 +14,7 @@ import expected from "../../guests/expected.json" with { type: "json" };
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
 import { linkAnything } from "../sysv/module_lists.ts";
 import { ImageRunner, missingTools } from "../sysv/native_run.ts";
+import { runIn } from "../gnu/gnu_run.ts";
 import { buildMuslProgram, muslNeeds } from "../sysv/musl_program.ts";
 
 const guests = new URL("../../guests/prebuilt/", import.meta.url).pathname;
@@ -54,14 +55,14 @@ for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
         (needs === undefined ? "" : ` (skipped: needs ${needs})`),
       ignore: needs !== undefined,
       fn: async () => {
-        using runner = new ImageRunner(arch);
         using built = buildMuslProgram(arch);
-        const target = new MemoryTarget(arch, { root: built.root, overlay: built.files });
-        const modules = [...linux(), ifed.concatenate({ rights }), ifed.eliminateBranches()];
-        const { start, counters } = await new Linker(target, { modules }).link(built.path);
-        const run = runner.run(target, start, [built.path, "argument"]);
-        assertEquals(run, { code: 3, stdout: built.nativeOutput, stderr: "" });
-        assertEquals(counters.flat()["linker.ifed.branches.patched"] > 100, true);
+        const { counters, ...run } = await runIn(built.root || "/", [built.path, "argument"], {
+          uid: 0,
+          mounts: [{ host: built.folder, guest: built.folder }],
+          modules: [...linux(), ifed.concatenate({ rights }), ifed.eliminateBranches()],
+        });
+        assertEquals(run, { exit: 3, stdout: built.nativeOutput, stderr: "" });
+        assertEquals(counters["linker.ifed.branches.patched"] > 100, true);
       },
     });
   }

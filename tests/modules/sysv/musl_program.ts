@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
 /** Where the cross-built root with musl's libc and headers is. */
 const ARM64_ROOT = new URL("../../../.cache/roots/bookworm-arm64", import.meta.url).pathname;
 
-function rootOf(arch: Architecture): string {
+export function rootOf(arch: Architecture): string {
   return arch === "x86_64" ? "" : ARM64_ROOT;
 }
 
@@ -68,39 +68,40 @@ export function muslNeeds(arch: Architecture): string | undefined {
 export interface MuslProgram extends Disposable {
   readonly root: string;
   readonly path: string;
+  readonly folder: string;
   /** The built files by guest path. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** What it prints when musl's own loader links it. */
   readonly nativeOutput: string;
 }
 
-export function buildMuslProgram(arch: Architecture): MuslProgram {
-  const folder = Deno.makeTempDirSync({ prefix: "musl-" });
+/** Compiles a library, if the name ends in `.so`, or a program for musl; `more` is what gcc is told. */
+export function buildForMusl(arch: Architecture, path: string, more: readonly string[]): void {
   const root = rootOf(arch);
   const compiler = arch === "x86_64" ? "gcc" : "aarch64-linux-gnu-gcc";
   const libraries = `${root}/usr/lib/${arch}-linux-musl`;
-  const loader = `/lib/ld-musl-${arch}.so.1`;
-  Deno.writeTextFileSync(`${folder}/library.c`, LIBRARY);
-  Deno.writeTextFileSync(`${folder}/program.c`, PROGRAM);
   const own = runTool(compiler, "-print-file-name=include").trim();
   const common = ["-O1", "-nostdinc", "-isystem", `${root}/usr/include/${arch}-linux-musl`].concat(
     ["-isystem", own, "-nostdlib", `-L${libraries}`],
   );
+  const name = path.replace(/.*\//, "");
+  const kind = name.endsWith(".so") ? ["-fPIC", "-shared", `-Wl,-soname,${name}`] : [
+    ...["-fPIE", "-pie", `-Wl,--dynamic-linker=/lib/ld-musl-${arch}.so.1`],
+    ...["Scrt1.o", "crti.o"].map((start) => `${libraries}/${start}`),
+  ];
+  const end = name.endsWith(".so") ? [] : [`${libraries}/crtn.o`];
+  runTool(compiler, ...common, ...kind, "-o", path, ...more, "-lc", ...end);
+}
+
+export function buildMuslProgram(arch: Architecture): MuslProgram {
+  const folder = Deno.makeTempDirSync({ prefix: "musl-" });
+  const root = rootOf(arch);
+  Deno.writeTextFileSync(`${folder}/library.c`, LIBRARY);
+  Deno.writeTextFileSync(`${folder}/program.c`, PROGRAM);
   const library = `${folder}/libpart.so`;
   const path = `${folder}/program`;
-  runTool(
-    compiler,
-    ...common,
-    ...["-fPIC", "-shared", "-Wl,-soname,libpart.so", `${folder}/library.c`, "-o", library, "-lc"],
-  );
-  runTool(
-    compiler,
-    ...common,
-    ...["-fPIE", "-pie", `${folder}/program.c`, "-o", path],
-    ...["Scrt1.o", "crti.o"].map((name) => `${libraries}/${name}`),
-    ...[library, "-lc", `${libraries}/crtn.o`, "-Wl,-rpath,$ORIGIN"],
-    `-Wl,--dynamic-linker=${loader}`,
-  );
+  buildForMusl(arch, library, [`${folder}/library.c`]);
+  buildForMusl(arch, path, [`${folder}/program.c`, library, "-Wl,-rpath,$ORIGIN"]);
   const [command, ...args] = arch === "x86_64"
     ? [path, "argument"]
     : ["qemu-aarch64", "-L", root, path, "argument"];
@@ -108,6 +109,7 @@ export function buildMuslProgram(arch: Architecture): MuslProgram {
   return {
     root,
     path,
+    folder,
     files: new Map([path, library].map((file) => [file, Deno.readFileSync(file)])),
     nativeOutput: new TextDecoder().decode(output.stdout),
     [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }),

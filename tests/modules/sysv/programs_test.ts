@@ -8,7 +8,6 @@ import { linux } from "../../../modules/mod.ts";
 import expected from "../../guests/expected.json" with { type: "json" };
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
 import { ImageRunner, missingTools } from "./native_run.ts";
-import { buildMuslProgram, muslNeeds } from "./musl_program.ts";
 
 const guests = new URL("../../guests/prebuilt/", import.meta.url).pathname;
 
@@ -34,22 +33,4 @@ for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
       },
     });
   }
-
-  const needs = muslNeeds(arch);
-  Deno.test({
-    name: `a program of musl with threads and TLS runs on ${arch}` +
-      (needs === undefined ? "" : ` (skipped: needs ${needs})`),
-    ignore: needs !== undefined,
-    fn: async () => {
-      using runner = new ImageRunner(arch);
-      using built = buildMuslProgram(arch);
-      const target = new MemoryTarget(arch, { root: built.root, overlay: built.files });
-      const { start, objects } = await new Linker(target, { modules: linux() }).link(built.path);
-      assertEquals(objects.map((object) => object.soname), [
-        ...["program", "libpart.so", `ld-musl-${arch}.so.1`, "[linker-runtime]"],
-      ]);
-      const run = runner.run(target, start, [built.path, "argument"]);
-      assertEquals(run, { code: 3, stdout: built.nativeOutput, stderr: "" });
-    },
-  });
 }

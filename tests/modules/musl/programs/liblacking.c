@@ -1,0 +1,3 @@
+int nowhere(int);
+int lacking(void) { return nowhere(1); }
+int (*pointer)(int) = nowhere;
