@@ -73,6 +73,8 @@ export {
   type PackOptions,
   packRelocations,
   preload,
+  seccomp,
+  type SeccompOptions,
   signatures,
   type SignaturesOptions,
   signElf,

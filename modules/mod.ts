@@ -16,6 +16,7 @@ export {
   type PackedRelocationsOptions,
   packRelocations,
 } from "./packed_relocations/mod.ts";
+export { seccomp, type SeccompOptions } from "./seccomp/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { generateKeys, signatures, type SignaturesOptions, signElf } from "./signatures/mod.ts";
 export { sysv } from "./sysv/mod.ts";

@@ -10,13 +10,16 @@ import {
   LinkError,
   type LinkObserver,
   type LinkResult,
+  LinkTargetError,
   type Module,
   type Start,
 } from "../lib/linker/mod.ts";
+import { BpfProgram } from "./kernel/bpf.ts";
 import type { ExecLoader, Program, ProgramImage } from "./kernel/exec.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { Process } from "./kernel/process.ts";
+import { installFilters } from "./kernel/seccomp.ts";
 import { failureMessage, mapFailure } from "./link_failure.ts";
 import type { HostFunctions, ServedProcess } from "./link_host.ts";
 import { ProcessTarget } from "./link_target.ts";
@@ -123,7 +126,9 @@ export class ModularLoader implements ExecLoader {
       target,
       land: async () => {
         target.land();
-        kernel.cpu.pc = (await linking).entry;
+        const { entry, filters } = await linking;
+        kernel.cpu.pc = entry;
+        if (kernel.current !== null) installFilters(kernel.current, filters);
       },
       fork: (child) => {
         const copy = this.#target(kernel, child, child.space.value);
@@ -169,7 +174,7 @@ function variable(text: string): [string, string] {
 }
 
 function imageOf(start: Start, linker: Linker, space: AddressSpace): ProgramImage {
-  const { auxv } = start;
+  const { auxv, filters = [] } = start;
   return {
     entry: start.entry,
     programEntry: auxv.get(AT_ENTRY) ?? start.entry,
@@ -181,6 +186,13 @@ function imageOf(start: Start, linker: Linker, space: AddressSpace): ProgramImag
       elf.segments.some(({ type, flags }) => type === PT_GNU_STACK && (flags & PF_X) !== 0)
     ),
     threadPointer: start.threadPointer,
+    filters: filters.map((bytes) => {
+      const program = BpfProgram.check(bytes);
+      if (program === undefined) {
+        throw new LinkTargetError("a filter of the program is none that Linux takes");
+      }
+      return program;
+    }),
     auxv,
   };
 }

@@ -1,5 +1,6 @@
 /** Reading and writing ELF64 little-endian files for x86_64 and aarch64. */
 export * from "./constants.ts";
+export { type NewSection, withSections } from "./section_editor.ts";
 export { ElfError } from "./elf_error.ts";
 export { type AddressRange, ElfFile, type TlsSegment } from "./elf_file.ts";
 export type { ElfHeader, Section, Segment } from "./headers.ts";

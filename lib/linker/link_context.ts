@@ -153,6 +153,6 @@ export interface LinkContext {
   /** Unmaps objects of the running process and forgets them. */
   unload(objects: readonly LinkObject[]): void;
 
-  /** Changes how the program starts (start); later values win. */
+  /** Changes how the program starts (start); later values win, and filters are added. */
   begin(start: Partial<Omit<Start, "auxv">> & { readonly auxv?: Iterable<[number, number]> }): void;
 }

@@ -144,13 +144,14 @@ export class LinkSession implements LinkContext {
   }
 
   start(): Start {
-    const { entry, threadPointer, heap } = this.#begin;
+    const { entry, threadPointer, heap, filters } = this.#begin;
     const extent = imageExtent(this.program.elf, this.pageSize);
     return {
       entry: entry ?? this.base(this.program) + this.program.elf.header.entry,
       threadPointer,
       heap: heap ?? this.base(this.program) + (extent?.end ?? 0),
       auxv: this.#auxv,
+      filters,
     };
   }
 
@@ -439,8 +440,12 @@ export class LinkSession implements LinkContext {
     start: Partial<Omit<Start, "auxv">> & { readonly auxv?: Iterable<[number, number]> },
   ): void {
     this.#during("start", "start", "change how the program starts");
-    const { auxv, ...rest } = start;
-    this.#begin = { ...this.#begin, ...rest };
+    const { auxv, filters = [], ...rest } = start;
+    this.#begin = {
+      ...this.#begin,
+      ...rest,
+      filters: [...this.#begin.filters ?? [], ...filters],
+    };
     for (const [type, value] of auxv ?? []) this.#auxv.set(type, value);
   }
 

@@ -29,4 +29,5 @@ export { parseFile } from "./parsed_files.ts";
 export { type Phase, PHASES, type Stage } from "./phase.ts";
 export { Plan, type PlanEntry } from "./plan.ts";
 export type { Definition, Resolver, SymbolLookup, SymbolReference, SymbolUse } from "./resolve.ts";
+export { syscallName } from "./syscall_names.ts";
 export * from "./target.ts";

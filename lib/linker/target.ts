@@ -178,6 +178,11 @@ export interface Start {
   readonly auxv: ReadonlyMap<number, number>;
   /** First address after the program's own segments, page aligned, where the heap (brk) starts. */
   readonly heap: number;
+  /**
+   * Filters of system calls that the program starts with and cannot get rid of, each a classic BPF program
+   * as seccomp(2) takes it: instructions of 8 bytes. Absent: none.
+   */
+  readonly filters?: readonly Uint8Array[];
 }
 
 /** Auxiliary vector types that the linker sets, from `elf.h`. */

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, URL>> = {
   plan: new URL("./plan.ts", import.meta.url),
   inspect: new URL("./inspect.ts", import.meta.url),
   modules: new URL("./modules.ts", import.meta.url),
+  seccomp: new URL("./seccomp.ts", import.meta.url),
   pack: new URL("./pack.ts", import.meta.url),
   "pack-relocations": new URL("./pack_relocations.ts", import.meta.url),
   sign: new URL("./sign.ts", import.meta.url),

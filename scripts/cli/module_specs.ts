@@ -8,6 +8,7 @@ import {
   musl,
   packedRelocations,
   preload,
+  seccomp,
   signatures,
   sysv,
   unpack,
@@ -122,6 +123,25 @@ export const namedModules: readonly NamedModule[] = [
       signatures({
         keys: publicKeys(options.keys),
         unsigned: word(options, "unsigned", ["refuse", "allow"]),
+      }),
+  },
+  {
+    name: "seccomp",
+    summary: "restricts a program to the system calls that its code can reach",
+    options: {
+      action: "kill, trap, errno or log: what happens at another call",
+      sections: "guest folder with copies of objects that have a .seccomp section",
+      analyse: "yes or no: whether an object without a section is analysed",
+      open: "libraries that the program may open later, paths with + between them",
+      allow: "names of system calls allowed in any case, with + between them",
+    },
+    make: (options) =>
+      seccomp({
+        action: word(options, "action", ["kill", "trap", "errno", "log"]),
+        sections: options.sections,
+        analyse: word(options, "analyse", ["yes", "no"]) !== "no",
+        open: options.open?.split("+"),
+        allow: options.allow?.split("+"),
       }),
   },
   {

@@ -4,6 +4,7 @@
  * stack, and start the thread at the entry point.
  */
 import type { AddressSpace } from "../memory/address_space.ts";
+import type { BpfProgram } from "./bpf.ts";
 import type { Executable } from "./seam.ts";
 import { E2BIG, ELOOP, ENOEXEC } from "./errno.ts";
 import { exitThread, finishVfork } from "./exit.ts";
@@ -11,6 +12,7 @@ import { buildStack, MAX_ARG_STRLEN } from "./exec_stack.ts";
 import { decodeName, nameLength } from "./fs/file_name.ts";
 import type { Kernel } from "./kernel.ts";
 import { accessCredentials, type Process, RLIMIT_STACK, Shared } from "./process.ts";
+import { installFilters } from "./seccomp.ts";
 import { SS_DISABLE } from "./signal_numbers.ts";
 import type { Thread } from "./thread.ts";
 
@@ -55,6 +57,8 @@ export interface ProgramImage {
   readonly threadPointer?: number;
   /** Auxiliary vector entries to add or replace. */
   readonly auxv?: ReadonlyMap<number, number>;
+  /** Filters that the program starts with, in the order in which they are installed. */
+  readonly filters?: readonly BpfProgram[];
   /** Called when the initial stack is there, before the first instruction. */
   readonly prepare?: (stackPointer: number) => void;
 }
@@ -175,6 +179,7 @@ export function enterProgram(
 
   abi.start(cpu, image.entry, stack.pointer);
   if (image.threadPointer !== undefined) cpu.threadPointer = image.threadPointer;
+  installFilters(thread, image.filters);
   image.prepare?.(stack.pointer);
   return 0;
 }

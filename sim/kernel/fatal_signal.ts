@@ -3,7 +3,7 @@ import type { Cpu } from "../cpu/cpu.ts";
 import type { Abi } from "./abi/abi.ts";
 import { infoCode, infoSigno, infoSyscall } from "./abi/siginfo.ts";
 import { SIGBUS, SIGFPE, SIGILL, signalName, SIGSEGV, SIGSYS, SIGTRAP } from "./signal_numbers.ts";
-import { syscallName } from "./syscalls/names.ts";
+import { syscallName } from "../../lib/linker/syscall_names.ts";
 import type { Thread } from "./thread.ts";
 
 const FAULTS = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS];

@@ -52,7 +52,7 @@ import { deliverSignals, forceSignal } from "./signals.ts";
 import type { StracePrinter } from "./strace/printer.ts";
 import { BLOCKED, NO_RESULT, type SyscallRow, SyscallTable } from "./syscall.ts";
 import { symbolizeAddress } from "./symbolize.ts";
-import { syscallName } from "./syscalls/names.ts";
+import { syscallName } from "../../lib/linker/syscall_names.ts";
 import { Thread } from "./thread.ts";
 import { TimerQueue } from "./timers.ts";
 

@@ -2,7 +2,8 @@
  * Secure computing of a thread (seccomp(2), kernel/seccomp.c): strict mode, or filters that form a chain.
  * A new thread shares its maker's chain and goes on with its own.
  */
-import { BpfProgram } from "./bpf.ts";
+import type { BpfProgram } from "./bpf.ts";
+import { KernelError } from "./kernel_error.ts";
 
 export const SECCOMP_MODE_DISABLED = 0;
 export const SECCOMP_MODE_STRICT = 1;
@@ -84,9 +85,15 @@ export function judge(newest: Filter, data: Uint32Array): Verdict {
   return { action: (verdict & ACTION) >>> 0, data: verdict & DATA, executed };
 }
 
-/** A filter that the linker gives a program; it is sound, or a programming error. */
-export function trustedFilter(bytes: Uint8Array): BpfProgram {
-  const program = BpfProgram.check(bytes);
-  if (program === undefined) throw new TypeError("the linker's filter is not one that Linux takes");
-  return program;
+/** Gives a thread the filters that its program starts with; it can have no new privileges then. */
+export function installFilters(
+  thread: { seccomp: Seccomp; noNewPrivileges: boolean },
+  programs: readonly BpfProgram[] = [],
+): void {
+  for (const program of programs) {
+    const next = addFilter(thread.seccomp, program, false);
+    if (next === null) throw new KernelError("the filters of a program are too many");
+    thread.seccomp = next;
+    thread.noNewPrivileges = true;
+  }
 }

@@ -5,7 +5,17 @@ import { serveCheckout } from "./static_server.ts";
 
 const main = new URL("../../mod.ts", import.meta.url).pathname;
 const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
-const COMMANDS = ["run", "compare", "plan", "inspect", "name-linker", "modules", "presets", "demo"];
+const COMMANDS = [
+  "run",
+  "compare",
+  "plan",
+  "inspect",
+  "name-linker",
+  "seccomp",
+  "modules",
+  "presets",
+  "demo",
+];
 
 interface Output {
   readonly code: number;

@@ -41,3 +41,25 @@ Deno.test("the iFed experiment runs from a URL, of 25 lines at most, without pac
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("the seccomp experiment runs from a URL, without packages", async () => {
+  await using server = serveCheckout();
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", `${server.origin}/scripts/experiments/seccomp.ts`],
+      cwd: folder,
+      env: { DENO_DIR: `${folder}/cache`, NO_COLOR: "1" },
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    for (const table of new TextDecoder().decode(stdout).trim().split("\n\n")) {
+      const line = table.split("\n").find((line) => line.startsWith("/many/many "));
+      // The guest writes and exits; handlers of signals would need a third call.
+      assertEquals(line?.split(/\s{2,}/).slice(1, 4), ["3", "2", "0"]);
+      assert(line!.endsWith("yes"));
+    }
+    assert(!server.requests.includes("/scripts/deps.ts"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

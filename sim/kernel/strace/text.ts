@@ -7,7 +7,7 @@ import { infoSigno } from "../abi/siginfo.ts";
 import { encodeName } from "../fs/file_name.ts";
 import { signalName } from "../signal_numbers.ts";
 import { type BlockOptions, NO_RESULT } from "../syscall.ts";
-import { syscallName } from "../syscalls/names.ts";
+import { syscallName } from "../../../lib/linker/syscall_names.ts";
 import type { Thread } from "../thread.ts";
 import { argumentsAfter, argumentsBefore } from "./arguments.ts";
 import { operationResult } from "./operations.ts";

@@ -2,9 +2,9 @@
  * Names of all Linux system calls by number, for messages about those without a row (Linux 6.1,
  * arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h). `-` is a gap.
  */
-import type { Arch } from "../../arch.ts";
+import type { Architecture } from "./target.ts";
 
-const NAMES: Record<Arch, string> = {
+const NAMES: Record<Architecture, string> = {
   x86_64:
     "read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction " +
     "rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select " +
@@ -94,7 +94,7 @@ const NAMES: Record<Arch, string> = {
 };
 
 /** Name of system call `number`, or undefined if Linux 6.1 has none. */
-export function syscallName(arch: Arch, number: number): string | undefined {
+export function syscallName(arch: Architecture, number: number): string | undefined {
   const name = NAMES[arch].split(" ")[number];
   return name === "-" ? undefined : name;
 }
