@@ -10,7 +10,9 @@ import {
   type SymbolLookup,
 } from "../../lib/linker/mod.ts";
 import { collectMuslRuntime, isLibcOfMusl, muslProgram } from "../musl/mod.ts";
+import { muslStateOf } from "../musl/state.ts";
 import { needLibrary } from "../sysv/collect.ts";
+import { auxiliaryVector } from "../sysv/early_start.ts";
 import { findLibrary } from "../sysv/search.ts";
 import { stateOf } from "../sysv/state.ts";
 
@@ -45,9 +47,30 @@ export function gnuOnMusl(options: GnuOnMuslOptions = {}): Module {
       const collect = strong((link: LinkContext) => collectOnMusl(link, object, options));
       if (!object.isProgram) return isLibcOfMusl(object) ? {} : { collect };
       if (!isGnuProgram(object)) return {};
-      return { ...muslProgram, collect };
+      return { ...muslProgram, collect, "post-relocate": strong(finish) };
     },
   };
+}
+
+/** glibc's stack guard on aarch64: a variable of ld.so, and of musl's libc.so. */
+const GUARD = "__stack_chk_guard";
+/** Auxiliary vector: address of 16 random bytes. */
+const AT_RANDOM = 25;
+
+/**
+ * Post-relocate of the program. A copy of the stack guard lies in what the program has protected, where musl
+ * could not set it when it starts: libc.so keeps its own, and the copy is set here.
+ */
+async function finish(link: LinkContext, program: LinkObject): Promise<void> {
+  await muslProgram["post-relocate"]!.run(link, program);
+  const copy = program.elf.lookup(GUARD);
+  if (copy === undefined) return;
+  for (const [type, at] of auxiliaryVector(link, muslStateOf(link).landing!.stackPointer)) {
+    if (type !== AT_RANDOM) continue;
+    const guard = link.read(link.readI64(at), 8);
+    guard[1] = 0; // so that no string leaks it (musl, env/__stack_chk_fail.c)
+    link.write(link.base(program) + copy.value, guard);
+  }
 }
 
 /** True if a program asks for glibc's loader, or, where a linker's name is in its place, for libc.so.6. */
@@ -90,6 +113,7 @@ async function collectOnMusl(
  */
 function resolve(lookup: SymbolLookup, next: Resolver): Definition | undefined {
   const { candidate, key, link, from } = lookup;
+  if (key.name === GUARD && candidate.isProgram && isLibcOfMusl(from)) return undefined;
   const libc = isLibcOfMusl(candidate);
   if (!(libc || isShim(candidate)) || !isGnuProgram(link.program)) return next(lookup);
   const plain = { ...lookup, version: undefined, versionHidden: false };

@@ -95,10 +95,18 @@ function correctVector(link: LinkContext, stackPointer: number, program: LinkObj
     [AT_PHNUM, header.phnum],
     [AT_ENTRY, link.base(program) + header.entry],
   ]);
+  for (const [type, at] of auxiliaryVector(link, stackPointer)) {
+    const value = corrected.get(type);
+    if (value !== undefined) link.writeU64(at, value);
+  }
+}
+
+/** The auxiliary vector of a process that has started: its types, and where the value of each is. */
+export function* auxiliaryVector(
+  link: LinkContext,
+  stackPointer: number,
+): Generator<[type: number, at: number]> {
   let at = environmentAt(link, stackPointer);
   while (link.readI64(at) !== 0) at += 8;
-  for (at += 8; link.readI64(at) !== 0; at += 16) {
-    const value = corrected.get(link.readI64(at));
-    if (value !== undefined) link.writeU64(at + 8, value);
-  }
+  for (at += 8; link.readI64(at) !== 0; at += 16) yield [link.readI64(at), at + 8];
 }
