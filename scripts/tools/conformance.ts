@@ -5,9 +5,9 @@
 import { parseArgs } from "node:util";
 import { missing } from "./conformance/reference.ts";
 import {
-  canRun,
   check,
   hasRoot,
+  lacking,
   nameOf,
   programs,
   type Verdict,
@@ -113,8 +113,9 @@ async function main(): Promise<number> {
       return 2;
     }
     for (const program of chosen) {
-      if (!await canRun(program, world)) {
-        console.error(`${program.name} on ${architecture}: skipped: needs ${program.needs}`);
+      const needs = await lacking(program, world);
+      if (needs !== undefined) {
+        console.error(`${program.name} on ${architecture}: skipped: needs ${needs}`);
         continue;
       }
       for (const verdict of await check(program, world, ways, Number(values.limit))) {

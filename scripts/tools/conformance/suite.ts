@@ -2,7 +2,7 @@
 import { languagePrograms } from "./languages.ts";
 import { morePrograms } from "./more.ts";
 import type { Program } from "./program.ts";
-import { reference, type World } from "./reference.ts";
+import { commandLine, reference, type World } from "./reference.ts";
 import { shellPrograms } from "./shell.ts";
 import { simulate, type Simulated, type Way } from "./simulate.ts";
 import { toolPrograms } from "./tools.ts";
@@ -43,9 +43,10 @@ export async function hasRoot(world: World): Promise<boolean> {
   return await Deno.stat(`${world.root}.json`).then(() => true, () => false);
 }
 
-/** Whether a world has what a case needs. */
-export async function canRun({ needs }: Program, { root }: World): Promise<boolean> {
-  return needs === undefined || await Deno.lstat(root + needs).then(() => true, () => false);
+/** What a world lacks of what a case needs: the program itself, at least. */
+export async function lacking(program: Program, world: World): Promise<string | undefined> {
+  const { needs = commandLine(program, world.architecture)[0] } = program;
+  return await Deno.lstat(world.root + needs).then(() => undefined, () => needs);
 }
 
 /** A case in one way. */
