@@ -68,32 +68,36 @@ void throws(int kind, int *left, void (*call)()) {
 int catches(void (*call)()) { try { call(); } catch (const Own &own) { return own.n; } return 0; }
 E
 cat > m.cc <<'E'
+#include <cstdio>
 #include <dlfcn.h>
-#include <iostream>
-#include <thread>
+#include <pthread.h>
 #include "t.h"
 static void call() { throw std::out_of_range("program"); }
-static void all() {
+static void *all(void *) {
   int left = 0;
   for (int kind = 0; kind < 4; kind++) {
     try { throws(kind, &left, call); }
-    catch (int n) { std::cout << n << "\\n"; }
-    catch (const Own &own) { std::cout << own.n << "\\n"; }
-    catch (const std::exception &e) { std::cout << e.what() << "\\n"; }
+    catch (int n) { std::printf("%d\\n", n); }
+    catch (const Own &own) { std::printf("own %d\\n", own.n); }
+    catch (const std::exception &e) { std::printf("%s\\n", e.what()); }
   }
-  std::cout << left << " " << catches([] { throw Own(5); }) << "\\n";
+  std::printf("%d %d\\n", left, catches([] { throw Own(5); }));
+  return nullptr;
 }
 int main() {
-  all();
-  std::thread(all).join();
+  all(nullptr);
+  pthread_t thread;
+  pthread_create(&thread, nullptr, all, nullptr);
+  pthread_join(thread, nullptr);
   void *again = dlopen("./u.so", RTLD_NOW | RTLD_LOCAL);
   auto late = (void (*)(int, int *, void (*)()))dlsym(again, "_Z6throwsiPiPFvvE");
   int left = 0;
-  try { late(3, &left, call); } catch (const std::out_of_range &e) { std::cout << e.what() << left << std::endl; }
+  try { late(3, &left, call); } catch (const std::out_of_range &e) { std::printf("%s %d\\n", e.what(), left); }
+  std::fflush(stdout);
   throws(2, &left, call);
 }
 E
-g++ -O1 -fPIC -shared t.cc -o t.so; cp t.so u.so; g++ -O1 m.cc ./t.so -o m; ./m; echo $?`;
+g++ -fPIC -shared t.cc -o t.so; cp t.so u.so; g++ m.cc ./t.so -o m; ./m; echo $?`;
 
 const extensions = `
 import ssl, sqlite3, ctypes, lzma, decimal, hashlib, bz2, zlib, socket, pwd, grp, curses, readline, unicodedata, uuid
