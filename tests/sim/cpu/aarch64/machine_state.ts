@@ -4,6 +4,8 @@
  */
 import { Access, type CpuSpace } from "../../../../sim/cpu/cpu.ts";
 import { Engine } from "../../../../sim/cpu/engine.ts";
+import { Evaluator } from "../../../../sim/cpu/ir/evaluator.ts";
+import { SpaceMemory } from "../../../../sim/cpu/ir/space_memory.ts";
 import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
 import { COLLECT } from "../../../../sim/cpu/aarch64/float/status.ts";
 import { FPCR, FPSR, gpr, RESERVED, vector } from "../../../../sim/cpu/layout.ts";
@@ -28,6 +30,11 @@ export const STATE = 0x420000;
 /** Instructions in the slot. */
 export const WORDS = 4;
 const SVC = 0xd4000001;
+
+/** The instructions of a state. */
+export function wordsOf(state: Uint8Array): Uint32Array {
+  return new Uint32Array(state.slice(CODE, CODE + 4 * WORDS).buffer);
+}
 
 /** Pages from 64 KiB to 8 MiB where they are. */
 class FlatSpace implements CpuSpace {
@@ -60,11 +67,10 @@ export class Subject {
 
   /** State after the four instructions of `before`; throws if they fault. */
   run(before: Uint8Array, times = 1): Uint8Array {
-    const { engine } = this;
-    const state = engine.stateBytes;
     for (let i = 0; i < times; i++) {
       this.prepare(before);
-      const exit = engine.run(this.space, 1000);
+      let exit: { readonly kind: string };
+      do exit = this.execute(); while (exit.kind === "yield");
       if (exit.kind !== "syscall") {
         throw new Error(
           `stopped by ${
@@ -73,6 +79,17 @@ export class Subject {
         );
       }
     }
+    return this.#outcome();
+  }
+
+  /** Go on until something needs the host. */
+  protected execute(): { readonly kind: string } {
+    return this.engine.run(this.space, 1000);
+  }
+
+  #outcome(): Uint8Array {
+    const { engine } = this;
+    const state = engine.stateBytes;
     const after = this.#bytes.slice(STATE, STATE + STATE_SIZE);
     after.set(state.subarray(gpr(0), gpr(32)), X);
     after.set(state.subarray(vector(0), vector(32)), V);
@@ -107,5 +124,26 @@ export class Subject {
   /** The state in guest memory. */
   get data(): Uint8Array {
     return this.#bytes.subarray(STATE, STATE + STATE_SIZE);
+  }
+}
+
+/** The same, by the reference evaluation of what semantics emit. */
+export class Evaluated extends Subject {
+  readonly #evaluator: Evaluator;
+
+  constructor() {
+    super();
+    const { engine } = this;
+    const { buffer } = engine.state;
+    const memory = new SpaceMemory("aarch64", this.space, new Uint8Array(buffer));
+    this.#evaluator = new Evaluator(engine.isa, new DataView(buffer), memory);
+  }
+
+  protected override execute(): { readonly kind: string } {
+    for (;;) {
+      const end = this.#evaluator.step();
+      if (end.kind === "fault") return end;
+      if (end.kind === "exit" && end.reason !== "icache") return { kind: end.reason };
+    }
   }
 }
