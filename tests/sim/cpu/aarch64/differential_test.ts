@@ -11,6 +11,8 @@ import {
   newer,
   older,
   sequenceCases,
+  straightCases,
+  threadPointerCases,
 } from "./cases.ts";
 import { Subject } from "./machine_state.ts";
 import { available, buildHarness } from "./qemu.ts";
@@ -52,6 +54,15 @@ Deno.test({
   name: `every row, hot tier${missing}`,
   ignore: !needed,
   fn: () => agree(instances(2, new Random(4), older), "neoverse-n1", 2),
+});
+Deno.test({
+  name: `four instructions of any rows, and the thread pointer${missing}`,
+  ignore: !needed,
+  fn: () => {
+    const random = new Random(7);
+    const cases = [...straightCases(500, random), ...threadPointerCases(20, random)];
+    return agree(cases, "neoverse-n1");
+  },
 });
 
 for (const heat of [undefined, 2]) {
