@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { available } from "./command.ts";
+import { explain } from "./conformance/glibc/reasons.ts";
 import { build, compilers, prepareSource, type Test } from "./conformance/glibc/tests.ts";
 import { missing, type Outcome, run, type World } from "./conformance/reference.ts";
 import { simulate } from "./conformance/simulate.ts";
@@ -145,7 +146,7 @@ async function check(architecture: string, options: Options): Promise<number> {
     for (const one of chosen) {
       const { name } = one.test;
       const wrong = await judge(one, world, linker, limit);
-      if (wrong !== undefined) failed[name] = wrong;
+      if (wrong !== undefined) failed[name] = explain(name, linker, wrong);
       const expected = known === undefined || known.failed[name] !== undefined ||
         !list!.native.includes(name);
       if (wrong !== undefined && !expected) {
