@@ -163,9 +163,10 @@ function plan(link: LinkContext, options: ConcatenateOptions): void {
   const { pages = "2M", rights = "merged" } = options;
   const unit = PAGE_SIZES[pages];
   const chosen = link.batch.filter((object) => !options.except?.(object));
-  let near: number | undefined;
+  let near = nearLast(link);
   for (const object of chosen) {
-    if (object.elf.header.type === ET_EXEC) near = planFixed(link, object, pages, rights);
+    if (object.elf.header.type !== ET_EXEC) continue;
+    near = planFixed(link, object, pages, rights) + HEAP_ROOM[link.arch];
   }
   const offsets = new Map<LinkObject, number>();
   let size = 0;
@@ -189,6 +190,14 @@ function plan(link: LinkContext, options: ConcatenateOptions): void {
   }
 }
 
+/** Where objects opened later are put: after the last area there is, with room for the heap after the program's. */
+function nearLast(link: LinkContext): number | undefined {
+  const last = link.objects.flatMap((object) => areas.get(object) ?? [])
+    .reduce<Area | undefined>((a, b) => a === undefined || b.end > a.end ? b : a, undefined);
+  if (last === undefined) return undefined;
+  return last.end + (last.objects.includes(link.program) ? HEAP_ROOM[link.arch] : 0);
+}
+
 /** An area around an executable at its fixed address; returns where its address space ends. */
 function planFixed(
   link: LinkContext,
@@ -209,9 +218,9 @@ function planFixed(
   return end;
 }
 
-/** Reserves after an address with room for the heap, if that is free; else anywhere. */
+/** Reserves after an address, if that is free; else anywhere. */
 function reserveNear(link: LinkContext, size: number, align: number, near?: number): number {
-  const hint = near === undefined ? undefined : pageUp(near + HEAP_ROOM[link.arch], align);
+  const hint = near === undefined ? undefined : pageUp(near, align);
   const found = hint === undefined ? undefined : tryReserve(link, size, align, hint);
   return found ?? link.reserve(size, align);
 }

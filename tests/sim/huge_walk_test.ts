@@ -10,6 +10,8 @@ import { MAP_ANONYMOUS, MAP_HUGE_1GB, MAP_HUGETLB, MAP_PRIVATE } from "../../sim
 import type { AddressSpace } from "../../sim/memory/address_space.ts";
 import { smapsText } from "../../sim/memory/proc_maps.ts";
 import { CapturedOutput, ElfBuilder, Machine, type MachineOptions } from "../../mod.ts";
+import { ifed, linux } from "../../modules/mod.ts";
+import { debianRoot } from "../modules/gnu/gnu_run.ts";
 import { machine as machineOf } from "./memory/fixtures.ts";
 
 const MIB = 2 ** 20;
@@ -74,8 +76,8 @@ function smapsBytes(space: AddressSpace): number {
     .reduce((sum, [, kilobytes]) => sum + 1024 * Number(kilobytes), 0);
 }
 
-/** Runs a program, and compares at every system call; the most bytes on huge pages at any time. */
-async function mostHuge(arch: Arch, options: MachineOptions, argv: string[]): Promise<number> {
+/** Runs a program, and compares at every system call: bytes on huge pages, the most and the last. */
+async function watchHuge(arch: Arch, options: MachineOptions, argv: string[]) {
   const machine = await Machine.create({
     ...options,
     streams: {
@@ -84,17 +86,22 @@ async function mostHuge(arch: Arch, options: MachineOptions, argv: string[]): Pr
       stderr: new CapturedOutput(),
     },
   });
-  let most = 0;
+  let [most, last] = [0, 0];
   machine.syscalls.on("*", {
     enter: ({ space }) => {
       const bytes = hugeBytes(arch, space);
       assertEquals(bytes, smapsBytes(space));
       most = Math.max(most, bytes);
+      last = bytes;
     },
   });
-  const { exit } = await machine.run(argv);
+  const { exit, counters } = await machine.run(argv);
   assertEquals(exit, 0);
-  return most;
+  return { most, last, counters };
+}
+
+async function mostHuge(arch: Arch, options: MachineOptions, argv: string[]): Promise<number> {
+  return (await watchHuge(arch, options, argv)).most;
 }
 
 /** A static program of 6 MiB of text at an odd page, which ends with exit(0). */
@@ -125,6 +132,25 @@ for (const arch of ["x86_64", "aarch64"] as const) {
     const root = new Map([["/program", largeProgram(arch)]]);
     assertEquals(await mostHuge(arch, { root, hugeText: true }, ["/program"]), 4 * MIB);
     assertEquals(await mostHuge(arch, { root }, ["/program"]), 0);
+  });
+
+  const root = debianRoot("bookworm", arch);
+  Deno.test({
+    name: `${arch}: concatenated objects of a glibc program, late ones too, are PMD entries` +
+      (root === undefined ? " (skipped: needs the root of bookworm)" : ""),
+    ignore: root === undefined,
+    fn: async () => {
+      const modules = [...linux(), ifed.concatenate(), ifed.eliminateBranches()];
+      const argv = ["/usr/bin/python3", "-S", "-c", "import _lzma, _sqlite3"];
+      const { most, last, counters } = await watchHuge(arch, { root, modules }, argv);
+      // One area for each of the two, beside that of the start; the loader has split none of them.
+      assertEquals(most, 2 * MIB * counters["linker.ifed.huge.pages"]);
+      assertEquals(last, most);
+      assert(counters["linker.objects"] > 8);
+      assert(
+        counters["linker.ifed.branches.patched"] > 0.98 * counters["linker.ifed.branches.found"],
+      );
+    },
   });
 
   Deno.test(`${arch}: pages of 1 GiB are PUD entries`, () => {
