@@ -751,13 +751,13 @@ export class Engine implements Cpu, CodeSource {
 
   /** A block as models see it. */
   #describe(block: Block): CodeBlock {
-    const { pc, count, bytes, flow, target, frame, frame2 } = block;
+    const { number, pc, count, bytes, flow, target, frame, frame2 } = block;
     const offsets = new Uint16Array(count + 1);
     for (let i = 0; i < count; i++) offsets[i] = this.blocks.offsetOf(block, i);
     offsets[count] = bytes;
     const physical = frame * 4096 + pc % 4096;
     const physical2 = frame2 < 0 ? -1 : frame2 * 4096;
-    return { pc, count, bytes, flow, target, physical, physical2, offsets };
+    return { number, pc, count, bytes, flow, target, physical, physical2, offsets };
   }
 
   /** Ordinal of access `number` of the instruction of `record`. */

@@ -20,6 +20,8 @@ const U32 = 4294967296;
 
 /** A block as models see it. */
 export interface CodeBlock {
+  /** Its number in the stream, which another block may get once all were forgotten. */
+  readonly number: number;
   readonly pc: number;
   /** Instructions. */
   readonly count: number;
@@ -38,6 +40,8 @@ export interface CodeBlock {
 export interface StreamContext {
   /** The block with a number of the stream. */
   block(number: number): CodeBlock;
+  /** Whether pages larger than 4 KiB were seen in the running space. */
+  readonly hasLargePages: boolean;
   /** log2 of the size of the page that `va` lies on in the running space. */
   pageBits(va: number): number;
   /** The address space that the events are of. */
@@ -75,6 +79,7 @@ export class EventBuffer implements StreamContext {
   /** Whether no instruction is under way. */
   #idle = true;
   space = -1;
+  hasLargePages = false;
   #running: CpuSpace | null = null;
 
   /** @param describe makes a block's description */
@@ -114,7 +119,9 @@ export class EventBuffer implements StreamContext {
   }
   /** `va` of the running space lies on a page of 2^`bits` bytes. */
   sawPage(va: number, bits: number): void {
-    if (bits > 12) this.#here.set(Math.floor(va / 2 ** bits) * 2 ** bits, bits);
+    if (bits === 12) return;
+    this.#here.set(Math.floor(va / 2 ** bits) * 2 ** bits, bits);
+    this.hasLargePages = true;
   }
 
   // ---- events ----------------------------------------------------------------------------
@@ -199,6 +206,7 @@ export class EventBuffer implements StreamContext {
     let large = this.#large.get(space);
     if (large === undefined) this.#large.set(space, large = new Map());
     this.#here = large;
+    this.hasLargePages = large.size > 0;
     for (const reader of this.readers) reader.enterSpace(space);
   }
 
@@ -209,6 +217,7 @@ export class EventBuffer implements StreamContext {
       for (const [page, bits] of large) {
         if (page < to && page + 2 ** bits > from) large.delete(page);
       }
+      this.hasLargePages = this.#here.size > 0;
     }
     for (const reader of this.readers) reader.invalidate(space, from, to);
   }

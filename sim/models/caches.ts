@@ -73,6 +73,7 @@ export class CacheLevel {
   access(number: number, tag: number, address: number, pc: number): boolean {
     this.accesses++;
     const at = this.store.find(number, number, tag);
+    if (at >= 0 && this.#kind === "off") return true;
     let next = false;
     if (at < 0) {
       this.misses++;

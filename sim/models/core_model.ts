@@ -1,6 +1,6 @@
 /** A modelled core that reads the event stream: what of its preset is not inlined. */
 import type { Arch } from "../arch.ts";
-import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
+import type { CodeBlock } from "../cpu/event_buffer.ts";
 import type { StreamKinds } from "../cpu/wasm/event_stream.ts";
 import { BranchUnit, type Outcome } from "./branch_unit.ts";
 import { Caches, PHYSICAL } from "./caches.ts";
@@ -48,6 +48,35 @@ export interface SiteObserver {
   retired(block: CodeBlock, count: number): void;
 }
 
+/** Where a block's instructions lie in cache lines. */
+interface FetchLines {
+  readonly block: CodeBlock;
+  /** Number of its page, and whether its only instruction lies on two. */
+  readonly page: number;
+  readonly straddles: boolean;
+  /** Its address and line in the address space of the caches. */
+  readonly address: number;
+  readonly base: number;
+  /** Line of each instruction's first and last byte, from `base` on. */
+  readonly first: Uint8Array;
+  readonly last: Uint8Array;
+  /** How many of the instructions before each lie on two lines. */
+  readonly twice: Uint8Array;
+}
+
+function fetchLines(block: CodeBlock, size: number, physical: boolean): FetchLines {
+  const { pc, count, offsets } = block;
+  const address = physical ? block.physical : pc;
+  const base = Math.floor(address / size);
+  const line = (offset: number): number => Math.floor((address + offset) / size) - base;
+  const first = Uint8Array.from({ length: count }, (_, i) => line(offsets[i]));
+  const last = Uint8Array.from({ length: count }, (_, i) => line(offsets[i + 1] - 1));
+  const twice = new Uint8Array(count + 1);
+  for (let i = 0; i < count; i++) twice[i + 1] = twice[i] + (first[i] === last[i] ? 0 : 1);
+  const straddles = block.physical2 >= 0;
+  return { block, page: Math.floor(pc / 4096), straddles, address, base, first, last, twice };
+}
+
 export class CoreModel extends StreamModel {
   override readonly kinds: StreamKinds;
   readonly #translation: Translation | null;
@@ -66,6 +95,14 @@ export class CoreModel extends StreamModel {
   #page = -1;
   #line = -1;
   #lineTag = 0;
+  /** The same of data; a line only where an access that hits it once more changes nothing. */
+  #dataPage = -1;
+  #dataLine = -1;
+  #dataTag = 0;
+  readonly #quiet: boolean;
+  /** Where blocks lie, by number, and the one under way. */
+  readonly #lines: FetchLines[] = [];
+  #here!: FetchLines;
   readonly #lineSize: number;
   readonly #physical: boolean;
   observer: SiteObserver | null = null;
@@ -87,7 +124,12 @@ export class CoreModel extends StreamModel {
     this.#caches = parts.caches ? new Caches(caches!) : null;
     this.#physical = this.#caches?.physical ?? false;
     this.#lineSize = this.#caches?.line ?? 64;
-    if (this.#caches !== null) this.#caches.l1i.taken = () => this.#line = -1;
+    if (this.#caches !== null) {
+      this.#caches.l1i.taken = () => this.#line = -1;
+      this.#caches.l1d.taken = () => this.#dataLine = -1;
+    }
+    const { prefetcher = "off" } = caches?.l1d ?? {};
+    this.#quiet = prefetcher === "off";
     const read = this.#caches === null
       ? null
       : (va: number, index: number) => this.#readEntry(va, index);
@@ -95,10 +137,6 @@ export class CoreModel extends StreamModel {
     this.#branches = parts.branches
       ? new BranchUnit(preset, predictor ?? directionPredictor(preset.direction, pcShift), pcShift)
       : null;
-  }
-
-  override attach(context: StreamContext): void {
-    super.attach(context);
   }
 
   // ---- instructions ----------------------------------------------------------------------
@@ -109,53 +147,68 @@ export class CoreModel extends StreamModel {
     this.observer?.retired(this.block, this.count);
   }
 
-  protected override fetch(from: number, to: number): void {
+  protected override entered(): void {
     const { block } = this;
+    let lines = this.#lines[block.number];
+    if (lines?.block !== block) {
+      lines = fetchLines(block, this.#lineSize, this.#physical);
+      this.#lines[block.number] = lines;
+    }
+    this.#here = lines;
+  }
+
+  protected override fetch(from: number, to: number): void {
+    const here = this.#here;
     const translation = this.#translation;
-    if (translation !== null) {
-      const page = Math.floor(block.pc / 4096);
-      if (page !== this.#page || block.physical2 >= 0) {
-        this.#translate(translation, Side.Instruction, block.pc, from, -1);
-        this.#page = page;
-        if (block.physical2 >= 0) {
-          this.#page = page + 1;
-          this.#translate(translation, Side.Instruction, this.#page * 4096, from, -1);
-        }
+    if (translation !== null && (here.page !== this.#page || here.straddles)) {
+      const { block } = this;
+      this.#page = here.page;
+      this.#translate(translation, Side.Instruction, block.pc, from, -1);
+      if (here.straddles) {
+        this.#page++;
+        this.#translate(translation, Side.Instruction, this.#page * 4096, from, -1);
       }
     }
     const caches = this.#caches;
     if (caches === null) return;
-    const size = this.#lineSize;
-    const { pc, offsets } = block;
-    const base = this.#physical ? block.physical : pc;
     const tag = this.#physical ? PHYSICAL : this.context.space;
+    if (here.straddles) return this.#fetchStraddling(caches, tag);
+    this.#fetchLineStraddles += here.twice[to] - here.twice[from];
+    const { last } = here;
+    const line = this.#line - here.base;
+    // All in the line that was fetched from last.
+    if (line === here.first[from] && line === last[to - 1] && tag === this.#lineTag) return;
+    this.#fetchLines(caches, here, from, to, tag);
+  }
+
+  #fetchLines(caches: Caches, here: FetchLines, from: number, to: number, tag: number): void {
+    const { base, first, last, address } = here;
+    const { offsets } = this.block;
     for (let i = from; i < to; i++) {
-      const first = Math.floor((base + offsets[i]) / size);
-      let last = Math.floor((base + offsets[i + 1] - 1) / size);
-      if (block.physical2 >= 0 && this.#physical) {
-        // Its second page lies elsewhere; such a block has one instruction.
-        const room = 4096 - pc % 4096;
-        last = Math.floor((base + room - 1) / size);
-        this.#fetchLine(caches, first, tag, base, i);
-        if (last !== first) this.#fetchLine(caches, last, tag, last * size, i);
-        this.#fetchLine(
-          caches,
-          Math.floor(block.physical2 / size),
-          tag,
-          block.physical2,
-          i,
-        );
-        this.#fetchLineStraddles++;
-        continue;
+      const line = base + first[i];
+      if (line !== this.#line || tag !== this.#lineTag) {
+        this.#fetchLine(caches, line, tag, address + offsets[i], i);
       }
-      if (first !== this.#line || tag !== this.#lineTag) {
-        this.#fetchLine(caches, first, tag, base + offsets[i], i);
-      }
-      if (last !== first) {
-        this.#fetchLineStraddles++;
-        this.#fetchLine(caches, last, tag, last * size, i);
+      if (last[i] !== first[i]) {
+        const second = base + last[i];
+        this.#fetchLine(caches, second, tag, second * this.#lineSize, i);
       }
     }
+  }
+
+  /** The block's only instruction lies on two pages. */
+  #fetchStraddling(caches: Caches, tag: number): void {
+    const { block } = this;
+    const size = this.#lineSize;
+    const at = this.#physical ? block.physical : block.pc;
+    const room = 4096 - (block.pc & 4095);
+    const first = Math.floor(at / size);
+    const last = Math.floor((at + room - 1) / size);
+    this.#fetchLine(caches, first, tag, at, 0);
+    if (last !== first) this.#fetchLine(caches, last, tag, last * size, 0);
+    const second = this.#physical ? block.physical2 : block.pc + room;
+    this.#fetchLine(caches, Math.floor(second / size), tag, second, 0);
+    this.#fetchLineStraddles++;
   }
 
   #fetchLine(caches: Caches, line: number, tag: number, address: number, index: number): void {
@@ -187,13 +240,20 @@ export class CoreModel extends StreamModel {
   ): void {
     if (write) this.stores++;
     else this.loads++;
-    const room = 4096 - address % 4096;
+    const room = 4096 - (address & 4095);
     const two = room < size;
     if (two) this.#dataStraddles++;
     const translation = this.#translation;
     if (translation !== null) {
-      this.#translate(translation, Side.Data, address, index, address);
-      if (two) this.#translate(translation, Side.Data, address + room, index, address);
+      const page = Math.floor(address / 4096);
+      if (page !== this.#dataPage) {
+        this.#dataPage = page;
+        this.#translate(translation, Side.Data, address, index, address);
+      }
+      if (two) {
+        this.#dataPage = page + 1;
+        this.#translate(translation, Side.Data, address + room, index, address);
+      }
     }
     const caches = this.#caches;
     if (caches === null) return;
@@ -202,8 +262,9 @@ export class CoreModel extends StreamModel {
     const at = this.#physical ? physical : address;
     const end = at + (two && this.#physical ? room : size) - 1;
     const first = Math.floor(at / lineSize);
-    const last = Math.floor(end / lineSize);
     this.#accessLine(caches, first, tag, at, index, address);
+    if (!two && (at & (lineSize - 1)) + size <= lineSize) return;
+    const last = Math.floor(end / lineSize);
     let lines = 1;
     for (let line = first + 1; line <= last; line++, lines++) {
       this.#accessLine(caches, line, tag, line * lineSize, index, address);
@@ -233,6 +294,11 @@ export class CoreModel extends StreamModel {
     index: number,
     address: number,
   ): void {
+    if (line === this.#dataLine && tag === this.#dataTag) return;
+    if (this.#quiet) {
+      this.#dataLine = line;
+      this.#dataTag = tag;
+    }
     const { observer } = this;
     const last = caches.llc ?? caches.l2;
     const before = last?.misses ?? 0;
@@ -252,7 +318,8 @@ export class CoreModel extends StreamModel {
   ): void {
     const { counts } = translation;
     const walks = counts.stlbMisses;
-    if (translation.access(side, va, this.context.pageBits(va)) || this.observer === null) return;
+    const bits = this.context.hasLargePages ? this.context.pageBits(va) : 12;
+    if (translation.access(side, va, bits) || this.observer === null) return;
     const site = side === Side.Data ? Site.DtlbMisses : Site.ItlbMisses;
     this.observer.at(site, this.block, index, address);
     if (counts.stlbMisses !== walks) this.observer.at(Site.StlbMisses, this.block, index, address);
@@ -263,6 +330,7 @@ export class CoreModel extends StreamModel {
     const caches = this.#caches!;
     const at = this.context.entryAddress(va, index);
     if (at < 0) return;
+    this.#dataLine = -1;
     // With virtual indexing no address space has this tag.
     caches.walks.access(Math.floor(at / this.#lineSize), PHYSICAL, at, -1 - index);
   }
@@ -287,11 +355,11 @@ export class CoreModel extends StreamModel {
 
   override enterSpace(space: number): void {
     this.#translation?.enterSpace(space);
-    this.#page = this.#line = -1;
+    this.#page = this.#line = this.#dataPage = -1;
   }
   override invalidate(space: number, from: number, to: number): void {
     this.#translation?.invalidate(space, from, to);
-    this.#page = -1;
+    this.#page = this.#dataPage = -1;
   }
   override pageFault(side: Side, va: number): void {
     this.#translation?.pageFault(side, va);

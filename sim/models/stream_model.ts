@@ -15,7 +15,7 @@ import type { Side } from "./hierarchy.ts";
 
 const U32 = 4294967296;
 const NO_BLOCK: CodeBlock = {
-  ...{ pc: 0, count: 0, bytes: 0, flow: 0, target: -1, physical: 0, physical2: -1 },
+  ...{ number: -1, pc: 0, count: 0, bytes: 0, flow: 0, target: -1, physical: 0, physical2: -1 },
   offsets: new Uint16Array(1),
 };
 

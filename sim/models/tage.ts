@@ -16,22 +16,6 @@ const PERIOD = 1 << 18;
 const ALTERNATE_MOST = 7;
 const ALTERNATE_LEAST = -8;
 
-/** A history of `length` outcomes folded to `bits` by XOR, kept up outcome by outcome. */
-class Folded {
-  value = 0;
-  readonly #out: number;
-  readonly #mask: number;
-  constructor(readonly length: number, readonly bits: number) {
-    this.#out = length % bits;
-    this.#mask = 2 ** bits - 1;
-  }
-  /** `entered` is the newest outcome, `left` the one that is now too old. */
-  push(entered: number, left: number): void {
-    const value = (this.value << 1) | entered;
-    this.value = (value ^ (left << this.#out) ^ (value >>> this.bits)) & this.#mask;
-  }
-}
-
 export class Tage implements DirectionPredictor {
   readonly #shift: number;
   readonly #base: Uint8Array;
@@ -44,9 +28,15 @@ export class Tage implements DirectionPredictor {
   readonly #tags: Int32Array;
   readonly #counters: Int8Array;
   readonly #useful: Uint8Array;
-  readonly #index: Folded[];
-  readonly #tagFirst: Folded[];
-  readonly #tagSecond: Folded[];
+  readonly #tagBits: number;
+  readonly #lengths: Int32Array;
+  /**
+   * For each table, its history folded by XOR to the bits of an index, of a tag, and of a tag less one:
+   * outcome `i`, 0 being the latest, counts at bit `i` modulo the bits.
+   */
+  readonly #folded: Int32Array;
+  /** Where an outcome leaves each of them. */
+  readonly #out: Int32Array;
   /** The last outcomes, the latest at `#latest`, older ones follow, cyclically. */
   readonly #outcomes: Uint8Array;
   #latest = 0;
@@ -72,30 +62,40 @@ export class Tage implements DirectionPredictor {
     this.#tags = new Int32Array(histories.length << tableBits).fill(-1);
     this.#counters = new Int8Array(this.#tags.length);
     this.#useful = new Uint8Array(this.#tags.length);
-    this.#index = histories.map((length) => new Folded(length, tableBits));
-    this.#tagFirst = histories.map((length) => new Folded(length, tagBits));
-    this.#tagSecond = histories.map((length) => new Folded(length, tagBits - 1));
+    this.#tagBits = tagBits;
+    this.#lengths = Int32Array.from(histories);
+    this.#folded = new Int32Array(3 * histories.length);
+    this.#out = Int32Array.from(
+      histories.flatMap((n) => [n % tableBits, n % tagBits, n % (tagBits - 1)]),
+    );
     this.#outcomes = new Uint8Array(Math.max(...histories) + 1);
     this.#places = new Int32Array(histories.length);
     this.#wanted = new Int32Array(histories.length);
   }
 
   predict(pc: number): boolean {
-    const address = Math.floor(pc / this.#shift) % 4294967296;
-    this.#provider = this.#next = -1;
-    for (let t = 0; t < this.#tables; t++) {
-      const index = (address ^ (address >>> this.#tableBits) ^ this.#index[t].value) &
-        this.#indexMask;
-      const tag = (address ^ this.#tagFirst[t].value ^ (this.#tagSecond[t].value << 1)) &
-        this.#tagMask;
-      const place = (t << this.#tableBits) | index;
-      this.#places[t] = place;
-      this.#wanted[t] = tag;
-      if (this.#tags[place] === tag) {
-        this.#next = this.#provider;
-        this.#provider = t;
+    const address = Math.floor(pc / this.#shift) | 0;
+    this.#next = -1;
+    const bits = this.#tableBits;
+    const low = address ^ (address >>> bits);
+    const indexMask = this.#indexMask;
+    const tagMask = this.#tagMask;
+    const folded = this.#folded;
+    const tags = this.#tags;
+    const places = this.#places;
+    const wanted = this.#wanted;
+    let provider = -1;
+    for (let t = 0; t < places.length; t++) {
+      const place = (t << bits) | ((low ^ folded[3 * t]) & indexMask);
+      const tag = (address ^ folded[3 * t + 1] ^ (folded[3 * t + 2] << 1)) & tagMask;
+      places[t] = place;
+      wanted[t] = tag;
+      if (tags[place] === tag) {
+        this.#next = provider;
+        provider = t;
       }
     }
+    this.#provider = provider;
     const base = this.#base[address & this.#baseMask] >= 2;
     this.#nextTaken = this.#next < 0 ? base : this.#counters[this.#places[this.#next]] >= 0;
     if (this.#provider < 0) return base;
@@ -112,7 +112,7 @@ export class Tage implements DirectionPredictor {
   }
 
   update(pc: number, taken: boolean, predicted: boolean): void {
-    const address = Math.floor(pc / this.#shift) % 4294967296;
+    const address = Math.floor(pc / this.#shift) | 0;
     const provider = this.#provider;
     if (provider >= 0) {
       const place = this.#places[provider];
@@ -169,14 +169,23 @@ export class Tage implements DirectionPredictor {
     const size = outcomes.length;
     this.#latest = (this.#latest === 0 ? size : this.#latest) - 1;
     outcomes[this.#latest] = outcome;
-    for (let t = 0; t < this.#tables; t++) {
-      const { length } = this.#index[t];
-      let at = this.#latest + length;
+    const lengths = this.#lengths;
+    const folded = this.#folded;
+    const out = this.#out;
+    const bits = this.#tableBits;
+    const mask = this.#indexMask;
+    const tagBits = this.#tagBits;
+    const tagMask = this.#tagMask;
+    for (let t = 0, i = 0; t < lengths.length; t++, i += 3) {
+      let at = this.#latest + lengths[t];
       if (at >= size) at -= size;
       const left = outcomes[at];
-      this.#index[t].push(outcome, left);
-      this.#tagFirst[t].push(outcome, left);
-      this.#tagSecond[t].push(outcome, left);
+      const index = (folded[i] << 1) | outcome;
+      folded[i] = (index ^ (left << out[i]) ^ (index >>> bits)) & mask;
+      const tag = (folded[i + 1] << 1) | outcome;
+      folded[i + 1] = (tag ^ (left << out[i + 1]) ^ (tag >>> tagBits)) & tagMask;
+      const less = (folded[i + 2] << 1) | outcome;
+      folded[i + 2] = (less ^ (left << out[i + 2]) ^ (less >>> (tagBits - 1))) & (tagMask >>> 1);
     }
   }
 }
