@@ -70,6 +70,9 @@ exec unshare --user --keep-caps sh -c '
   exec unshare --mount --pid --fork --propagation private sh -c "$@"' sh "$inside" sh "$@"
 `;
 
+/** At the usual priority, which a program can ask for, whoever started us. */
+const usualPriority = 'renice -n 0 -p $$ > /dev/null 2>&1; exec sh -c "$@"';
+
 /** A child process that has a child: the least that a world must run. */
 const probe: Program = { name: "probe", argv: ["/bin/bash", "-c", "/bin/true && echo $((6 * 7))"] };
 
@@ -99,7 +102,8 @@ export async function run(program: Program, world: World): Promise<Outcome> {
   const { architecture, root, inputs } = world;
   const child = new Deno.Command("sh", {
     args: [
-      ...["-c", outsideScript, "sh", insideScript, root, architecture, inputs],
+      ...["-c", usualPriority, "sh"],
+      ...[outsideScript, "sh", insideScript, root, architecture, inputs],
       ...environment,
       ...(architecture === "amd64" ? [level] : []),
       ...commandLine(program, architecture),
