@@ -59,6 +59,8 @@ export {
 } from "./lib/linker/mod.ts";
 export { ElfBuilder, ElfError, ElfFile } from "./lib/elf/mod.ts";
 export {
+  abiTypes,
+  type AbiTypesOptions,
   audit,
   type AuditedBinding,
   type Auditor,

@@ -7,6 +7,7 @@ import { preload } from "./preload.ts";
 import { sysv } from "./sysv/mod.ts";
 
 export { audit, type AuditedBinding, type Auditor } from "./audit.ts";
+export { abiTypes, type AbiTypesOptions } from "./abi_types/mod.ts";
 export { gnu } from "./gnu/mod.ts";
 export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";

@@ -5,7 +5,11 @@ export class LebReader {
   low = 0;
   high = 0;
 
-  constructor(private readonly file: ByteView, public at: number, private readonly end: number) {}
+  constructor(
+    private readonly file: ByteView,
+    public at: number,
+    protected readonly end: number,
+  ) {}
 
   /** Reads one into `low` and `high`. */
   words(field: string): void {

@@ -1,6 +1,7 @@
 /** `--module`: linker modules by name, file or URL, with their options. */
 import type { Module } from "../../lib/linker/mod.ts";
 import {
+  abiTypes,
   gnu,
   gnuOnMusl,
   ifed,
@@ -105,6 +106,12 @@ export const namedModules: readonly NamedModule[] = [
     summary: "makes calls through PLT and GOT direct",
     options: {},
     make: () => ifed.eliminateBranches(),
+  },
+  {
+    name: "abi-types",
+    summary: "refuses libraries whose types are not those that their users were compiled for",
+    options: { debug: "guest folder of debug files by build id" },
+    make: ({ debug }) => abiTypes({ debug }),
   },
   {
     name: "packed-relocations",

@@ -1,0 +1,2 @@
+/** Codecs that Deno has built in, for compressed sections. */
+export { inflateSync, zstdDecompressSync } from "node:zlib";
