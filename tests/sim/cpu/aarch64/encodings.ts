@@ -4,7 +4,7 @@
  * instruction of the announced features and the other does not is listed by what it looks like.
  */
 import { parseArgs } from "node:util";
-import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
+import { aarch64, HWCAP } from "../../../../sim/cpu/aarch64/isa.ts";
 import { Decoded } from "../../../../sim/cpu/ir/decoded.ts";
 import { available } from "./qemu.ts";
 import { Random } from "./random_instructions.ts";
@@ -20,23 +20,45 @@ usage: deno task encodings [options]
 The exit code is 1 if the two differ on a word that no rule of this tool explains.
 `;
 
-/** What id_registers.ts announces, as LLVM spells it. */
-export const FEATURES = [
-  ...[
-    "v8a",
-    "neon",
-    "crc",
-    "aes",
-    "sha2",
-    "lse",
-    "rdm",
-    "fullfp16",
-    "rcpc",
-    "rcpc-immo",
-    "dotprod",
-  ],
-  ...["complxnum", "jsconv", "flagm", "ccpp", "lor"],
-].map((name) => `+${name}`).join(",");
+/** LLVM's names of the features of HWCAP, by bit (Linux uapi asm/hwcap.h). */
+const LLVM_NAMES: readonly [string, ...number[]][] = [
+  ["fp-armv8", 0],
+  ["neon", 1],
+  ["aes", 3, 4],
+  ["sha2", 5, 6],
+  ["crc", 7],
+  ["lse", 8],
+  ["fullfp16", 9, 10],
+  ["rdm", 12],
+  ["jsconv", 13],
+  ["complxnum", 14],
+  ["rcpc", 15],
+  ["ccpp", 16],
+  ["sha3", 17, 21],
+  ["sm4", 18, 19],
+  ["dotprod", 20],
+  ["sve", 22],
+  ["fp16fml", 23],
+  ["dit", 24],
+  ["rcpc-immo", 26],
+  ["flagm", 27],
+  ["ssbs", 28],
+  ["sb", 29],
+  ["pauth", 30, 31],
+];
+
+/** What HWCAP announces, as LLVM spells it, and what Armv8.1-A has besides. */
+function features(): string {
+  const announced = (bit: number): boolean => (HWCAP >>> bit & 1) === 1;
+  const named = LLVM_NAMES.flatMap(([name, ...bits]) => {
+    const [first] = bits;
+    if (bits.some((bit) => announced(bit) !== announced(first))) {
+      throw new Error(`${name} is announced in part`);
+    }
+    return [`${announced(first) ? "+" : "-"}${name}`];
+  });
+  return ["+v8a", "+lor", ...named].join(",");
+}
 const OBJDUMP = "llvm-objdump";
 const OBJCOPY = "aarch64-linux-gnu-objcopy";
 const CHUNK = 1 << 20;
@@ -165,7 +187,7 @@ async function* disassemble(words: Uint32Array): AsyncGenerator<string> {
     const child = new Deno.Command(OBJDUMP, {
       cwd: directory,
       args: [
-        ...["-d", "-z", "--no-show-raw-insn", "--no-leading-addr", `--mattr=${FEATURES}`],
+        ...["-d", "-z", "--no-show-raw-insn", "--no-leading-addr", `--mattr=${features()}`],
         "object",
       ],
       stdout: "piped",

@@ -91,8 +91,9 @@ Deno.test("ic ivau after a store makes the new instruction run", () => {
 });
 
 Deno.test("identification registers agree with HWCAP", () => {
-  // mrs x1, ID_AA64ISAR0_EL1; mrs x2, ID_AA64PFR0_EL1; mrs x3, CTR_EL0; mrs x4, DCZID_EL0
-  const { cpu } = run([0xd5380601, 0xd5380402, 0xd53b0023, 0xd53b00e4, SVC]);
+  // mrs x1, ID_AA64ISAR0_EL1; mrs x2, ID_AA64PFR0_EL1; mrs x3, CTR_EL0; mrs x4, DCZID_EL0;
+  // mrs x5, ID_AA64ISAR1_EL1
+  const { cpu } = run([0xd5380601, 0xd5380402, 0xd53b0023, 0xd53b00e4, 0xd5380625, SVC]);
   const field = (reg: number, shift: bigint): bigint => (cpu.reg(reg) >> shift) & 15n;
   const announced = (bit: number): boolean => (HWCAP & (1 << bit)) !== 0;
   // Feature, HWCAP bit, field of ID_AA64ISAR0_EL1, least value.
@@ -110,6 +111,20 @@ Deno.test("identification registers agree with HWCAP", () => {
   ];
   for (const [name, bit, shift, least] of features) {
     assertEquals(field(1, shift) >= least, announced(bit), name);
+  }
+  // The same of ID_AA64ISAR1_EL1.
+  const more: [string, number, bigint, bigint][] = [
+    ["DCPOP", 16, 0n, 1n],
+    ["PACA", 30, 4n, 1n],
+    ["JSCVT", 13, 12n, 1n],
+    ["FCMA", 14, 16n, 1n],
+    ["LRCPC", 15, 20n, 1n],
+    ["ILRCPC", 26, 20n, 2n],
+    ["PACG", 31, 24n, 1n],
+    ["SB", 29, 36n, 1n],
+  ];
+  for (const [name, bit, shift, least] of more) {
+    assertEquals(field(5, shift) >= least, announced(bit), name);
   }
   // Floating point and Advanced SIMD with half precision; no SVE.
   assertEquals([field(2, 16n), field(2, 20n), field(2, 32n)], [1n, 1n, 0n]);
