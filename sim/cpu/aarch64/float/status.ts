@@ -1,10 +1,11 @@
 /**
  * FPSR's cumulative exception bits.
  *
- * They are collected from the moment that a program first touches FPSR: until then nothing can see
- * them, and floating point runs at full speed. From then on a bit of our own in the state word of
- * FPCR, which programs do not see, sends every operation to a path that keeps them. The same holds
- * for FPSR.QC, the cumulative saturation bit of integer vector instructions.
+ * They are collected from the moment that a program first touches FPSR: until then floating point runs
+ * at full speed. So a program that reads FPSR before it ever wrote it does not see what came before the
+ * read; those of C clear the flags first (feclearexcept), which is such a touch. From then on a bit of our
+ * own in the state word of FPCR, which programs do not see, sends every operation to a path that keeps
+ * them. The same holds for FPSR.QC, the cumulative saturation bit of integer vector instructions.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
