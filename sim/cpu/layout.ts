@@ -49,6 +49,8 @@ export const X87_FDP = 0x98;
 export const X87_FOP = 0xa0;
 /** x86_64: PKRU (u32). */
 export const PKRU = 0xa4;
+/** x86_64: selectors of ES, DS, FS, GS (u32 each). */
+export const SELECTORS = 0xa8;
 /** Scratch for helpers: operands and results too wide for a value, 64 bytes. */
 export const SCRATCH = 0xc0;
 /** 32 general registers of 8 bytes. x86_64: RAX RCX RDX RBX RSP RBP RSI RDI R8–R15; aarch64: X0–X30, SP. */

@@ -6,7 +6,15 @@
  */
 import { Decoded, Flow } from "../ir/decoded.ts";
 import { GPR, VECTOR, X87_REGISTERS, ZERO } from "../layout.ts";
-import { ADDRESS32, EXTRA_SHIFT, Form, FORM_SHIFT, LONG, SEGMENT_SHIFT } from "./instruction.ts";
+import {
+  ADDRESS32,
+  EXTRA_SHIFT,
+  Form,
+  FORM_SHIFT,
+  LONG,
+  SEGMENT_SHIFT,
+  TOO_LONG,
+} from "./instruction.ts";
 import { type Encoding, File, Imm, Length, Place, Size } from "./row.ts";
 
 /** How a ModRM register field becomes a state offset. */
@@ -530,7 +538,9 @@ export class Decoder {
   /** Out of bytes: ask for more, unless fifteen were not enough. */
   #short(available: number, length: number, out: Decoded): boolean {
     if (available < 15) return false;
-    return this.#undefined(length, out);
+    this.#undefined(length, out);
+    out.statics = TOO_LONG;
+    return true;
   }
 
   #undefined(length: number, out: Decoded): boolean {

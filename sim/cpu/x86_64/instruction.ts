@@ -8,12 +8,12 @@
  */
 import type { Emitter, Variable } from "../ir/emitter.ts";
 import type { Node, Reg, Type } from "../ir/types.ts";
-import { FS_BASE, gpr, GS_BASE } from "../layout.ts";
+import { FS_BASE, gpr, GS_BASE, SCRATCH } from "../layout.ts";
 import { Kind } from "./flags.ts";
 import type { Level } from "./level.ts";
 import { type Encoding, Imm, Place } from "./row.ts";
 import { faultIfUnmasked, settle } from "./sse_exceptions.ts";
-import { FPE_SSE, TRAP_BRKPT } from "./traps.ts";
+import { FPE_SSE, GP_ERROR, OF_TRAP, TRAP_BRKPT } from "./traps.ts";
 
 /** Form of the rm operand, in the statics. */
 export const enum Form {
@@ -37,6 +37,9 @@ export const ADDRESS32 = 1 << 7;
 export const EXTRA_SHIFT = 8;
 /** VEX.L of an instruction that heeds it: 256 bits. */
 export const LONG: number = 1 << 30;
+
+/** Statics of the undefined instruction that has more than fifteen bytes. */
+export const TOO_LONG: number = 1 << EXTRA_SHIFT;
 
 /** Linux signal numbers and codes used by semantics. */
 const SIGILL = 4, SIGTRAP = 5, SIGFPE = 8, SIGSEGV = 11;
@@ -346,6 +349,15 @@ export class Instruction {
   /** #GP: the kernel reports no address. */
   protection(): void {
     this.e.fault(SIGSEGV, SI_KERNEL, this.e.i64(0));
+  }
+  /** #GP with an error code (i32). */
+  protectionOf(error: Node): void {
+    this.e.setState(SCRATCH, error);
+    this.e.fault(SIGSEGV, GP_ERROR, this.e.i64(0));
+  }
+  /** #OF, reported after the instruction. */
+  overflow(): void {
+    this.e.fault(SIGSEGV, OF_TRAP, this.e.i64(0), true);
   }
   /** #DB of INT1, reported after the instruction. */
   debug(): void {

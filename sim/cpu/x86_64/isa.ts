@@ -24,6 +24,7 @@ import { mmx } from "./mmx.ts";
 import { type Level, levelOf } from "./level.ts";
 import { moves } from "./moves.ts";
 import type { Encoding } from "./row.ts";
+import { segments } from "./segments.ts";
 import { shifts } from "./shifts.ts";
 import { sseConvert } from "./sse_convert.ts";
 import { sseFloat } from "./sse_float.ts";
@@ -46,6 +47,7 @@ export const rows: readonly Encoding[] = [
   ...control,
   ...strings,
   ...system,
+  ...segments,
   ...sseMoves,
   ...sseFloat,
   ...sseConvert,

@@ -154,7 +154,8 @@ const maskmovq = store((x) => {
   const pointer = x.address32 ? e.zext(x.getGpr(7, 32)) : e.get64(e.fixed(gpr(7)));
   const to = x.segmented(pointer);
   const data = x.low64(0), mask = x.low64(1);
-  for (let i = 0; i < 8; i++) {
+  // The last byte first, as MASKMOVDQU.
+  for (let i = 7; i >= 0; i--) {
     const bit = e.wrap(e.and(e.shrU(mask, e.i64(8 * i + 7)), e.i64(1)));
     e.if(bit, () => e.store(e.add(to, e.i64(i)), e.wrap(e.shrU(data, e.i64(8 * i))), 8));
   }

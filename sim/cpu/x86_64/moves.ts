@@ -144,19 +144,6 @@ const xlat: Semantic = (x) => {
   x.setGpr(0, e.load("i32", x.segmented(address), 8), 8);
 };
 
-/** Selectors of ES, CS, SS, DS, FS and GS of a 64-bit Linux process. */
-const selectors = [0, 0x33, 0x2b, 0, 0, 0];
-
-const movFromSegment: Semantic = (x) => {
-  const e = x.e;
-  // REX.R is ignored; numbers 6 and 7 are no segment registers.
-  const number = x.extra & 7;
-  if (number >= selectors.length) return x.undefined();
-  const value = e.i32(selectors[number]);
-  if (x.inMemory(0)) e.store(x.address(), value, 16);
-  else x.set(0, resize(x, value, x.size));
-};
-
 const D64 = { d64: true };
 const LOCK = { lock: true };
 
@@ -173,7 +160,6 @@ export const moves: readonly Encoding[] = [
   row("b8+r", "mov Zv,Iv", mov),
   row("c6 /0", "mov Eb,Ib", mov),
   row("c7 /0", "mov Ev,Iz", mov),
-  row("8c", "mov Ev,Sw", movFromSegment, { staticReg: true }),
   row("0f.b6", "movzx Gv,Eb", movzx),
   row("0f.b7", "movzx Gv,Ew", movzx),
   row("0f.be", "movsx Gv,Eb", movsx),

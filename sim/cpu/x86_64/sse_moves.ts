@@ -68,7 +68,8 @@ const maskmov: Semantic = (x) => {
   const pointer = x.address32 ? e.zext(x.getGpr(7, 32)) : e.get64(e.fixed(gpr(7)));
   const to = x.segmented(pointer);
   const data = x.vector(0), select = x.vector(1);
-  for (let i = 0; i < 16; i++) {
+  // The last byte first: where the second page is not there, nothing is stored on the first.
+  for (let i = 15; i >= 0; i--) {
     e.if(e.ltS(e.op("i8x16.extract_lane_s", [select], i), e.i32(0)), () => {
       e.store(e.add(to, e.i64(i)), e.op("i8x16.extract_lane_u", [data], i), 8);
     });

@@ -5,7 +5,7 @@ import { DF, gpr, RFLAGS_OTHER } from "../layout.ts";
 import { ticks } from "../time.ts";
 import { cpuidHelpers } from "./cpuid.ts";
 import { CF, Kind, OF, STATUS } from "./flags.ts";
-import type { Instruction } from "./instruction.ts";
+import { type Instruction, TOO_LONG } from "./instruction.ts";
 import { pop, push } from "./moves.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
 
@@ -27,13 +27,15 @@ const pushf: Semantic = (x) => {
   push(x, x.size === 64 ? x.e.zext(value) : value, x.size);
 };
 
-const popf: Semantic = (x) => {
+/** What POPF and IRET take of a word. */
+export function restoreFlags(x: Instruction, value: Node): void {
   const e = x.e;
-  const value = x.low(pop(x, x.size));
   x.packed(e.and(value, e.i32(STATUS)));
   e.setState(DF, e.and(e.shrU(value, e.i32(10)), e.i32(1)));
-  if (x.size === 64) e.setState(RFLAGS_OTHER, e.and(value, e.i32(OTHER)));
-};
+  if (x.size !== 16) e.setState(RFLAGS_OTHER, e.and(value, e.i32(OTHER)));
+}
+
+const popf: Semantic = (x) => restoreFlags(x, x.low(pop(x, x.size)));
 
 const lahf: Semantic = (x) => {
   const e = x.e;
@@ -89,13 +91,21 @@ const controlRegister: Semantic = (x) =>
   [0, 2, 3, 4, 8].includes(x.extra) ? x.protection() : x.undefined();
 const debugRegister: Semantic = (x) => x.extra < 8 ? x.protection() : x.undefined();
 const undefinedOpcode: Semantic = (x) => x.undefined();
+/** More than fifteen bytes are #GP. */
+const unknown: Semantic = (x) => x.statics === TOO_LONG ? x.protection() : x.undefined();
 const trap: Semantic = (x) => x.trap();
+/** INT n: user mode may raise a breakpoint and an overflow; the error code names the vector. */
+const interrupt: Semantic = (x) => {
+  if (x.extra === 3) return x.trap();
+  if (x.extra === 4) return x.overflow();
+  x.protectionOf(x.e.i32(8 * x.extra + 2));
+};
 
 const STOP = { flow: Flow.Stop };
 const NUMBERED = { flow: Flow.Stop, staticReg: true };
 
 /** What encodings that no row matches decode to. */
-export const undefinedRow = row("0f.0b", "undefined", undefinedOpcode, STOP);
+export const undefinedRow = row("0f.0b", "undefined", unknown, STOP);
 
 export const system: readonly Encoding[] = [
   row("0f.05", "syscall", syscall, { flow: Flow.Stop, next: true }),
@@ -123,7 +133,7 @@ export const system: readonly Encoding[] = [
   row("np.0f.ae /7 m", "clflush Mb", nop),
   row("cc", "int3", trap, STOP),
   row("f1", "int1", (x) => x.debug(), STOP),
-  row("cd", "int Ub", privileged, STOP),
+  row("cd", "int Kb", interrupt, STOP),
   row("f4", "hlt", privileged, STOP),
   ...["06", "08", "09", "30", "32", "33"].map((op) => row(`0f.${op}`, "system", privileged, STOP)),
   row("0f.20", "mov Rq,Gq", controlRegister, NUMBERED),

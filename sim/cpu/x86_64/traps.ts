@@ -4,7 +4,7 @@
  */
 import { Access } from "../cpu.ts";
 import type { AccessFault, Decoded, Trap } from "../ir/decoded.ts";
-import { gpr, MXCSR, X87_CONTROL, X87_STATUS, ZERO } from "../layout.ts";
+import { gpr, MXCSR, SCRATCH, X87_CONTROL, X87_STATUS, ZERO } from "../layout.ts";
 import { Form, FORM_SHIFT, SEGMENT_SHIFT } from "./instruction.ts";
 
 const SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11;
@@ -14,6 +14,9 @@ const FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6, FPE_FLTINV
 /** Stand for si_codes of SIGFPE that the kernel works out: an x87 exception, an SSE exception. */
 export const FPE_X87 = 0x50;
 export const FPE_SSE = 0x53;
+/** Stand for si_codes of SIGSEGV: #GP whose error code is in SCRATCH, and #OF. */
+export const GP_ERROR = 0x54;
+export const OF_TRAP = 0x55;
 /** si_code of INT1, a debug exception without a condition. */
 export const TRAP_BRKPT = 1;
 
@@ -22,6 +25,7 @@ const enum Vector {
   Divide = 0,
   Debug = 1,
   Breakpoint = 3,
+  Overflow = 4,
   Undefined = 6,
   Stack = 12,
   Protection = 13,
@@ -75,12 +79,14 @@ export function semanticTrap(signal: number, code: number, state: DataView): Tra
       return trap(Vector.X87, floatCode(flags));
     }
     default:
-      return trap(Vector.Protection);
+      if (code === OF_TRAP) return trap(Vector.Overflow, SI_KERNEL);
+      if (code !== GP_ERROR) return trap(Vector.Protection);
+      return { ...trap(Vector.Protection, SI_KERNEL), error: state.getUint32(SCRATCH, true) };
   }
 }
 
 /** Instructions that use the stack without an operand that says so. */
-const STACK = /^(push|pop|call|ret|enter|leave)/;
+const STACK = /^(push|pop|call|i?ret|enter|leave)/;
 
 /** Whether an address is outside the 48 bits that are translated. */
 function isCanonical(address: bigint): boolean {

@@ -144,15 +144,16 @@ const maskStore = (bits: 32 | 64): Semantic => (x) => {
   const selectors = x.long ? readPair(x, 1) : [x.vector(1)];
   const values = x.long ? readPair(x, 2) : [x.vector(2)];
   const shape = bits === 64 ? "i64x2" : "i32x4";
-  selectors.forEach((select, half) => {
-    const signs = e.op(`${shape}.bitmask`, [select]);
-    for (let i = 0; i < 128 / bits; i++) {
+  // The last element first: where the second page is not there, nothing is stored on the first.
+  for (let half = selectors.length - 1; half >= 0; half--) {
+    const signs = e.op(`${shape}.bitmask`, [selectors[half]]);
+    for (let i = 128 / bits - 1; i >= 0; i--) {
       e.if(e.and(signs, e.i32(1 << i)), () => {
         const at = e.add(base, e.i64(16 * half + i * bits / 8));
         e.store(at, e.op(`${shape}.extract_lane`, [values[half]], i));
       });
     }
-  });
+  }
 };
 
 /** VZEROUPPER (VEX.L = 0) and VZEROALL. */

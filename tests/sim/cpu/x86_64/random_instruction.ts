@@ -271,6 +271,8 @@ export function instance(row: Encoding, address: number, r: Random): Case {
     }
     default:
       tail.push(r.chance(2) ? r.below(66) : r.below(256));
+      // INT 80 would enter the kernel's 32-bit calls.
+      if (row.name.startsWith("int ") && tail[0] === 0x80) tail[0] = 0x81;
   }
   if (row.immediate === Imm.Count) count = tail[tail.length - 1] & (size === 64 ? 63 : 31);
   else if (row.immediate === Imm.One) count = 1;
