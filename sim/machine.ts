@@ -34,10 +34,12 @@ import type { AddressLayout } from "./memory/address_layout.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import type { ModelledCore, PredictorChoice } from "./models/core_choice.ts";
 import type { CoreModel } from "./models/core_model.ts";
+import type { MissCurve, MissCurves, MissCurvesOptions } from "./models/miss_curves.ts";
 import type { Preset } from "./models/preset.ts";
 import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
 import type { ObserveLinks } from "./modular_loader.ts";
 import type { Roi } from "./roi.ts";
+import type { Attribution, AttributionReport } from "./study/attribution.ts";
 import type { TraceSink } from "./trace.ts";
 
 /** A host folder shown to the guest. */
@@ -60,6 +62,10 @@ export interface MachineOptions {
   readonly detail?: boolean;
   /** Predicts conditional branches instead of the core's own predictor. */
   readonly predictor?: PredictorChoice;
+  /** Tell where events happen, in `attribution` of the result. */
+  readonly attribution?: boolean;
+  /** Make miss curves, in `missCurves` of the result. */
+  readonly missCurves?: boolean | MissCurvesOptions;
   /** More cores that the same run is evaluated on, side by side. */
   readonly cores?: readonly (Preset | string)[];
   /** The processor's level, x86-64-v1 to v3 (default 2); for x86_64 programs alone. */
@@ -123,6 +129,10 @@ export interface Result {
   readonly estimated: Readonly<Record<string, number>>;
   /** The same of the further cores (`MachineOptions.cores`), by name; what models do not count is left out. */
   readonly cores?: Readonly<Record<string, CoreResult>>;
+  /** If they were asked for: misses of TLBs of every size. */
+  readonly missCurves?: readonly MissCurve[];
+  /** If it was asked for: where events happened. */
+  readonly attribution?: AttributionReport;
   /** How the run was executed: accelerator figures that no model depends on. */
   readonly execution: Readonly<Record<string, number>>;
   /**
@@ -134,6 +144,16 @@ export interface Result {
     readonly modules: readonly string[];
     readonly plan: Plan;
   };
+}
+
+/** Models of a run, as the machine's options ask for them. */
+interface RunModels {
+  readonly first?: ModelledCore;
+  readonly beside: readonly CoreModel[];
+  readonly curves?: MissCurves;
+  readonly attribution?: Attribution;
+  /** All that read the event stream. */
+  readonly readers: readonly EventReader[];
 }
 
 /** What a further core counted, and its cost model derives. */
@@ -212,14 +232,14 @@ export class Machine {
       hugePages1G: options.hugePages1G,
     });
     const { trace } = options;
-    const { first, beside } = await coresOf(options, arch);
+    const { first, beside, readers, attribution, curves } = await modelsOf(options, arch);
     const engine = new Engine({
       isa,
       physical: memory.physical.memory,
       heat: options.heat ?? DEFAULT_HEAT,
       preset: first?.inlined?.preset,
       branches: first?.inlined?.branches,
-      readers: [...first?.streamed ? [first.streamed] : [], ...beside, ...options.readers ?? []],
+      readers,
       observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
     const cpu = trace ? (await import("./trace.ts")).traced(engine, trace) : engine;
@@ -293,6 +313,8 @@ export class Machine {
       counters,
       estimated: estimate(counters, first?.preset.cost),
       cores: beside.length === 0 ? undefined : resultsOf(beside, counters),
+      missCurves: curves?.curves(),
+      attribution: attribution?.report(),
       execution: executionOf(parts, kernel.instructions),
       link: loader.first && {
         linker: loader.first.linker,
@@ -385,22 +407,35 @@ export class Machine {
   }
 }
 
-/** The models of the cores that were asked for; they are loaded only here. */
-async function coresOf(
-  { cpu, detail, predictor, cores = [], readers = [] }: MachineOptions,
-  arch: Arch,
-): Promise<{ readonly first?: ModelledCore; readonly beside: readonly CoreModel[] }> {
+/** The models that were asked for; they are loaded only here. */
+async function modelsOf(options: MachineOptions, arch: Arch): Promise<RunModels> {
+  const { cpu, detail, predictor, cores = [], readers = [], missCurves, attribution } = options;
   if (cpu === undefined && predictor !== undefined) {
     throw new MachineError("a predictor is part of a modelled core: give a cpu");
   }
-  if (cpu === undefined && cores.length === 0) return { beside: [] };
-  const { besideCore, modelledCore } = await import("./models/core_choice.ts");
+  const wanted = [cpu, missCurves, attribution].some((one) => one !== undefined && one !== false);
+  if (!wanted && cores.length === 0) return { beside: [], readers };
+  const { besideCore, modelledCore, observingCore } = await import("./models/core_choice.ts");
+  const curves = missCurves
+    ? new (await import("./models/miss_curves.ts")).MissCurves(
+      missCurves === true ? {} : missCurves,
+    )
+    : undefined;
+  const observer = attribution
+    ? new (await import("./study/attribution.ts")).Attribution()
+    : undefined;
   // What the stream holds anyway is cheaper to read than to inline too.
-  const observed = cores.length > 0 || readers.some(({ kinds }) => kinds.accesses);
-  return {
-    first: cpu === undefined ? undefined : modelledCore(cpu, arch, { detail, predictor, observed }),
-    beside: cores.map((core) => besideCore(core, arch, detail)),
-  };
+  const observed = cores.length > 0 || readers.some(({ kinds }) => kinds.accesses) ||
+    curves !== undefined || observer !== undefined;
+  const first = cpu === undefined
+    ? undefined
+    : modelledCore(cpu, arch, { detail, predictor, observer, observed });
+  const beside = cores.map((core) => besideCore(core, arch, detail));
+  const all: EventReader[] = [...beside, ...readers];
+  if (first?.streamed) all.unshift(first.streamed);
+  else if (observer !== undefined) all.unshift(observingCore(arch, observer));
+  if (curves !== undefined) all.push(curves);
+  return { first, beside, curves, attribution: observer, readers: all };
 }
 
 /** Results of further cores; what no model counts is the same for all. */

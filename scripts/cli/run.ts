@@ -4,10 +4,13 @@ import type { Roi } from "../../sim/roi.ts";
 import type { Manifest } from "../../sim/study/manifest.ts";
 import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
+import { profileFile } from "./profile_kinds.ts";
 import { roiOption } from "./roi_option.ts";
 
 interface Values extends MachineValues {
   readonly stats?: string;
+  readonly profile?: readonly string[];
+  readonly missCurves?: string;
   readonly strace?: boolean;
   readonly roi?: Roi;
   readonly bindings?: string;
@@ -27,8 +30,19 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const trace = LinkTrace && new LinkTrace(bindings, searches);
   const observeLinks = trace?.observe;
   const options = await machineOf(values);
-  const machine = await Machine.create({ ...options, strace, observeLinks, roi: values.roi });
+  const machine = await Machine.create({
+    ...{ ...options, strace, observeLinks, roi: values.roi },
+    attribution: values.profile !== undefined,
+    missCurves: values.missCurves !== undefined,
+  });
   const result = await machine.run(positional);
+  if (values.profile !== undefined) {
+    const { writeProfile } = await import("./profile_files.ts");
+    for (const file of values.profile) await writeProfile(file, result);
+  }
+  if (values.missCurves !== undefined) {
+    writeText("--miss-curves", values.missCurves, JSON.stringify(result.missCurves) + "\n");
+  }
   trace?.close();
   const files = [...values.json ? ["-"] : [], ...values.stats === undefined ? [] : [values.stats]];
   if (files.length > 0) {
@@ -43,10 +57,14 @@ function writeStats(file: string, result: Result, manifest: Manifest): void {
   const { arch, program, exit, signal, counters, estimated, cores, execution } = result;
   const stats = { arch, program, exit, signal, counters, estimated, cores, execution, manifest };
   if (file === "-") return printJson(stats);
+  writeText("--stats", file, JSON.stringify(stats, null, 2) + "\n");
+}
+
+function writeText(option: string, file: string, text: string): void {
   try {
-    Deno.writeTextFileSync(file, JSON.stringify(stats, null, 2) + "\n");
+    Deno.writeTextFileSync(file, text);
   } catch (error) {
-    throw new UsageError(`--stats: cannot write ${file}: ${(error as Error).message}`);
+    throw new UsageError(`${option}: cannot write ${file}: ${(error as Error).message}`);
   }
 }
 
@@ -69,6 +87,17 @@ const spec: CommandSpec<Values> = {
       help: "write where it looked for libraries, as LD_DEBUG=libs does; - is standard error",
     },
     { flags: "--strace", help: "print system calls on standard error" },
+    {
+      flags: "--profile <file>",
+      help:
+        "write where events happened: .folded or .EVENT.folded, .pb.gz (pprof), .speedscope.json, .json, .txt",
+      repeated: true,
+      parse: profileFile,
+    },
+    {
+      flags: "--miss-curves <file>",
+      help: "write the misses of TLBs of every size as JSON",
+    },
     roiOption,
     { flags: "--json", help: "the same as --stats -" },
   ],

@@ -143,6 +143,9 @@ export class Engine implements Cpu, CodeSource {
   #total = 0;
   #compiled = 0;
   readonly #observe: EngineOptions["observe"];
+  /** Threads by where their registers are saved. */
+  readonly #threads = new WeakMap<Uint8Array, number>();
+  #threadCount = 0;
   /** The record whose access is being checked. */
   #checked = 0;
 
@@ -273,6 +276,11 @@ export class Engine implements Cpu, CodeSource {
   }
   load(from: Uint8Array): void {
     this.stateBytes.set(from);
+    if (this.stream === null) return;
+    // A thread's registers are saved in the same place always.
+    let thread = this.#threads.get(from);
+    if (thread === undefined) this.#threads.set(from, thread = ++this.#threadCount);
+    this.stream.enterThread(thread);
   }
   clearMonitor(): void {
     this.#u32[L.MONITOR_ADDRESS >> 2] = 0xffffffff;

@@ -46,6 +46,8 @@ export interface StreamContext {
   pageBits(va: number): number;
   /** The address space that the events are of. */
   readonly space: number;
+  /** The running space itself. */
+  readonly running: CpuSpace | null;
   /** Physical address of entry `index` of the page walk for `va`, the root's being 0; -1 if it is not known. */
   entryAddress(va: number, index: number): number;
 }
@@ -61,6 +63,8 @@ export interface EventReader {
   /** The instructions of the last block that are to retire have. */
   finish(): void;
   enterSpace(space: number): void;
+  /** Another thread runs. */
+  enterThread?(thread: number): void;
   /** The mapping of `[from, to)` of `space` changed. */
   invalidate(space: number, from: number, to: number): void;
   /** An access to `va` is about to take a page fault. */
@@ -80,7 +84,8 @@ export class EventBuffer implements StreamContext {
   #idle = true;
   space = -1;
   hasLargePages = false;
-  #running: CpuSpace | null = null;
+  #thread = -1;
+  running: CpuSpace | null = null;
 
   /** @param describe makes a block's description */
   constructor(
@@ -195,13 +200,20 @@ export class EventBuffer implements StreamContext {
   }
 
   entryAddress(va: number, index: number): number {
-    return this.#running?.entryAddress?.(va, index) ?? -1;
+    return this.running?.entryAddress?.(va, index) ?? -1;
+  }
+
+  enterThread(thread: number): void {
+    if (thread === this.#thread) return;
+    this.drain();
+    this.#thread = thread;
+    for (const reader of this.readers) reader.enterThread?.(thread);
   }
 
   enterSpace(running: CpuSpace): void {
     this.drain();
     const space = running.id;
-    this.#running = running;
+    this.running = running;
     this.space = space;
     let large = this.#large.get(space);
     if (large === undefined) this.#large.set(space, large = new Map());

@@ -1,6 +1,6 @@
 /** Which models a machine gets for the cores it is asked to model, and how each is executed. */
 import type { Arch } from "../arch.ts";
-import { CoreModel } from "./core_model.ts";
+import { CoreModel, type SiteObserver } from "./core_model.ts";
 import {
   type DirectionPredictor,
   type DirectionShape,
@@ -23,8 +23,10 @@ export type PredictorChoice =
 export interface CoreOptions {
   readonly detail?: boolean;
   readonly predictor?: PredictorChoice;
-  /** Whether events are to be told where they happen, so that nothing can be inlined. */
+  /** Whether something else reads accesses, so that to inline models does not pay. */
   readonly observed?: boolean;
+  /** Is told where events happen. */
+  readonly observer?: SiteObserver;
 }
 
 /** A core as it is executed. */
@@ -40,7 +42,7 @@ export interface ModelledCore {
 export function modelledCore(
   core: Preset | string,
   arch: Arch,
-  { detail, predictor, observed }: CoreOptions = {},
+  { detail, predictor, observer, observed = observer !== undefined }: CoreOptions = {},
 ): ModelledCore {
   const { shape, own } = chosenPredictor(predictor);
   const found = presetOf(core, detail);
@@ -52,8 +54,14 @@ export function modelledCore(
   return {
     preset: used,
     inlined: inlinedTlb ? { preset: used, branches: inlinedBranches } : null,
-    streamed: parts.tlb || parts.branches ? new CoreModel(used, arch, parts, own) : null,
+    streamed: parts.tlb || parts.branches ? new CoreModel(used, arch, parts, own, observer) : null,
   };
+}
+
+/** No core, but an observer of what the program executes. */
+export function observingCore(arch: Arch, observer: SiteObserver): CoreModel {
+  const parts = { tlb: false, branches: false, caches: false };
+  return new CoreModel(preset("reference"), arch, parts, undefined, observer);
 }
 
 /** The model of a core that is evaluated beside the machine's first. */

@@ -1,8 +1,8 @@
 /** A modelled core that reads the event stream: what of its preset is not inlined. */
 import type { Arch } from "../arch.ts";
-import type { CodeBlock } from "../cpu/event_buffer.ts";
+import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
 import type { StreamKinds } from "../cpu/wasm/event_stream.ts";
-import { BranchUnit, type Outcome } from "./branch_unit.ts";
+import { BranchUnit, Outcome } from "./branch_unit.ts";
 import { Caches, PHYSICAL } from "./caches.ts";
 import { type DirectionPredictor, directionPredictor } from "./direction.ts";
 import { Side } from "./hierarchy.ts";
@@ -46,6 +46,11 @@ export interface SiteObserver {
   at(site: Site, block: CodeBlock, index: number, address: number): void;
   /** The first `count` instructions of `block` retired. */
   retired(block: CodeBlock, count: number): void;
+  /** A branch that `next` follows went `to`, if it was taken. */
+  branch(kind: BranchKind, next: number, to: number): void;
+  attach(context: StreamContext): void;
+  enterSpace(space: number): void;
+  enterThread(thread: number): void;
 }
 
 /** Where a block's instructions lie in cache lines. */
@@ -105,18 +110,22 @@ export class CoreModel extends StreamModel {
   #here!: FetchLines;
   readonly #lineSize: number;
   readonly #physical: boolean;
-  observer: SiteObserver | null = null;
 
   constructor(
     readonly preset: Preset,
     arch: Arch,
     readonly parts: CoreParts,
     predictor?: DirectionPredictor,
+    readonly observer: SiteObserver | null = null,
   ) {
     super();
     const pcShift = arch === "aarch64" ? 2 : 0;
     this.#pcUnit = 2 ** pcShift;
-    this.kinds = { accesses: parts.tlb || parts.caches, branches: parts.branches };
+    const observed = observer !== null;
+    this.kinds = {
+      accesses: parts.tlb || parts.caches || observed,
+      branches: parts.branches || observed,
+    };
     const { caches } = preset;
     if (parts.caches && caches === undefined) {
       throw new RangeError(`the preset ${preset.name} has no caches`);
@@ -345,15 +354,28 @@ export class CoreModel extends StreamModel {
   ): void {
     const { pc, offsets } = block;
     const to = kind <= BranchKind.Call ? block.target : target;
-    const outcome = this.#branches!.branch(kind, pc + offsets[index], pc + offsets[index + 1], to);
-    if (outcome !== (0 satisfies Outcome) && this.observer !== null) {
-      this.observer.at(Site.Mispredicted, block, index, -1);
+    const next = pc + offsets[index + 1];
+    const outcome = this.#branches?.branch(kind, pc + offsets[index], next, to);
+    if (this.observer === null) return;
+    if (outcome === Outcome.Mispredicted) this.observer.at(Site.Mispredicted, block, index, -1);
+    if (kind >= BranchKind.Call) {
+      // The block ends here: its instructions are the caller's.
+      this.finish();
+      this.observer.branch(kind, next, to);
     }
   }
 
   // ---- what the machine does -------------------------------------------------------------
 
+  override attach(context: StreamContext): void {
+    super.attach(context);
+    this.observer?.attach(context);
+  }
+  enterThread(thread: number): void {
+    this.observer?.enterThread(thread);
+  }
   override enterSpace(space: number): void {
+    this.observer?.enterSpace(space);
     this.#translation?.enterSpace(space);
     this.#page = this.#line = this.#dataPage = -1;
   }

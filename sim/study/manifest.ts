@@ -68,10 +68,10 @@ export async function manifestOf(
 ): Promise<Manifest> {
   const { options } = machine;
   const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText } = options;
-  const { layout, maxInstructions, roi, linkers, detail, predictor, cores } = options;
+  const { layout, maxInstructions, roi, linkers, detail, predictor, cores, missCurves } = options;
   const rest = {
     ...{ cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText },
-    ...{ layout, maxInstructions, roi, detail },
+    ...{ layout, maxInstructions, roi, detail, missCurves },
     preset: typeof options.cpu === "object" ? options.cpu : undefined,
     predictor: predictor && nameOfPredictor(predictor),
     cores: cores?.map((core) => typeof core === "object" ? core.name : core),
