@@ -132,6 +132,12 @@ const EXCEPTIONS: readonly Exception[] = [
     },
   },
   {
+    reason:
+      "FCMP with zero, a field that should be zero is not: CONSTRAINED UNPREDICTABLE, refused",
+    applies: (word, text, known) =>
+      !known && /^fcmpe?\s.*#0\.0$/.test(text) && bits(word, 16, 5) !== 0,
+  },
+  {
     reason: "LDP into one register twice or into its base: CONSTRAINED UNPREDICTABLE, refused (K1)",
     applies: (word, text, known) => {
       if (known || !/^ld(n?p|psw)\s/.test(text)) return false;
