@@ -49,7 +49,7 @@ import { dlerror } from "./errors.ts";
 import { addLinkMaps, showLinkMaps } from "./link_maps.ts";
 import { construct, dlclose, dlopen, done, finish } from "./open.ts";
 import { MUSL_RUNTIME_CODE, type MuslRuntimePart } from "./runtime_code.ts";
-import { guestObjects, muslStateOf, searchListOf } from "./state.ts";
+import { guestObjects, type MuslState, muslStateOf, searchListOf } from "./state.ts";
 import { dladdr, dlinfo, dlsym, dropHeaders, listHeaders, tlsAddress } from "./symbols.ts";
 
 /** What musl's loader would do again: it is told of none of it. */
@@ -253,6 +253,8 @@ function decideScope(link: LinkContext, object: LinkObject): void {
   link.rescope(object, [...new Set([...globals, ...searchListOf(link.batch[0])])]);
 }
 
+/** The link that asked last: this is asked for every object of every search. */
+let asked: { readonly link: LinkContext; readonly state: MuslState } | undefined;
 const withoutSize = new Map<string, LookupKey>();
 
 /**
@@ -261,7 +263,8 @@ const withoutSize = new Map<string, LookupKey>();
  */
 function resolve(lookup: SymbolLookup, next: Resolver): Definition | undefined {
   const { link, candidate, key } = lookup;
-  const { libc, services } = muslStateOf(link);
+  if (asked?.link !== link) asked = { link, state: muslStateOf(link) };
+  const { libc, services } = asked.state;
   if (libc === undefined) return next(lookup);
   const plain = usesMusl(link.program) ? { ...lookup, version: undefined, newest: true } : lookup;
   const definition = next(plain);
