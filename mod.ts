@@ -67,6 +67,8 @@ export {
   audit,
   type AuditedBinding,
   type Auditor,
+  compartments,
+  type CompartmentsOptions,
   generateKeys,
   gnuOnMusl,
   ifed,

@@ -8,6 +8,7 @@ import { sysv } from "./sysv/mod.ts";
 
 export { audit, type AuditedBinding, type Auditor } from "./audit.ts";
 export { abiTypes, type AbiTypesOptions } from "./abi_types/mod.ts";
+export { compartments, type CompartmentsOptions } from "./compartments/mod.ts";
 export { gnu } from "./gnu/mod.ts";
 export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";

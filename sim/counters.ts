@@ -43,6 +43,7 @@ export function countersOf(parts: Counting, instructions: number): Record<string
     "syscalls.filtered": kernel.counters.filtered,
     "syscalls.refused": kernel.counters.refused,
     "syscalls.filter.instructions": kernel.counters.filterInstructions,
+    "keys.changes": cpu.keyChanges,
     "signals": kernel.counters.signals,
     "processes": kernel.counters.processes,
     "threads": kernel.counters.threads,

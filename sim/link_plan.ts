@@ -57,6 +57,7 @@ function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
     map: refuse,
     unmap: refuse,
     protect: refuse,
+    allocateKey: refuse,
     read: refuse,
     write: refuse,
     patch: refuse,

@@ -38,6 +38,7 @@ import { Domain } from "./memory/memory.ts";
 import { FS_BASE, gpr } from "./cpu/layout.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { errnoName } from "./kernel/errno.ts";
+import { giveKey } from "./kernel/syscalls/protection_keys.ts";
 import { getUnsigned64 } from "./kernel/abi/struct.ts";
 import type { DescriptorTable } from "./kernel/fs/descriptor_table.ts";
 import type { FsContext } from "./kernel/fs/task.ts";
@@ -160,6 +161,10 @@ export class ProcessTarget implements LinkTarget {
     if (area?.start === at && area.end === at + size) area.name = `[anon:${name}]`;
   }
 
+  allocateKey(): number | undefined {
+    return giveKey(this.#kernel, this.#space);
+  }
+
   /** 2 MiB pages come as transparent ones, or from the pool where those are off; 1 GiB pages from the pool. */
   #mapHuge(at: number, size: number, protection: number, huge: "2M" | "1G", what: string): void {
     const space = this.#space;
@@ -188,8 +193,8 @@ export class ProcessTarget implements LinkTarget {
     if (result < 0) this.#refuse(`unmap ${hex(size)} bytes at ${hex(at)}`, result);
   }
 
-  protect(at: number, size: number, protection: Protection): void {
-    const result = this.#space.mprotect(at, size, protection);
+  protect(at: number, size: number, protection: Protection, key = -1): void {
+    const result = this.#space.mprotect(at, size, protection, key);
     if (result < 0) this.#refuse(`protect ${hex(size)} bytes at ${hex(at)}`, result);
   }
 

@@ -223,6 +223,7 @@ export class Machine {
       arch,
       options.cpu !== undefined,
       options.cpuLevel,
+      this.#needsKeys,
     );
     const memory = new Memory({
       arch,
@@ -335,6 +336,12 @@ export class Machine {
     const { planOf } = await import("./link_plan.ts");
     const { environment } = this;
     return planOf(program, { arch, vfs, user: this.#user, usual, pipelines, environment });
+  }
+
+  /** Name of a module that needs protection keys. */
+  get #needsKeys(): string | undefined {
+    const lists = [this.options.modules ?? [], ...Object.values(this.options.linkers ?? {})];
+    return lists.flat().find(({ needs }) => needs?.includes("protection-keys"))?.name;
   }
 
   get #user(): { readonly uid: number; readonly gid: number } {
@@ -485,7 +492,12 @@ interface Processor {
 }
 
 /** The processor of an architecture; only the one in use is loaded. */
-async function processor(arch: Arch, models: boolean, level?: Level): Promise<Processor> {
+async function processor(
+  arch: Arch,
+  models: boolean,
+  level?: Level,
+  keysFor?: string,
+): Promise<Processor> {
   const common = await commonHandlers(arch, models);
   if (arch === "aarch64") {
     if (level !== undefined) {
@@ -493,9 +505,18 @@ async function processor(arch: Arch, models: boolean, level?: Level): Promise<Pr
     }
     const { aarch64 } = await import("./cpu/aarch64/isa.ts");
     const { HWCAP, HWCAP2, MIDR_EL1 } = await import("./cpu/aarch64/id_registers.ts");
-    return { isa: { ...aarch64, common }, hwcap: HWCAP, hwcap2: HWCAP2, midr: MIDR_EL1 };
+    const plain = { isa: { ...aarch64, common }, hwcap: HWCAP, hwcap2: HWCAP2, midr: MIDR_EL1 };
+    if (keysFor === undefined) return plain;
+    const { aarch64Poe, HWCAP2_POE } = await import("./cpu/aarch64/poe_isa.ts");
+    const isa = { ...aarch64Poe, common };
+    return { ...plain, isa, hwcap2: HWCAP2 + HWCAP2_POE, xcr0: 1 };
   }
-  const chosen = level ?? 2;
+  const chosen = level ?? (keysFor === undefined ? 2 : 3);
+  if (keysFor !== undefined && chosen < 3) {
+    throw new MachineError(
+      `${keysFor} needs protection keys; a processor of level v${level} has none`,
+    );
+  }
   const isa = await x86Level(chosen);
   const { cpuid } = await import("./cpu/x86_64/cpuid.ts");
   const x = await import("./cpu/x86_64/features.ts");

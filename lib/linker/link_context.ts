@@ -83,8 +83,17 @@ export interface LinkContext {
    * services of the running process). Returns its page-aligned address.
    */
   allocate(size: number, protection: Protection, name: string): number;
-  /** Changes the rights of mapped pages (load to post-protect). */
-  protect(at: number, size: number, protection: Protection): void;
+  /**
+   * Changes the rights of mapped pages, and with `key` their protection key (load to post-protect, and by
+   * services of the running process).
+   */
+  protect(at: number, size: number, protection: Protection, key?: number): void;
+  /**
+   * A protection key of the process's own (pkeys(7)), 1 or more; data of its pages can be accessed where
+   * PKRU (x86_64) or POR_EL0 (aarch64) permits it. Undefined if there is none left. A module that asks for
+   * keys says so in `needs`.
+   */
+  allocateKey(): number | undefined;
 
   read(at: number, size: number): Uint8Array;
   readU32(at: number): number;

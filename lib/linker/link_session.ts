@@ -274,10 +274,14 @@ export class LinkSession implements LinkContext {
     return at;
   }
 
-  protect(at: number, size: number, protection: Protection): void {
-    this.#during("load", "post-protect", "change protections");
+  protect(at: number, size: number, protection: Protection, key?: number): void {
+    if (this.#phase !== "run") this.#during("load", "post-protect", "change protections");
     this.#memory.flush();
-    this.#target.protect(at, size, protection);
+    this.#target.protect(at, size, protection, key);
+  }
+
+  allocateKey(): number | undefined {
+    return this.#target.allocateKey();
   }
 
   read(at: number, size: number): Uint8Array {

@@ -19,6 +19,7 @@ export {
   type Pass,
   type PipelineView,
   type PrecedingModule,
+  type ProcessorFeature,
   type Registration,
   type Strength,
   strong,

@@ -19,12 +19,17 @@ export interface Pass {
 /** A module's answer about one object: the passes it contributes. An absent phase is not handled. */
 export type Registration = { readonly [P in Phase]?: Pass };
 
+/** What a machine may lack: keys for pages (PKU on x86_64, FEAT_S1POE on aarch64). */
+export type ProcessorFeature = "protection-keys";
+
 /**
  * A linker module. Modules are asked in the order they are given; a later one sees what the earlier
  * ones registered, its strong passes override theirs, and it is asked for symbols before them.
  */
 export interface Module {
   readonly name: string;
+  /** Features of the processor that it needs: a machine that models them has them then. */
+  readonly needs?: readonly ProcessorFeature[];
   /** Called once for the program and once for every file opened later. */
   register(object: LinkObject, pipeline: PipelineView): Registration;
   /**

@@ -49,6 +49,8 @@ export interface Definition {
    * function that chooses the implementation.
    */
   readonly address: number;
+  /** Where the symbol itself is, if `address` is code of a module's that leads there, such as a gate. */
+  readonly behind?: number;
   /** Bytes; 0 if unknown. */
   readonly size: number;
   readonly kind: "code" | "data" | "tls" | "ifunc";

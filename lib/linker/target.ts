@@ -118,7 +118,10 @@ export interface LinkTarget {
   /** Maps over whatever is there (`MAP_FIXED | MAP_PRIVATE`); `at` and `size` are page multiples. */
   map(at: number, size: number, protection: Protection, options?: MapOptions): void;
   unmap(at: number, size: number): void;
-  protect(at: number, size: number, protection: Protection): void;
+  /** Changes rights, and with `key` the protection key of the pages (pkeys(7)). */
+  protect(at: number, size: number, protection: Protection, key?: number): void;
+  /** Gives out a protection key that nobody has; undefined if there is none left, or none at all. */
+  allocateKey(): number | undefined;
 
   /** Copies guest memory out, whatever its protection. Unmapped bytes are an error. */
   read(at: number, size: number): Uint8Array;

@@ -81,8 +81,16 @@ class Analysis {
         facts: this.#reader.read(start, code, known, this.#image, false),
       };
     };
-    const functions = this.#image.functions.map((range) => read(range, true));
-    const rest = this.#image.between.map((range) => read(range, false));
+    // A description may end before its function does: what control goes on into belongs to it.
+    const between = new Map(this.#image.between.map((range) => [range.start, range]));
+    const functions = this.#image.functions.map((range) => {
+      const piece = read(range, true);
+      const next = piece.facts.goesOn ? between.get(range.end) : undefined;
+      if (next === undefined) return piece;
+      between.delete(range.end);
+      return read({ start: range.start, end: next.end }, true);
+    });
+    const rest = [...between.values()].map((range) => read(range, false));
     // Where control enters such code from elsewhere, it begins anew.
     const entries = new Set<number>();
     const called = new Set<number>();
@@ -295,7 +303,9 @@ class Analysis {
         if (this.#image.slots.has(address)) this.#point(node, address);
       }
       // Code that nothing is said of may go on into what follows it.
-      if (facts.goesOn && this.#pieces[node + 1]?.start === end) this.#edges[node].add(node + 1);
+      if (facts.goesOn && this.#pieces[node + 1]?.start === end) {
+        this.#edges[node].add(this.#entryNode(node + 1));
+      }
     });
   }
 

@@ -117,11 +117,11 @@ export class Join {
     if (definition !== undefined) this.#define(definition);
   }
 
-  #define({ object, address, kind }: Definition): void {
+  #define({ object, address, behind = address, kind }: Definition): void {
     if (kind === "tls" || !this.summaries.has(object)) return;
     const base = this.link.base(object);
     const extent = imageExtent(object.elf, this.link.pageSize);
-    const value = address - base;
+    const value = behind - base;
     // A function of the linker's own stands in for the object's.
     if (extent === undefined || value < extent.start || value >= extent.end) return;
     let symbols = this.#symbols.get(object);

@@ -2,6 +2,7 @@
 import type { Module } from "../../lib/linker/mod.ts";
 import {
   abiTypes,
+  compartments,
   gnu,
   gnuOnMusl,
   ifed,
@@ -52,6 +53,20 @@ function publicKeys(files: string | undefined): string[] {
     if (text.includes("-----BEGIN PUBLIC KEY-----")) return text;
     throw new UsageError(`--module signatures: ${file} holds no public key in PEM`);
   });
+}
+
+/** `vault:libvault.so+vault:libkeys.so` as libraries by compartment. */
+function assignment(text: string | undefined): Record<string, string[]> {
+  const assign: Record<string, string[]> = {};
+  for (const pair of text?.split("+") ?? []) {
+    const [, name, library] = /^([\w-]+):(.+)$/.exec(pair) ?? [];
+    if (name === undefined) {
+      throw new UsageError(`--module: libraries=${pair} is not COMPARTMENT:LIBRARY`);
+    }
+    (assign[name] ??= []).push(library);
+  }
+  if (text === undefined) throw new UsageError("--module compartments needs libraries=");
+  return assign;
 }
 
 export const namedModules: readonly NamedModule[] = [
@@ -131,6 +146,12 @@ export const namedModules: readonly NamedModule[] = [
         keys: publicKeys(options.keys),
         unsigned: word(options, "unsigned", ["refuse", "allow"]),
       }),
+  },
+  {
+    name: "compartments",
+    summary: "puts libraries into compartments: data behind protection keys, calls through gates",
+    options: { libraries: "COMPARTMENT:LIBRARY pairs with + between them" },
+    make: ({ libraries }) => compartments({ assign: assignment(libraries) }),
   },
   {
     name: "seccomp",

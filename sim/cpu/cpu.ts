@@ -28,6 +28,8 @@ export interface CpuSpace {
   entryAddress?(va: number, index: number): number;
   /** PKRU, where there are protection keys: what data of each key may be accessed; 0 permits all. */
   pkru?: number;
+  /** aarch64, where there are protection keys: those of which no instruction may be fetched, a bit each. */
+  noFetch?: number;
   /** Results of the last successful `resolve`. */
   readonly resolved: Resolved;
 }

@@ -137,6 +137,8 @@ export class Engine implements Cpu, CodeSource {
   #linksStale = false;
   /** Addresses by space whose next execution leaves with a `break` exit. */
   readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
+  /** How often the program has changed what its protection keys permit. */
+  keyChanges = 0;
   /** PKRU under which the soft TLB was filled. */
   #keys = 0;
   /** Instructions retired since the start, and when nothing waited to be compiled last. */
@@ -381,7 +383,7 @@ export class Engine implements Cpu, CodeSource {
         case R.Exit.Yield:
           return { kind: "yield" };
         case R.Exit.InstructionCache:
-          this.#useKeys();
+          if (this.#useKeys()) this.keyChanges++;
           continue;
         case R.Exit.Fault:
           return this.#semanticFault();
@@ -404,14 +406,34 @@ export class Engine implements Cpu, CodeSource {
     }
   }
 
-  /** Let translations obey the running thread's protection keys. */
-  #useKeys(): void {
-    if (this.arch !== "x86_64") return;
-    const keys = this.#u32[L.PKRU >> 2];
-    this.#space!.pkru = keys;
-    if (keys === this.#keys) return;
+  /**
+   * aarch64: POR_EL0 in the form of PKRU, the keys of which nothing may be fetched aside. Each field holds R,
+   * X and W in bits 0, 1 and 2 (DDI 0487, D8.4.3).
+   */
+  #overlay(space: CpuSpace): number {
+    let keys = 0;
+    let noFetch = 0;
+    for (let key = 0; key < 8; key++) {
+      const field = this.#u32[L.POR >> 2] >>> (4 * key);
+      if ((field & 1) === 0) keys |= 1 << (2 * key);
+      if ((field & 4) === 0) keys |= 2 << (2 * key);
+      if ((field & 2) === 0) noFetch |= 1 << key;
+    }
+    if (space.noFetch !== noFetch) this.#keys = -1;
+    space.noFetch = noFetch;
+    return keys;
+  }
+
+  /** Let translations obey the running thread's protection keys; whether they are others than before. */
+  #useKeys(): boolean {
+    if (this.#u32[L.XCR0 >> 2] === 0) return false;
+    const space = this.#space!;
+    const keys = this.arch === "x86_64" ? this.#u32[L.PKRU >> 2] : this.#overlay(space);
+    space.pkru = keys;
+    if (keys === this.#keys) return false;
     this.#keys = keys;
     this.#soft.flush();
+    return true;
   }
 
   /** Run the first `count` instructions of `block` alone, from a copy that ends in a stop record. */

@@ -51,6 +51,8 @@ export const X87_FOP = 0xa0;
 export const PKRU = 0xa4;
 /** x86_64: selectors of ES, DS, FS, GS (u32 each). */
 export const SELECTORS = 0xa8;
+/** aarch64: POR_EL0 (u64). */
+export const POR = 0xa8;
 /** Scratch for helpers: operands and results too wide for a value, 64 bytes. */
 export const SCRATCH = 0xc0;
 /** 32 general registers of 8 bytes. x86_64: RAX RCX RDX RBX RSP RBP RSI RDI R8–R15; aarch64: X0–X30, SP. */
@@ -119,7 +121,7 @@ export const FETCH_STRADDLES = 0x540;
 /** Budget of the running quantum (i64); what RDRAND goes on from (u64). */
 export const QUANTUM = 0x548;
 export const RANDOM = 0x550;
-/** x86_64: the processor's XCR0 (u32), 0 without XSAVE. */
+/** x86_64: the processor's XCR0 (u32), 0 without XSAVE; aarch64: 1 with FEAT_S1POE. */
 export const XCR0 = 0x558;
 /**
  * Modelled TLBs for `wasm/refill.ts`. `TLB_SHAPES`: those of 4 KiB pages for instructions and data, and

@@ -3,7 +3,7 @@
  * levels (Arm ARM, D8.3). Where the Arm ARM counts levels from the top (0 to 3), this project counts
  * from the leaves: level 0 here is the Arm ARM's level 3.
  */
-import { type EntryFormat, Pte } from "./entry_format.ts";
+import { type EntryFormat, Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
 
 const VALID = 0x001;
 /** Bits 1:0 of a page at the last level and of a table above it; a block has bit 1 clear. */
@@ -23,6 +23,8 @@ const USER_NO_EXECUTE = 0x0040_0000;
 const DIRTY = 0x0080_0000;
 const COW = 0x0100_0000;
 const PROT_NONE_MARK = 0x0400_0000;
+/** Bits 62–60: the index of the permission overlay (POIndex), as far as Linux uses it. */
+const OVERLAY_SHIFT = 28;
 
 export const aarch64Format: EntryFormat = {
   arch: "aarch64",
@@ -48,7 +50,7 @@ export const aarch64Format: EntryFormat = {
   },
 
   high(flags) {
-    let high = PRIVILEGED_NO_EXECUTE;
+    let high = PRIVILEGED_NO_EXECUTE | (flags >>> PTE_KEY_SHIFT & 7) << OVERLAY_SHIFT;
     if ((flags & Pte.Read) === 0) high |= PROT_NONE_MARK;
     if ((flags & Pte.Write) !== 0) high |= DIRTY_BIT_MODIFIER;
     if ((flags & Pte.Execute) === 0) high |= USER_NO_EXECUTE;
@@ -58,7 +60,7 @@ export const aarch64Format: EntryFormat = {
   },
 
   flags(low, high) {
-    let flags = 0;
+    let flags = (high >>> OVERLAY_SHIFT & 7) << PTE_KEY_SHIFT;
     if ((low & VALID) !== 0) {
       flags |= Pte.Read;
       if ((low & READ_ONLY) === 0) flags |= Pte.Write;

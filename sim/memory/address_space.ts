@@ -44,6 +44,8 @@ export class AddressSpace implements CpuSpace {
   readonly resolved: Resolved = { physical: 0, pageShift: 12, writable: false };
   /** PKRU of the running thread; the kernel loads it at a switch. 0 permits everything. */
   pkru = 0;
+  /** Keys of which it may fetch no instruction, a bit each (aarch64). */
+  noFetch = 0;
   /** Protection keys that are given out, a bit each; key 0 always is. */
   keys = 1;
   /** RLIMIT_STACK in bytes. */
@@ -115,9 +117,9 @@ export class AddressSpace implements CpuSpace {
       return false;
     }
     if (access === Access.Execute && (high & format.noExecute) !== 0) return false;
-    if (this.pkru !== 0) {
+    if (this.pkru !== 0 || this.noFetch !== 0) {
       const key = format.flags(low, high) >>> PTE_KEY_SHIFT & 15;
-      if (!keyPermits(this.pkru, key, access)) return false;
+      if (!keyPermits(this, key, access)) return false;
     }
     const resolved = this.resolved;
     const shift = 12 + 9 * table.level;

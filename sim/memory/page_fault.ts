@@ -38,15 +38,23 @@ function refusal(space: AddressSpace, vma: Vma, access: Access): number {
   if (access === Access.Write) {
     if ((flags & Vm.Write) === 0) return FAULT_ACCERR;
   } else if (access === Access.Execute) {
-    return (flags & Vm.Execute) === 0 ? FAULT_ACCERR : 0;
+    if ((flags & Vm.Execute) === 0) return FAULT_ACCERR;
   } else if ((flags & VM_ACCESS) === 0) return FAULT_ACCERR;
-  return space.pkru !== 0 && !keyPermits(space.pkru, vma.key, access) ? FAULT_PKUERR : 0;
+  return keyPermits(space, vma.key, access) ? 0 : FAULT_PKUERR;
 }
 
-/** Whether PKRU lets data of protection key `key` be accessed (Intel SDM volume 3A, 4.6.2). */
-export function keyPermits(pkru: number, key: number, access: Access): boolean {
+/**
+ * Whether a page of protection key `key` may be accessed: PKRU governs data (Intel SDM volume 3A, 4.6.2),
+ * an overlay of aarch64 fetches too.
+ */
+export function keyPermits(
+  { pkru, noFetch }: { readonly pkru: number; readonly noFetch: number },
+  key: number,
+  access: Access,
+): boolean {
+  if (access === Access.Execute) return (noFetch >>> key & 1) === 0;
   const rights = pkru >>> (2 * key) & 3;
-  return rights === 0 || (rights === 2 && access !== Access.Write) || access === Access.Execute;
+  return rights === 0 || (rights === 2 && access !== Access.Write);
 }
 
 /** `Pte` flags of a page of `vma` that is not writable yet. */

@@ -17,7 +17,8 @@ import { rows as system } from "./system.ts";
 
 export { COUNTER_FREQUENCY, HWCAP, HWCAP2 } from "./id_registers.ts";
 
-const rows = [
+/** Every decode row. */
+export const rows = [
   ...dataImmediate,
   ...branches,
   ...system,

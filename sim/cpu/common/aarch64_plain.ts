@@ -83,7 +83,7 @@ export const file: CommonFile = {
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
   ],
-  hash: 3636533118,
+  hash: 110136987,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

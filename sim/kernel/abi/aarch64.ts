@@ -5,7 +5,7 @@
 import type { Cpu } from "../../cpu/cpu.ts";
 import { isAbort } from "../../cpu/aarch64/syndrome.ts";
 import { COLLECT, FPCR_MASK } from "../../cpu/aarch64/float/status.ts";
-import { FPCR, FPSR, GPR, SP, VECTOR } from "../../cpu/layout.ts";
+import { FPCR, FPSR, GPR, POR, SP, VECTOR, XCR0 } from "../../cpu/layout.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
 import { SIGINFO_SIZE } from "./siginfo.ts";
@@ -32,6 +32,23 @@ const NZCV = 0xf0000000;
 /** PSTATE that no program has: another exception level, AArch32, masked interrupts (valid_user_regs). */
 const NOT_A_PROGRAM = 0x3df;
 const SA_SIGINFO = 4;
+
+/** struct poe_context: header and POR_EL0. */
+const POE_MAGIC = 0x504f4530;
+const POE_SIZE = 16;
+/** Linux's POR_EL0_INIT: everything with key 0, nothing with others. */
+const POR_RESET = 7n;
+
+/** Whether the processor has FEAT_S1POE. */
+function hasOverlay(cpu: Cpu): boolean {
+  const { buffer, byteOffset } = cpu.stateBytes;
+  return new DataView(buffer, byteOffset).getUint32(XCR0, true) !== 0;
+}
+
+function resetOverlay(cpu: Cpu): void {
+  const { buffer, byteOffset } = cpu.stateBytes;
+  new DataView(buffer, byteOffset).setBigUint64(POR, hasOverlay(cpu) ? POR_RESET : 0n, true);
+}
 
 function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   const state = cpu.stateBytes;
@@ -67,10 +84,17 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
     view.setUint32(at, ESR_MAGIC, true);
     view.setUint32(at + 4, ESR_SIZE, true);
     setNumber64(view, at + 8, frame.fault.error);
+    at += ESR_SIZE;
+  }
+  if (hasOverlay(cpu)) {
+    view.setUint32(at, POE_MAGIC, true);
+    view.setUint32(at + 4, POE_SIZE, true);
+    bytes.set(state.subarray(POR, POR + 8), at + 8);
   }
   // The frame record that lets a debugger unwind through the handler: x29, x30.
   bytes.set(state.subarray(GPR + 29 * 8, GPR + 31 * 8), record - sp);
   if (space.copyOut(sp, bytes) < 0) return false;
+  resetOverlay(cpu);
 
   cpu.setRegNumber(0, frame.signo);
   if (info) {
@@ -99,6 +123,8 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   live.setUint32(FPCR, (view.getUint32(fpsimd + 12, true) & FPCR_MASK) | collecting, true);
   state.set(bytes.subarray(fpsimd + 16, fpsimd + FPSIMD_SIZE), VECTOR);
   state.set(bytes.subarray(SC_REGS, SC_REGS + 32 * 8), GPR);
+  const overlay = findRecord(view, POE_MAGIC);
+  if (hasOverlay(cpu) && overlay >= 0) state.set(bytes.subarray(overlay + 8, overlay + 16), POR);
   cpu.pc = getUnsigned64(view, SC_PC);
   cpu.flags = view.getUint32(SC_PSTATE, true) & NZCV;
   return {
@@ -110,6 +136,16 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
       size: getUnsigned64(view, UC_STACK + 16),
     },
   };
+}
+
+/** Byte offset of a record of sound records, or -1. */
+function findRecord(view: DataView, magic: number): number {
+  for (let at = SC_RESERVED;;) {
+    const found = view.getUint32(at, true);
+    if (found === magic) return at;
+    if (found === 0) return -1;
+    at += view.getUint32(at + 4, true);
+  }
 }
 
 /**
@@ -128,6 +164,7 @@ function findVectors(view: DataView): number {
         found = at;
         break;
       case ESR_MAGIC:
+      case POE_MAGIC:
         break;
       default:
         return -1;
@@ -169,6 +206,7 @@ export const aarch64: Abi = {
   start(cpu, pc, stackPointer) {
     cpu.load(freshState());
     cpu.flags = 0;
+    resetOverlay(cpu);
     cpu.setRegNumber(SP, stackPointer);
     cpu.pc = pc;
   },

@@ -56,6 +56,7 @@ export class MemoryTarget implements LinkTarget {
   print(): void {}
 
   allowCodeOnStacks(): void {}
+  allocateKey(): undefined {}
 
   enter(): never {
     throw new LinkTargetError("nothing runs here");
