@@ -130,6 +130,8 @@ export function executionOf({ cpu }: Counting, instructions: number): Record<str
     "hot.share": instructions === 0 ? 0 : hot / instructions,
     "cold.instructions": instructions - hot,
     ...cpu.blocks.report(),
+    "functions": cpu.functions.counts.blocks,
+    "functions.instructions": cpu.functions.counts.instructions,
     "regions": cpu.regions.counts.regions,
     "regions.blocks": cpu.regions.counts.blocks,
     "regions.instructions": cpu.regions.counts.instructions,

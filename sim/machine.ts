@@ -163,7 +163,7 @@ export interface CoreResult {
 }
 
 /** Executions that make a block hot. */
-const DEFAULT_HEAT = 3000;
+const DEFAULT_HEAT = 12_000;
 
 /** What every program gets unless an option says otherwise. */
 const DEFAULT_ENV: Readonly<Record<string, string>> = {

@@ -13,6 +13,8 @@ import { CONTINUE_SLOT, DEAD_SLOT, HEAD_SLOT, RESYNC_SLOT } from "./wasm/runtime
 const MAX_INSTRUCTIONS = 64;
 /** Where a block with a breakpoint counts down from. */
 export const ARMED = 1;
+/** Number of the first link slot: odd, and its offset is no exit (`R.EXITS`). */
+const FIRST_LINK = 5;
 /** Targets that an indirect transfer is compared with. */
 const MAX_TARGETS = 6;
 /** Translated bytes are tracked by lines of 64 bytes within a frame. */
@@ -38,6 +40,8 @@ export interface Block {
   alive: boolean;
   /** Whether regions may translate once for accesses that lie together. */
   clustered: boolean;
+  /** Table slot of its own function, 0 while it has none. */
+  slot: number;
   /** Another translation of the same bytes, for spaces that cannot enter this one's region. */
   variant: Block | undefined;
 }
@@ -69,7 +73,7 @@ export class Blocks {
   /** 1 for each frame that holds translated code. */
   readonly codeFrames: Uint8Array;
   #next: number;
-  #links = 1;
+  #links = FIRST_LINK;
   readonly cold = new ColdReport();
   /** Addresses that only begin blocks and that regions leave out, and the blocks that begin there. */
   readonly cuts = new Set<number>();
@@ -113,6 +117,7 @@ export class Blocks {
     this.#i32[(block.head + R.HEAT) >> 2] = heat;
   }
   #ran(block: Block, report: ColdReport): void {
+    if (block.slot !== 0) return;
     const left = this.#i32[(block.head + R.HEAT) >> 2];
     if (left > ARMED || !this.cuts.has(block.pc)) report.ran(block, this.heat, left);
   }
@@ -142,10 +147,10 @@ export class Blocks {
     this.#targets.clear();
     this.codeFrames.fill(0);
     this.#next = ARENA;
-    this.#links = 1;
+    this.#links = FIRST_LINK;
   }
 
-  /** Link slots given out so far; slot 0 is unused. */
+  /** Link slots given out so far; the first ones are unused. */
   get links(): number {
     return this.#links;
   }
@@ -235,6 +240,7 @@ export class Blocks {
       target,
       alive: true,
       clustered: true,
+      slot: 0,
       variant: undefined,
     };
     this.#u32[(head + R.HANDLER) >> 2] = HEAD_SLOT;
@@ -284,7 +290,7 @@ export class Blocks {
   }
   /** The block whose exits record has the link at byte offset `slot`. */
   blockOfLink(slot: number): Block {
-    return this.all[((slot >> 2) - 1) >> 1];
+    return this.all[((slot >> 2) - FIRST_LINK) >> 1];
   }
 
   /** Where the link at byte offset `slot`, of a direct transfer, leads. */

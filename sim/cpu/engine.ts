@@ -3,6 +3,7 @@
  * what comes back into a `CpuExit`.
  */
 import type { Arch } from "../arch.ts";
+import { BlockFunctions } from "./block_functions.ts";
 import { ARMED, type Block, Blocks, type CodeSource } from "./blocks.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { Handlers } from "./handlers.ts";
@@ -29,6 +30,9 @@ const ARENA_LIMIT = SPACES - 65536;
 const SCRATCH = 0x2000;
 /** Instructions that a hot block waits for others, in terms of a block's heat; none waits where that is low. */
 const PATIENCE = 500;
+/** A block gets a function of its own after this part of its heat; how many instructions it waits for others. */
+const WARMTH = 80;
+const WARM_PATIENCE = 2_000_000;
 const LOW_HEAT = 100;
 /** Where a read that straddles two frames is put together. */
 const BOUNCE = 0x1000;
@@ -62,6 +66,12 @@ class MemoryFault extends Error {
   access: Access = Access.Read;
 }
 
+/** Executions after which a block is first compiled; functions of blocks append to no event stream. */
+function warmthOf(heat: number, streaming: boolean): number {
+  if (!Number.isFinite(heat)) return 0x7fffffff;
+  return heat < LOW_HEAT || streaming ? heat : Math.floor(heat / WARMTH);
+}
+
 function isIndirect(flow: Flow): boolean {
   return flow === Flow.IndirectJump || flow === Flow.IndirectCall || flow === Flow.Return;
 }
@@ -71,7 +81,7 @@ export interface EngineOptions {
   readonly isa: Isa;
   /** The one memory: `layout.RESERVED` bytes of state, then the guest's frames. Committed lazily. */
   readonly physical: WebAssembly.Memory;
-  /** Executions of a block before the hot tier compiles it; Infinity keeps everything cold. */
+  /** Executions of a block before it goes into a region; Infinity keeps everything cold. */
   readonly heat?: number;
   /** The modelled core; without one, nothing is watched. */
   readonly preset?: Preset;
@@ -99,6 +109,7 @@ export class Engine implements Cpu, CodeSource {
   readonly handlers: Handlers;
   readonly blocks: Blocks;
   readonly regions: Regions;
+  readonly functions: BlockFunctions;
   /** The models, if any. */
   readonly watch: Watch | null;
   /** The event stream, if models read it. */
@@ -124,6 +135,8 @@ export class Engine implements Cpu, CodeSource {
   readonly #u8: Uint8Array;
   readonly #run: (record: number) => number;
   readonly #fault = new MemoryFault("guest memory fault");
+  /** Thrown through a block's own function. */
+  readonly #changing = new Error("a block changes itself");
   readonly #spaces = new Map<CpuSpace, SpaceAreas>();
   readonly #freeAreas: SpaceAreas[] = [];
   #nextArea = SPACES;
@@ -144,6 +157,8 @@ export class Engine implements Cpu, CodeSource {
   /** Instructions retired since the start, and when nothing waited to be compiled last. */
   #total = 0;
   #compiled = 0;
+  #compiledWarm = 0;
+  readonly #warmPatience: number;
   readonly #observe: EngineOptions["observe"];
   /** Threads by where their registers are saved. */
   readonly #threads = new WeakMap<Uint8Array, number>();
@@ -187,6 +202,7 @@ export class Engine implements Cpu, CodeSource {
       {
         load_miss: (size, record) => this.#loadMiss(size, record),
         store_miss: (size, record) => this.#storeMiss(size, record),
+        own_store_miss: (size, record) => this.#ownStoreMiss(size, record),
         indirect_miss: (record) => this.#indirect(record),
         fetch_miss: () => this.#fetchMiss(),
         drain: () => this.stream!.drain(),
@@ -199,7 +215,7 @@ export class Engine implements Cpu, CodeSource {
       options.isa,
       this.handlers,
       this.state,
-      Number.isFinite(heat) ? heat : 0x7fffffff,
+      warmthOf(heat, this.stream !== null),
       (block) => this.regions.retire(block),
       (frame) => this.#soft.dropStores(frame),
     );
@@ -211,6 +227,10 @@ export class Engine implements Cpu, CodeSource {
       heat,
       options.batch ?? 16,
     );
+    const { blocks, handlers, state, regions } = this;
+    this.functions = new BlockFunctions(blocks, handlers, state, regions.source, heat);
+    // Where regions come early, in tests, functions do so too.
+    this.#warmPatience = heat < 10 * LOW_HEAT ? 0 : WARM_PATIENCE;
     this.#run = this.handlers.functions.run as (record: number) => number;
     this.clearMonitor();
   }
@@ -326,6 +346,8 @@ export class Engine implements Cpu, CodeSource {
     this.#scratchBlock = null;
     this.retired = budget - this.#signed(L.BUDGET);
     this.#total += this.retired;
+    if (this.functions.pending === 0) this.#compiledWarm = this.#total;
+    else if (this.#total - this.#compiledWarm > this.#warmPatience) this.#compileWarm();
     // A batch that does not fill up is compiled all the same, after as long as some blocks take to get hot.
     if (this.regions.pending === 0) this.#compiled = this.#total;
     else {
@@ -359,7 +381,7 @@ export class Engine implements Cpu, CodeSource {
         }
       }
       this.counts.entries++;
-      let exit = this.#run(record);
+      let exit = this.#enter(record);
       record = 0;
       if (exit === R.Exit.Quantum) {
         const left = this.#signed(L.BUDGET);
@@ -393,6 +415,9 @@ export class Engine implements Cpu, CodeSource {
         case R.Exit.HotLink:
           this.#hotLink(this.#u32[L.EXIT_SLOT >> 2], this.#u32[L.EXIT_RECORD >> 2]);
           continue;
+        case R.Exit.Changing:
+          record = this.#u32[L.EXIT_RECORD >> 2];
+          continue;
         case R.Exit.Crossing:
           record = this.#u32[L.EXIT_RECORD >> 2];
           this.regions.scatter(this.#blockOf(record));
@@ -403,6 +428,16 @@ export class Engine implements Cpu, CodeSource {
         default:
           throw new RangeError(`generated code returned ${exit}`);
       }
+    }
+  }
+
+  /** Run generated code from `record` on. */
+  #enter(record: number): R.Exit {
+    try {
+      return this.#run(record);
+    } catch (e) {
+      if (e !== this.#changing) throw e;
+      return R.Exit.Changing;
     }
   }
 
@@ -551,6 +586,7 @@ export class Engine implements Cpu, CodeSource {
     this.#unlinkAll();
     this.blocks.reset();
     this.regions.reset();
+    this.functions.reset();
     this.#u8.fill(0, L.LINK_HEAT, L.LINK_HEAT + LINK_AREA);
   }
 
@@ -569,8 +605,15 @@ export class Engine implements Cpu, CodeSource {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     if (this.#reached(block)) return true;
     if (this.blocks.cuts.has(block.pc)) this.blocks.reheat(block, this.blocks.heat);
-    else if (this.regions.enqueue(block)) this.#compile();
+    else if (this.#wantsFunction(block)) {
+      if (this.functions.enqueue(block)) this.#compileWarm();
+    } else if (this.regions.enqueue(block)) this.#compile();
     return false;
+  }
+
+  /** Whether `block` is to get a function of its own first. One that repeats itself stores conditionally. */
+  #wantsFunction(block: Block): boolean {
+    return block.slot === 0 && block.flow !== Flow.Repeat && this.blocks.heat < this.regions.heat;
   }
 
   // ---- breakpoints ------------------------------------------------------------------------
@@ -616,6 +659,12 @@ export class Engine implements Cpu, CodeSource {
     else this.pc = this.blocks.targetOfLink(slot);
     const region = this.regions.at(this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]]);
     if (region !== undefined && this.regions.extend(region, this.pc)) this.#compile();
+  }
+
+  /** Compile blocks that wait for functions of their own. */
+  #compileWarm(): void {
+    this.#compiledWarm = this.#total;
+    this.functions.compile();
   }
 
   /** Compile hot regions; those over several pages must be checked before another space enters them. */
@@ -843,6 +892,26 @@ export class Engine implements Cpu, CodeSource {
     this.physical.copyWithin(BOUNCE, first, first + part);
     this.physical.copyWithin(BOUNCE + part, second, second + size - part);
     return BOUNCE;
+  }
+
+  /**
+   * A block's own function does not look whether a store changed it. It leaves before one that may, and the
+   * cold tier does the instruction.
+   */
+  #ownStoreMiss(sizeAndNumber: number, record: number): number {
+    if (this.arch === "x86_64") {
+      const block = this.#blockOf(record);
+      const size = sizeAndNumber & 0xff;
+      const part = Math.min(size, 4096 - (this.#u32[L.FAULT_ADDRESS >> 2] & 4095));
+      for (const extra of part < size ? [0, part] : [0]) {
+        this.#check(extra, Access.Write, record);
+        const frame = this.#space!.resolved.physical >>> 12;
+        if (frame !== block.frame && frame !== block.frame2) continue;
+        this.#u32[L.EXIT_RECORD >> 2] = record;
+        throw this.#changing;
+      }
+    }
+    return this.#storeMiss(sizeAndNumber, record);
   }
 
   #storeMiss(sizeAndNumber: number, record: number): number {

@@ -2,6 +2,7 @@
  * Hot regions: which blocks go together, and the compiled functions' life. While a region is installed,
  * the heads of the blocks that it can be entered at lead to it instead of to the cold handler.
  */
+import { warm } from "./block_functions.ts";
 import type { Block, Blocks } from "./blocks.ts";
 import { HOT } from "./cold_report.ts";
 import type { Handlers } from "./handlers.ts";
@@ -9,7 +10,7 @@ import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
 import { Region as RegionLowering } from "./wasm/hot.ts";
 import { ENTRY_TYPE } from "./wasm/module.ts";
 import * as R from "./wasm/records.ts";
-import { HEAD_SLOT } from "./wasm/runtime.ts";
+import type { RegionSource } from "./wasm/region_plan.ts";
 
 /** Most blocks in a region, and in one that was extended; on average of at most eight instructions. */
 const MAX_BLOCKS = 40;
@@ -53,12 +54,10 @@ interface Job {
 
 /** Grows, compiles and retires regions. */
 export class Regions {
-  readonly #isa: Isa;
   readonly #blocks: Blocks;
   readonly #handlers: Handlers;
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
-  readonly #u16: Uint16Array;
   readonly #scratch = new Decoded();
   readonly #queue: Block[] = [];
   /** Regions to make again, with addresses to take in. */
@@ -68,6 +67,9 @@ export class Regions {
   readonly #byMember = new Map<number, Region[]>();
   readonly counts = { regions: 0, blocks: 0, instructions: 0, retired: 0 };
 
+  /** What lowerings are made from. */
+  readonly source: RegionSource;
+
   constructor(
     isa: Isa,
     blocks: Blocks,
@@ -76,12 +78,27 @@ export class Regions {
     readonly heat: number,
     readonly batch: number,
   ) {
-    this.#isa = isa;
     this.#blocks = blocks;
     this.#handlers = handlers;
     this.#u32 = new Uint32Array(state.buffer);
     this.#i32 = new Int32Array(state.buffer);
-    this.#u16 = new Uint16Array(state.buffer);
+    const u16 = new Uint16Array(state.buffer);
+    this.source = {
+      isa,
+      decodeAt: blocks.decodeAt.bind(blocks),
+      accessesOf: (block: Block) => ({
+        loads: u16[(block.head + R.LOAD_COUNT) >> 1],
+        stores: u16[(block.head + R.STORE_COUNT) >> 1],
+      }),
+      targets: blocks.targets.bind(blocks),
+      linkHeat: heat * LINK_HEAT,
+      crossingHeat: heat,
+      offsetOf: blocks.offsetOf.bind(blocks),
+      linkOf: (block: Block, next: boolean): number => {
+        const exits = block.head + R.RECORD_SIZE * (block.count + 1);
+        return this.#u32[(exits + (next ? R.NEXT_LINK : R.TARGET_LINK)) >> 2];
+      },
+    };
   }
 
   /** The region entered at `block`, if one is installed. */
@@ -143,25 +160,9 @@ export class Regions {
     if (jobs.length === 0) return [];
     const builder = this.#handlers.builder();
     const linker = this.#handlers.linker(builder);
-    const source = {
-      isa: this.#isa,
-      decodeAt: this.#blocks.decodeAt.bind(this.#blocks),
-      accessesOf: (block: Block) => ({
-        loads: this.#u16[(block.head + R.LOAD_COUNT) >> 1],
-        stores: this.#u16[(block.head + R.STORE_COUNT) >> 1],
-      }),
-      targets: this.#blocks.targets.bind(this.#blocks),
-      linkHeat: this.heat * LINK_HEAT,
-      crossingHeat: this.heat,
-      offsetOf: this.#blocks.offsetOf.bind(this.#blocks),
-      linkOf: (block: Block, next: boolean): number => {
-        const exits = block.head + R.RECORD_SIZE * (block.count + 1);
-        return this.#u32[(exits + (next ? R.NEXT_LINK : R.TARGET_LINK)) >> 2];
-      },
-    };
     const first = this.#handlers.takeSlots(jobs.length);
     const lowered = jobs.map(({ entries, blocks }) =>
-      new RegionLowering(source, linker, blocks, entries.size, this.#scratch)
+      new RegionLowering(this.source, linker, blocks, entries.size, this.#scratch)
     );
     lowered.forEach((l, i) =>
       builder.element(first + i, builder.function(ENTRY_TYPE, l.locals, l.code))
@@ -257,8 +258,10 @@ export class Regions {
    */
   #warm(block: Block, near: boolean): boolean {
     const left = this.#i32[(block.head + R.HEAT) >> 2];
-    if (left <= this.heat && this.heat - left < this.heat / WARM) return false;
     const copies = this.#byMember.get(block.number)?.length ?? 0;
+    if (copies === 0 && left <= this.heat && this.heat - left < this.heat / WARM) return false;
+    // Below, `left` is still of the executions after which it gets a function of its own.
+    if (copies === 0 && block.slot === 0 && this.#blocks.heat < this.heat) return false;
     if (copies < MAX_COPIES && !(near && this.#byEntry.has(block.number))) return true;
     this.#blocks.cold.refuse("copies");
     return false;
@@ -285,6 +288,9 @@ export class Regions {
         this.#u32[(b.head + R.ENTRY) >> 2] = i;
         this.#byEntry.set(b.number, region);
         if (this.#i32[(b.head + R.HEAT) >> 2] <= this.heat) this.#blocks.reheat(b, HOT);
+      } else if (b.slot !== 0 && this.#i32[(b.head + R.HEAT) >> 2] <= this.heat) {
+        // Its counter is near its end: without this, a few executions outside would make it an entry.
+        this.#blocks.reheat(b, this.heat);
       }
       const list = this.#byMember.get(b.number);
       if (list === undefined) this.#byMember.set(b.number, [region]);
@@ -315,8 +321,8 @@ export class Regions {
         if (this.#byEntry.get(entry.number) !== region) continue;
         this.#byEntry.delete(entry.number);
         if (!entry.alive) continue;
-        this.#u32[(entry.head + R.HANDLER) >> 2] = HEAD_SLOT;
-        this.#blocks.reheat(entry, this.heat);
+        warm(this.#u32, entry);
+        this.#blocks.reheat(entry, entry.slot === 0 ? this.#blocks.heat : this.heat);
       }
     }
   }

@@ -47,6 +47,7 @@ export const indirectKind = {
 /** Lowers one handler. */
 export class Handler extends GuestLowering {
   protected override readonly eagerReads = true;
+  protected override readonly missesLeave = false;
   protected override readonly isa: Isa;
   protected override readonly linker: Linker;
   readonly #flow: Flow;

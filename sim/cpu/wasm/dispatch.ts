@@ -22,17 +22,24 @@ export const DISPATCH_AREA: number = 32 << SET_BITS;
 
 /**
  * Go to the block at the address in local `pc` if the hash knows it, else fall through. `entry` is an i32
- * local to use.
+ * local to use. `go` is lowered, one label deep, with the head on the stack; it is a tail call unless given.
  */
-export function dispatch(code: Code, pc: number, entry: number): void {
+export function dispatch(
+  code: Code,
+  pc: number,
+  entry: number,
+  go: (code: Code) => void = (c) =>
+    c.tee(entry).get(entry).mem(W.i32_load, R.HANDLER)
+      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0),
+): void {
   code.get(pc).op(W.i32_wrap_i64).i32(MULTIPLIER).op(W.i32_mul).i32(SHIFT).op(W.i32_shr_u)
     .i32(SET_MASK).op(W.i32_and)
     .stateLoad(W.i32_load, L.DISPATCH).op(W.i32_add).set(entry);
   for (const at of [0, SECOND]) {
     code.get(entry).mem(W.i64_load, at).get(pc).op(W.i64_eq, W.if, typeCode.void)
-      .get(entry).mem(W.i32_load, at + HEAD).tee(entry)
-      .get(entry).mem(W.i32_load, R.HANDLER)
-      .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0).op(W.end);
+      .get(entry).mem(W.i32_load, at + HEAD);
+    go(code);
+    code.op(W.end);
   }
 }
 

@@ -81,3 +81,19 @@ export function readsFlags(body: readonly Statement[]): boolean {
       : s.kind === "loop" && readsFlags(s.body)
   );
 }
+
+/** Whether an instruction has accesses that its block is not charged for. */
+export function countsItself(body: readonly Statement[]): boolean {
+  const { loads, stores } = accessesOf(body);
+  return loads + stores !== allAccesses(body);
+}
+/** Loads and stores among statements. */
+export function allAccesses(body: readonly Statement[]): number {
+  let n = 0;
+  for (const s of body) {
+    if (s.kind === "load" || s.kind === "store") n++;
+    else if (s.kind === "if") n += allAccesses(s.then) + allAccesses(s.else);
+    else if (s.kind === "loop") n += allAccesses(s.body);
+  }
+  return n;
+}

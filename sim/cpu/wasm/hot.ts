@@ -14,10 +14,10 @@ import { typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, indirectKind, type Linker } from "./cold.ts";
 import { dispatch } from "./dispatch.ts";
 import { EVENT_SIZE, EVENT_WORD, eventBits, EventKind, packEvent } from "./event_stream.ts";
-import { accessesOf } from "./events.ts";
+import { allAccesses, countsItself } from "./events.ts";
 import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
-import { loadOpcode, storeOpcode } from "./lower.ts";
+import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
 import { ENTRY_TYPE } from "./module.ts";
 import * as R from "./records.ts";
@@ -29,6 +29,7 @@ const NO_CLUSTERS: ReadonlyMap<Statement, Placement> = new Map();
 
 /** Lowers one region, whose first `entries` blocks can be entered, as `R.ENTRY` of their heads numbers them. */
 export class Region extends GuestLowering {
+  protected override readonly missesLeave = true;
   protected override readonly isa: Isa;
   protected override readonly linker: Linker;
   readonly #source: RegionSource;
@@ -525,11 +526,7 @@ export class Region extends GuestLowering {
     const slot = n.reg!.slot;
     if (slot < 0x100) {
       if (slot >= L.TRASH + 16) throw new TypeError(`register at state offset ${slot}`);
-      if (n.type === "v128") code.op(0xfd, 0x0c).raw(new Uint8Array(16));
-      else if (n.type === "i64") code.i64(0n);
-      else if (n.type === "i32") code.i32(0);
-      else if (n.type === "f64") code.op(0x44).raw(new Uint8Array(8));
-      else code.op(0x43).raw(new Uint8Array(4));
+      zero(code, n.type);
       return;
     }
     if (slot >= 0x400) {
@@ -546,20 +543,7 @@ export class Region extends GuestLowering {
       return;
     }
     code.get(this.#registers.local(base));
-    if (base >= L.VECTOR) {
-      if (n.type === "v128") return;
-      const lane = offset / (n.type === "i64" || n.type === "f64" ? 8 : 4);
-      const extract = { i64: 0x1d, f64: 0x21, i32: 0x1b, f32: 0x1f }[n.type as "i64"];
-      code.op(0xfd, extract, lane);
-      return;
-    }
-    if (n.type === "i64") return;
-    if (n.type !== "i32") throw new TypeError(`${n.type} read of a general register`);
-    if (offset > 0) code.i64(BigInt(8 * offset)).op(W.i64_shr_u);
-    code.op(W.i32_wrap_i64);
-    if (n.bits === 32) return;
-    if (n.signed === true) code.op(n.bits === 8 ? 0xc0 : 0xc1);
-    else code.i32(n.bits === 8 ? 0xff : 0xffff).op(W.i32_and);
+    part(code, n, offset, base >= L.VECTOR);
   }
 
   protected override setReg(reg: Reg, value: Node, bits: number): void {
@@ -579,20 +563,7 @@ export class Region extends GuestLowering {
     }
     const base = baseSlot(slot);
     const local = this.#registers.local(base);
-    if (bits === 64 || bits === 128) {
-      this.value(value);
-    } else if (bits === 32) {
-      this.value(value);
-      code.op(W.i64_extend_i32_u);
-    } else {
-      const shift = 8 * (slot - base);
-      const mask = ((1n << BigInt(bits)) - 1n) << BigInt(shift);
-      code.get(local).i64(BigInt.asIntN(64, ~mask)).op(W.i64_and);
-      this.value(value);
-      code.i32(bits === 8 ? 0xff : 0xffff).op(W.i32_and, W.i64_extend_i32_u);
-      if (shift > 0) code.i64(BigInt(shift)).op(W.i64_shl);
-      code.op(W.i64_or);
-    }
+    merged(code, bits, slot - base, () => code.get(local), () => this.value(value));
     code.set(local);
     this.#registers.wrote(base);
   }
@@ -741,18 +712,3 @@ const CROSSING = -6;
 const LOOP = -10;
 
 const pageOf = (pc: number): number => Math.floor(pc / 4096);
-
-/** Whether an instruction has accesses that its block is not charged for. */
-function countsItself(body: readonly Statement[]): boolean {
-  const { loads, stores } = accessesOf(body);
-  return loads + stores !== allAccesses(body);
-}
-function allAccesses(body: readonly Statement[]): number {
-  let n = 0;
-  for (const s of body) {
-    if (s.kind === "load" || s.kind === "store") n++;
-    else if (s.kind === "if") n += allAccesses(s.then) + allAccesses(s.else);
-    else if (s.kind === "loop") n += allAccesses(s.body);
-  }
-  return n;
-}

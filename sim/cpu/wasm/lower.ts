@@ -155,6 +155,55 @@ export function storeOpcode(type: Type, bits: number): number {
     : W.i64_store16;
 }
 
+/** Push the zero that a register slot below the registers reads as. */
+export function zero(code: Code, type: Type): void {
+  if (type === "v128") code.op(0xfd, 0x0c).raw(new Uint8Array(16));
+  else if (type === "i64") code.i64(0n);
+  else if (type === "i32") code.i32(0);
+  else if (type === "f64") code.op(0x44).raw(new Uint8Array(8));
+  else code.op(0x43).raw(new Uint8Array(4));
+}
+
+/** Turn a whole register on the stack into what `n`, `offset` bytes into it, reads. */
+export function part(code: Code, n: Node, offset: number, vector: boolean): void {
+  if (vector) {
+    if (n.type === "v128") return;
+    const lane = offset / (n.type === "i64" || n.type === "f64" ? 8 : 4);
+    const extract = { i64: 0x1d, f64: 0x21, i32: 0x1b, f32: 0x1f }[n.type];
+    code.op(0xfd, extract, lane);
+    return;
+  }
+  if (n.type === "i64") return;
+  if (n.type !== "i32") throw new TypeError(`${n.type} read of a general register`);
+  if (offset > 0) code.i64(BigInt(8 * offset)).op(W.i64_shr_u);
+  code.op(W.i32_wrap_i64);
+  if (n.bits === 32) return;
+  if (n.signed === true) code.op(n.bits === 8 ? 0xc0 : 0xc1);
+  else code.i32(n.bits === 8 ? 0xff : 0xffff).op(W.i32_and);
+}
+
+/** Push `bits` of `value` put `offset` bytes into a whole general register that `whole` pushes. */
+export function merged(
+  code: Code,
+  bits: number,
+  offset: number,
+  whole: () => void,
+  value: () => void,
+): void {
+  if (bits >= 32) {
+    value();
+    if (bits === 32) code.op(W.i64_extend_i32_u);
+    return;
+  }
+  const mask = ((1n << BigInt(bits)) - 1n) << BigInt(8 * offset);
+  whole();
+  code.i64(BigInt.asIntN(64, ~mask)).op(W.i64_and);
+  value();
+  code.i32(bits === 8 ? 0xff : 0xffff).op(W.i32_and, W.i64_extend_i32_u);
+  if (offset > 0) code.i64(BigInt(8 * offset)).op(W.i64_shl);
+  code.op(W.i64_or);
+}
+
 /** Statement-tree lowering, for one instruction at a time. */
 export abstract class Lowering {
   readonly code: Code = new Code();

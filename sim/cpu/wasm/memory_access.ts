@@ -22,6 +22,8 @@ interface Lookup {
 export abstract class GuestLowering extends Lowering {
   protected abstract readonly isa: Isa;
   protected abstract readonly linker: Linker;
+  /** Whether control leaves for good where the soft TLB does not serve an access. */
+  protected abstract readonly missesLeave: boolean;
   /**
    * The soft TLB does not know a load's page, or two pages are touched: push the physical address of
    * the bytes, or leave. The access is `size` bytes at the address in local `address`, and has that
@@ -53,10 +55,10 @@ export abstract class GuestLowering extends Lowering {
   protected abstract packEvent(kind: EventKind, argument: number): void;
   protected abstract nextEvent(): void;
   /** Number of the next data access of the current instruction. */
-  #access = FIRST_ACCESS;
+  #accesses = FIRST_ACCESS;
 
   protected override lower(body: readonly Statement[], variables: readonly Type[]): void {
-    this.#access = FIRST_ACCESS;
+    this.#accesses = FIRST_ACCESS;
     super.lower(body, variables);
   }
 
@@ -71,10 +73,40 @@ export abstract class GuestLowering extends Lowering {
   }
 
   /**
-   * Look up the soft TLB `table` for `size` bytes from `address + shift` on. Leaves two blocks open, the
-   * inner one of which it branches out of when the translation is not there or two pages are touched.
+   * Look up the soft TLB `table` for `size` bytes from `address + shift` on; `hit` is lowered where it
+   * serves them, `missed` where the translation is not there or two pages are touched. Both leave a
+   * `result`.
    */
-  #lookup(address: Node, shift: number, size: number, table: number, result: number): Lookup {
+  #access(
+    address: Node,
+    shift: number,
+    size: number,
+    table: number,
+    result: number,
+    hit: (l: Lookup) => void,
+    missed: (l: Lookup) => void,
+  ): void {
+    const code = this.code;
+    if (this.missesLeave) {
+      // An arm that is left for good: a baseline compiler merges no states there.
+      const l = this.#lookup(address, shift, size, table);
+      code.seldom().op(W.if, typeCode.void);
+      missed(l);
+      code.op(W.end);
+      hit(l);
+      return;
+    }
+    code.op(W.block, result, W.block, typeCode.void);
+    const l = this.#lookup(address, shift, size, table);
+    code.seldom().brIf(0);
+    hit(l);
+    code.br(1).op(W.end);
+    missed(l);
+    code.op(W.end);
+  }
+
+  /** Push whether the soft TLB `table` does not serve `size` bytes from `address + shift` on. */
+  #lookup(address: Node, shift: number, size: number, table: number): Lookup {
     const code = this.code;
     const l = {
       address: this.temporary("i64"),
@@ -84,11 +116,9 @@ export abstract class GuestLowering extends Lowering {
     };
     this.value(address);
     if (shift !== 0) code.i64(BigInt(shift)).op(W.i64_add);
-    code.set(l.address);
-    code.op(W.block, result, W.block, typeCode.void);
-    code.get(l.address).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
+    code.tee(l.address).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
       .tee(l.place).mem(W.i64_load, table + SOFT_TAG).get(l.address).op(W.i64_xor).tee(l.offset)
-      .i64(BigInt(4096 - size)).op(W.i64_gt_u).seldom().brIf(0);
+      .i64(BigInt(4096 - size)).op(W.i64_gt_u);
     return l;
   }
 
@@ -108,16 +138,14 @@ export abstract class GuestLowering extends Lowering {
     if (first) {
       cluster.physical = this.blockLocal("i32");
       const table = cluster.stores ? WRITE_TLB : READ_TLB;
-      const l = this.#lookup(address, -offset, cluster.span, table, typeCode.void);
-      code.br(1).op(W.end);
-      this.missedCluster(l.offset);
-      code.op(W.end);
-      if (models) {
-        cluster.stamp = this.blockLocal("i32");
-        code.get(l.place).mem(W.i32_load, table + SOFT_STAMP).set(cluster.stamp);
-      }
-      this.#physical(l);
-      code.set(cluster.physical);
+      this.#access(address, -offset, cluster.span, table, typeCode.void, (l) => {
+        if (models) {
+          cluster.stamp = this.blockLocal("i32");
+          code.get(l.place).mem(W.i32_load, table + SOFT_STAMP).set(cluster.stamp);
+        }
+        this.#physical(l);
+        code.set(cluster.physical);
+      }, (l) => this.missedCluster(l.offset));
     }
     if (models) {
       code.get(cluster.stamp);
@@ -155,8 +183,8 @@ export abstract class GuestLowering extends Lowering {
 
   /** Even numbers: the odd one that follows is for the second page of an access over two. */
   #number(): number {
-    const number = this.#access;
-    this.#access = Math.min(number + 2, 62);
+    const number = this.#accesses;
+    this.#accesses = Math.min(number + 2, 62);
     return number;
   }
 
@@ -180,13 +208,11 @@ export abstract class GuestLowering extends Lowering {
       this.#cluster(placement, address, number);
       this.#append(EventKind.Load, bits / 8, placement.offset, () => this.value(address));
     } else {
-      const l = this.#lookup(address, 0, bits / 8, READ_TLB, typeCode.i32);
-      this.#touch(l.place, READ_TLB, number);
-      this.#physical(l);
-      this.#append(EventKind.Load, bits / 8, 0, () => code.get(l.address));
-      code.br(1).op(W.end);
-      this.missedLoad(l.address, bits / 8, number);
-      code.op(W.end);
+      this.#access(address, 0, bits / 8, READ_TLB, typeCode.i32, (l) => {
+        this.#touch(l.place, READ_TLB, number);
+        this.#physical(l);
+        this.#append(EventKind.Load, bits / 8, 0, () => code.get(l.address));
+      }, (l) => this.missedLoad(l.address, bits / 8, number));
       this.#countIfConditional(ONE_LOAD);
     }
     const offset = placement?.offset ?? 0;
@@ -226,14 +252,12 @@ export abstract class GuestLowering extends Lowering {
       this.#append(EventKind.Store, bits / 8, placement.offset, () => this.value(address));
       return write(placement.offset);
     }
-    const l = this.#lookup(address, 0, bits / 8, WRITE_TLB, typeCode.void);
-    this.#touch(l.place, WRITE_TLB, number);
-    this.#physical(l);
-    this.#append(EventKind.Store, bits / 8, 0, () => code.get(l.address));
-    write(0);
-    code.br(1).op(W.end);
-    this.missedStore(l.address, bits / 8, number, v, value.type, upper);
-    code.op(W.end);
+    this.#access(address, 0, bits / 8, WRITE_TLB, typeCode.void, (l) => {
+      this.#touch(l.place, WRITE_TLB, number);
+      this.#physical(l);
+      this.#append(EventKind.Store, bits / 8, 0, () => code.get(l.address));
+      write(0);
+    }, (l) => this.missedStore(l.address, bits / 8, number, v, value.type, upper));
     this.#countIfConditional(ONE_STORE);
   }
 }

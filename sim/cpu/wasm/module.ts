@@ -19,6 +19,7 @@ export class ModuleBuilder {
   readonly #types: string[] = [];
   readonly #typeBytes: Uint8Array[] = [];
   readonly #imports: { readonly name: string; readonly type: number }[] = [];
+  readonly #importIndex = new Map<string, number>();
   readonly #functions: FunctionBody[] = [];
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
   readonly #elements: { readonly slot: number; readonly index: number }[] = [];
@@ -45,13 +46,14 @@ export class ModuleBuilder {
     return this.#types.length - 1;
   }
 
-  /** Import a function; all imports come before any function. Returns its function index. */
+  /** Import a function, which has one type under its name; all imports come before any function. Returns its function index. */
   import(name: string, params: readonly Type[], results: readonly Type[]): number {
+    const known = this.#importIndex.get(name);
+    if (known !== undefined) return known;
     const type = this.type(params, results);
-    const found = this.#imports.findIndex((i) => i.name === name && i.type === type);
-    if (found >= 0) return found;
     if (this.#functions.length > 0) throw new TypeError(`import ${name} after a function`);
     this.#imports.push({ name, type });
+    this.#importIndex.set(name, this.#imports.length - 1);
     return this.#imports.length - 1;
   }
 

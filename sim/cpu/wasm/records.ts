@@ -29,7 +29,10 @@ export const STORE_COUNT = 12;
 export const STRADDLES = 14;
 /** u64: guest address of the block. */
 export const HEAD_PC = 16;
-/** u32: number of the block; which of its region's entries it is. */
+/**
+ * u32: number of the block; which of its region's entries it is, or the slot of its own function while
+ * its handler is the warm head.
+ */
 export const BLOCK = 24;
 export const ENTRY = 28;
 
@@ -39,6 +42,15 @@ export const NEXT_LINK = 8;
 /** u64: guest addresses of the two; after an indirect transfer, where it last went. */
 export const TARGET_PC = 16;
 export const NEXT_PC = 24;
+
+/**
+ * What a block's own function returns to `run` beside exits: the link to go through, with this bit set; or that
+ * control goes to the pc.
+ */
+export const TO_LINK = 2;
+export const TO_PC = 17;
+/** Exits are less than this, link slots' offsets more. */
+export const EXITS = 16;
 
 /** What generated code returns to the engine. */
 export const enum Exit {
@@ -67,4 +79,6 @@ export const enum Exit {
   HotLink = 11,
   /** Accesses of the block of the record at `EXIT_RECORD` often lie on two pages; it is to go on there. */
   Crossing = 12,
+  /** Thrown, not returned: a store of a block's own function may change the block; it is to go on at `EXIT_RECORD`. */
+  Changing = 13,
 }

@@ -5,12 +5,14 @@
  */
 import type { Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import { Code, W } from "./code.ts";
+import { Code, typeCode, W } from "./code.ts";
+import { dispatch } from "./dispatch.ts";
 import { appendBlock, makeRoom, type StreamKinds } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
+import { sharedAccesses } from "./shared_access.ts";
 import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
 
 /** Host functions that the runtime imports, free of `this`: `(size, record)`. */
@@ -19,6 +21,8 @@ export interface RuntimeHost {
   readonly load_miss: (size: number, record: number) => number;
   /** Does the store of `STORE_VALUE`; 1 if it changed translated code. Throws a guest fault. */
   readonly store_miss: (size: number, record: number) => number;
+  /** The same for a block's own function, which leaves if its block would be changed. */
+  readonly own_store_miss: (size: number, record: number) => number;
   /** An indirect jump or call at `record` goes to `BRANCH_TARGET`. */
   readonly indirect_miss: (record: number) => void;
   /** Control enters the page of `FAULT_ADDRESS`, which the soft TLB of fetches does not hold. */
@@ -33,6 +37,8 @@ export const STOP_SLOT = 2;
 export const DEAD_SLOT = 3;
 export const RESYNC_SLOT = 4;
 export const CONTINUE_SLOT = 5;
+/** Head of a block that has a function of its own. */
+export const WARM_SLOT = 6;
 /** First slot for generated handlers and regions. */
 export const FIRST_SLOT = 8;
 
@@ -44,6 +50,7 @@ export function runtimeModule(
 ): Uint8Array<ArrayBuffer> {
   const load = m.import("load_miss", ["i32", "i32"], ["i32"]);
   const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
+  const own = m.import("own_store_miss", ["i32", "i32"], ["i32"]);
   const indirect = m.import("indirect_miss", ["i32"], []);
   const fetchMiss = m.import("fetch_miss", [], []);
   const drain = stream === null ? -1 : m.import("drain", [], []);
@@ -70,7 +77,8 @@ export function runtimeModule(
     keep: (c: Code) => Code,
     table: number,
     access: (c: Code, place: number) => void,
-  ): void => {
+    exported: string = name,
+  ): number => {
     const { params, results } = runtimeSignatures[name];
     const size = params.length - 2;
     const c = new Code();
@@ -88,9 +96,10 @@ export function runtimeModule(
         c.op(W.return);
       },
     );
-    define(name, params, results, keep(address(c)).get(size).get(size + 1).call(host), locals);
+    const code = keep(address(c)).get(size).get(size + 1).call(host);
+    return define(exported, params, results, code, locals);
   };
-  slow("load_slow", load, (c) => c, L.READ_TLB, () => {});
+  const loadSlow = slow("load_slow", load, (c) => c, L.READ_TLB, () => {});
   /** Keep parameter `value` for the host, `at` bytes into the store's value. */
   const keep = (c: Code, opcode: number, value: number, at: number): Code => {
     c.i32(0).get(value);
@@ -108,26 +117,38 @@ export function runtimeModule(
   };
   const i32 = { 1: W.i32_store8, 2: W.i32_store16, 4: W.i32_store };
   const i64 = { 1: W.i64_store8, 2: W.i64_store16, 4: W.i64_store32, 8: W.i64_store };
-  const storeSlow = (
-    name: keyof typeof runtimeSignatures,
-    opcode: number,
-    access: (c: Code, place: number) => void,
-  ) => slow(name, store, (c) => keep(c, opcode, 1, 0), L.WRITE_TLB, access);
-  storeSlow("store_slow_i32", W.i32_store, (c, place) => sized(c, place, i32));
-  storeSlow("store_slow_i64", W.i64_store, (c, place) => sized(c, place, i64));
-  storeSlow("store_slow_f32", W.f32_store, (c) => c.get(1).mem(W.f32_store, 0).i32(0));
-  storeSlow("store_slow_f64", W.f64_store, (c) => c.get(1).mem(W.f64_store, 0).i32(0));
-  storeSlow("store_slow_v128", -1, (c) => c.get(1).op(0xfd, 0x0b).memarg(0).i32(0));
-  slow(
-    "store_slow_pair",
-    store,
-    (c) => keep(keep(c, -1, 1, 0), -1, 2, 16),
-    L.WRITE_TLB,
-    (c, place) => {
-      c.set(place).get(place).get(1).op(0xfd, 0x0b).memarg(0);
-      c.get(place).get(2).op(0xfd, 0x0b).memarg(16).i32(0);
-    },
-  );
+  /** Those of the cold tier, and those of blocks' own functions, which call another host function. */
+  const storesSlow = (host: number, suffix: string): Record<string, number> => {
+    const one = (
+      type: Type,
+      opcode: number,
+      access: (c: Code, place: number) => void,
+    ): number => {
+      const name = `store_slow_${type}` as const;
+      const kept = (c: Code): Code => keep(c, opcode, 1, 0);
+      return slow(name, host, kept, L.WRITE_TLB, access, name + suffix);
+    };
+    return {
+      i32: one("i32", W.i32_store, (c, place) => sized(c, place, i32)),
+      i64: one("i64", W.i64_store, (c, place) => sized(c, place, i64)),
+      f32: one("f32", W.f32_store, (c) => c.get(1).mem(W.f32_store, 0).i32(0)),
+      f64: one("f64", W.f64_store, (c) => c.get(1).mem(W.f64_store, 0).i32(0)),
+      v128: one("v128", -1, (c) => c.get(1).op(0xfd, 0x0b).memarg(0).i32(0)),
+      pair: slow(
+        "store_slow_pair",
+        host,
+        (c) => keep(keep(c, -1, 1, 0), -1, 2, 16),
+        L.WRITE_TLB,
+        (c, place) => {
+          c.set(place).get(place).get(1).op(0xfd, 0x0b).memarg(0);
+          c.get(place).get(2).op(0xfd, 0x0b).memarg(16).i32(0);
+        },
+        "store_slow_pair" + suffix,
+      ),
+    };
+  };
+  storesSlow(store, "");
+  sharedAccesses(define, { load: loadSlow, store: storesSlow(own, "_own") }, models);
 
   const signed = (
     name: keyof typeof runtimeSignatures,
@@ -149,52 +170,49 @@ export function runtimeModule(
   }
   const fetchPage = define("fetch_page", ["i64"], [], fetch(fetchSlow), ["i32"]);
 
-  // run(record): enter at a head.
-  define(
-    "run",
-    ["i32"],
-    ["i32"],
-    new Code().get(0).get(0).mem(W.i32_load, R.HANDLER).op(W.call_indirect).u32(ENTRY_TYPE)
-      .u32(0),
-  );
+  // run(record): enter at a record, and go where blocks' own functions say.
+  const run = new Code();
+  const [TO, ENTRY, PC] = [1, 2, 3];
+  run.op(W.loop, typeCode.void);
+  run.get(0).get(0).mem(W.i32_load, R.HANDLER).op(W.call_indirect).u32(ENTRY_TYPE).u32(0).tee(TO)
+    .i32(R.EXITS).op(W.i32_lt_u, W.if, typeCode.void).get(TO).op(W.return, W.end);
+  run.get(TO).i32(R.TO_PC).op(W.i32_eq, W.if, typeCode.void)
+    .stateLoad(W.i64_load, L.PC).set(PC);
+  dispatch(run, PC, ENTRY, (c) => c.set(0).br(2));
+  run.i32(R.Exit.Lookup).op(W.return, W.end);
+  run.get(TO).i32(~R.TO_LINK).op(W.i32_and).tee(TO).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
+    .mem(W.i32_load, 0).tee(0).brIf(0);
+  run.op(W.end).i32(0).get(TO).mem(W.i32_store, L.EXIT_SLOT).i32(R.Exit.Link);
+  define("run", ["i32"], ["i32"], run, ["i32", "i32", "i64"]);
 
-  // The cold head: charge the block, cool it down, go on.
-  const head = new Code();
-  const HEAT = 1;
-  const LEFT = 2;
-  const AT = 3;
-  head.stateLoad(W.i64_load, L.BUDGET).get(0).mem(W.i32_load16_u, R.COUNT)
-    .op(W.i64_extend_i32_u, W.i64_sub).tee(LEFT).i64(0n).op(W.i64_lt_s, W.if, 0x40);
-  leaveAtHead(head, R.Exit.Quantum);
-  head.op(W.end);
-  head.get(0).get(0).mem(W.i32_load, R.HEAT).i32(1).op(W.i32_sub).tee(HEAT)
-    .mem(W.i32_store, R.HEAT);
-  head.get(HEAT).op(W.i32_eqz, W.if, 0x40);
-  leaveAtHead(head, R.Exit.Hot);
-  head.op(W.end);
-  if (models !== null) {
-    // NOW, before the charge; what the block will access; the fetch.
-    head.i32(0).stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET).i64(6n)
-      .op(W.i64_shl, W.i64_sub).mem(W.i64_store, L.NOW);
-    head.i32(0).stateLoad(W.i64_load, L.ACCESSES)
-      .get(0).mem(W.i64_load16_u, R.LOAD_COUNT)
-      .get(0).mem(W.i64_load16_u, R.STORE_COUNT).i64(32n).op(W.i64_shl, W.i64_or)
-      .op(W.i64_add).mem(W.i64_store, L.ACCESSES);
-    head.get(0).mem(W.i64_load, R.HEAD_PC).call(fetchPage);
-    head.get(0).mem(W.i32_load16_u, R.STRADDLES).op(W.if, 0x40)
-      .i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
-      .mem(W.i32_store, L.FETCH_STRADDLES)
-      .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, L.NOW)
-      .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
-      .op(W.end);
-  }
-  if (stream?.accesses === true) appendBlock(head, AT, drain);
-  else if (stream !== null) makeRoom(head, drain);
-  head.i32(0).stateLoad(W.i64_load, L.COLD_RETIRED).get(0).mem(W.i64_load16_u, R.COUNT)
-    .op(W.i64_add).mem(W.i64_store, L.COLD_RETIRED);
-  head.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);
-  next(head);
-  m.element(HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64", "i32"], head));
+  // The heads: charge the block, cool it down, go on; in the cold tier or in the block's own function.
+  const head = (own: boolean): void => {
+    const c = new Code();
+    const [HEAT, LEFT, AT] = [1, 2, 3];
+    c.stateLoad(W.i64_load, L.BUDGET).get(0).mem(W.i32_load16_u, R.COUNT)
+      .op(W.i64_extend_i32_u, W.i64_sub).tee(LEFT).i64(0n).op(W.i64_lt_s, W.if, 0x40);
+    leaveAtHead(c, R.Exit.Quantum);
+    c.op(W.end);
+    c.get(0).get(0).mem(W.i32_load, R.HEAT).i32(1).op(W.i32_sub).tee(HEAT)
+      .mem(W.i32_store, R.HEAT);
+    c.get(HEAT).op(W.i32_eqz, W.if, 0x40);
+    leaveAtHead(c, R.Exit.Hot);
+    c.op(W.end);
+    if (models !== null) showBlock(c, fetchPage);
+    if (stream?.accesses === true) appendBlock(c, AT, drain);
+    else if (stream !== null) makeRoom(c, drain);
+    c.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);
+    if (own) {
+      c.get(0).get(0).mem(W.i32_load, R.ENTRY).op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
+    } else {
+      c.i32(0).stateLoad(W.i64_load, L.COLD_RETIRED).get(0).mem(W.i64_load16_u, R.COUNT)
+        .op(W.i64_add).mem(W.i64_store, L.COLD_RETIRED);
+      next(c);
+    }
+    m.element(own ? WARM_SLOT : HEAD_SLOT, m.function(ENTRY_TYPE, ["i32", "i64", "i32"], c));
+  };
+  head(false);
+  head(true);
 
   // The end of a shortened block: pc is in its first immediate.
   const stop = new Code();
@@ -225,6 +243,23 @@ export function runtimeModule(
   on.i32(R.Exit.Link);
   m.element(CONTINUE_SLOT, m.function(ENTRY_TYPE, ["i32"], on));
   return m.build();
+}
+
+/** Show the models the block of the head in parameter 0: NOW, what it will access, its fetch. */
+function showBlock(c: Code, fetchPage: number): void {
+  c.i32(0).stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET).i64(6n)
+    .op(W.i64_shl, W.i64_sub).mem(W.i64_store, L.NOW);
+  c.i32(0).stateLoad(W.i64_load, L.ACCESSES)
+    .get(0).mem(W.i64_load16_u, R.LOAD_COUNT)
+    .get(0).mem(W.i64_load16_u, R.STORE_COUNT).i64(32n).op(W.i64_shl, W.i64_or)
+    .op(W.i64_add).mem(W.i64_store, L.ACCESSES);
+  c.get(0).mem(W.i64_load, R.HEAD_PC).call(fetchPage);
+  c.get(0).mem(W.i32_load16_u, R.STRADDLES).op(W.if, 0x40)
+    .i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
+    .mem(W.i32_store, L.FETCH_STRADDLES)
+    .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, L.NOW)
+    .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
+    .op(W.end);
 }
 
 /** Return `exit` with pc at the block whose head is parameter 0. */

@@ -44,8 +44,8 @@ function machine(code: number[][], heat?: number) {
   return { cpu, physical, space: new FlatSpace() };
 }
 
-for (const heat of [undefined, 10]) {
-  const tier = heat === undefined ? "cold" : "hot";
+for (const heat of [undefined, 900, 10]) {
+  const tier = heat === undefined ? "cold" : heat === 900 ? "functions" : "regions";
 
   Deno.test(`${tier}: a loop counts exactly and stops at every quantum`, () => {
     const { cpu, space } = machine([

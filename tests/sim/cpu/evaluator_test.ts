@@ -92,6 +92,7 @@ function agree(
   const memory = new SpaceMemory(cpu.arch, space, new Uint8Array(buffer));
   const evaluator = new Evaluator(cpu.isa, new DataView(buffer), memory);
   const cold = make();
+  const functions = make(100);
   const hot = make(1);
   const failures: string[] = [];
   for (const { name, input } of cases) {
@@ -99,7 +100,8 @@ function agree(
     for (
       const [tier, actual] of [
         ["cold", compiled(cold, input, 1)],
-        ["hot", compiled(hot, input, HOT_RUNS)],
+        ["functions of blocks", compiled(functions, input, HOT_RUNS)],
+        ["regions", compiled(hot, input, HOT_RUNS)],
       ] as const
     ) {
       const wrong = expected.flatMap((line, i) =>
@@ -108,6 +110,7 @@ function agree(
       if (wrong.length > 0) failures.push(`${name}, ${tier}:\n${wrong.join("\n")}`);
     }
   }
+  assert(functions.cpu.functions.counts.blocks > 0 && functions.cpu.regions.counts.regions === 0);
   assert(hot.cpu.hotRetired > cases.length, `${hot.cpu.hotRetired} instructions were hot`);
   assertEquals(failures.slice(0, 20).join("\n"), "", `${failures.length} differ`);
 }

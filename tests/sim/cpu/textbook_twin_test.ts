@@ -180,10 +180,17 @@ for (const arch of ["x86_64", "aarch64"] as const) {
         check(counters);
         assert(hot > 0.5, `only ${hot} of the instructions were hot`);
       });
+      await t.step("functions of blocks, then regions", () => {
+        const { counters, hot } = engineCounters(arch, program, core, 999, () => 5000);
+        check(counters);
+        assert(hot > 0.5, `only ${hot} of the instructions were hot`);
+      });
       await t.step("promotion at odd moments", () => {
         let x = 12345;
         const quantum = () => 1 + (x = (x * 1103515245 + 12345) & 0x7fffffff) % 997;
-        check(engineCounters(arch, program, core, 50, quantum).counters);
+        for (const heat of [50, 800]) {
+          check(engineCounters(arch, program, core, heat, quantum).counters);
+        }
       });
     });
   }

@@ -24,8 +24,8 @@ for (const level of [2, 3]) {
   const suffix = ignore ? ` (skipped: needs ${needs})` : "";
   const own = level === 2 ? rows : allRows.slice(rows.length);
   const pool = sequencePool(level === 2 ? rows : allRows);
-  for (const heat of [undefined, 1]) {
-    const tier = heat === undefined ? "cold" : "hot";
+  for (const heat of [undefined, 100, 1]) {
+    const tier = heat === undefined ? "cold" : heat === 100 ? "hot (functions)" : "hot (regions)";
     const times = heat === undefined ? 1 : 3;
     Deno.test({
       name: `x86-64-v${level}, ${tier} tier: random instances of every row${suffix}`,
