@@ -80,6 +80,8 @@ export {
   type PackOptions,
   packRelocations,
   preload,
+  proofs,
+  type ProofsOptions,
   seccomp,
   type SeccompOptions,
   signatures,
@@ -87,6 +89,7 @@ export {
   signElf,
   unpack,
   type UnpackOptions,
+  withProof,
 } from "./modules/mod.ts";
 
 if (import.meta.main) {

@@ -20,6 +20,7 @@ export {
 } from "./packed_relocations/mod.ts";
 export { seccomp, type SeccompOptions } from "./seccomp/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
+export { proofs, type ProofsOptions, withProof } from "./proofs/mod.ts";
 export { generateKeys, signatures, type SignaturesOptions, signElf } from "./signatures/mod.ts";
 export { sysv } from "./sysv/mod.ts";
 export {

@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, URL>> = {
   seccomp: new URL("./seccomp.ts", import.meta.url),
   pack: new URL("./pack.ts", import.meta.url),
   "pack-relocations": new URL("./pack_relocations.ts", import.meta.url),
+  prove: new URL("./prove.ts", import.meta.url),
   sign: new URL("./sign.ts", import.meta.url),
   "make-keys": new URL("./make_keys.ts", import.meta.url),
   unpack: new URL("./unpack.ts", import.meta.url),

@@ -10,6 +10,7 @@ import {
   musl,
   packedRelocations,
   preload,
+  proofs,
   seccomp,
   signatures,
   sysv,
@@ -133,6 +134,19 @@ export const namedModules: readonly NamedModule[] = [
     summary: "applies packed relocations: Android's APS2, RELR, CREL",
     options: { when: "start or touch" },
     make: (options) => packedRelocations({ when: word(options, "when", ["start", "touch"]) }),
+  },
+  {
+    name: "proofs",
+    summary: "loads files only that prove where their system calls are, as `isthmus prove` does",
+    options: {
+      syscalls: "sonames that may have any, with + between them",
+      unproved: "refuse or allow",
+    },
+    make: (options) =>
+      proofs({
+        syscalls: options.syscalls?.split("+"),
+        unproved: word(options, "unproved", ["refuse", "allow"]),
+      }),
   },
   {
     name: "signatures",
