@@ -23,6 +23,7 @@ export {
   sysvHash,
   SysvHashTable,
 } from "./hash.ts";
+export { lineAt, type LineRow, lineRows } from "./dwarf_lines.ts";
 export { isLinkerName, LINKER_FOLDER, linkerNameOf, withLinkerName } from "./linker_name.ts";
 export type { LookupOptions } from "./lookup.ts";
 export {

@@ -2,6 +2,7 @@
  * Where the events of a run happen: by object, function, slot of a linkage table, page and calling context.
  * It is told by a `CoreModel` as its events happen.
  */
+import { type ElfFile, lineAt, type LineRow, lineRows } from "../../lib/elf/mod.ts";
 import { type CodePlace, codePlace } from "../code_places.ts";
 import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
@@ -28,6 +29,12 @@ export interface AttributedPage extends Attributed {
   readonly page: number;
 }
 
+export interface AttributedLine extends Attributed {
+  /** The object; `name` is the source file. */
+  readonly object: string;
+  readonly line: number;
+}
+
 /** A calling context: the functions from the outermost in, with the events of the innermost. */
 export interface AttributedStack {
   readonly frames: readonly { readonly object: string; readonly symbol: string }[];
@@ -42,6 +49,8 @@ export interface AttributionReport {
   /** Pages that instructions lie on, and that data accesses missed on. */
   readonly codePages: readonly AttributedPage[];
   readonly dataPages: readonly AttributedPage[];
+  /** Source lines, of objects that have uncompressed DWARF line tables. */
+  readonly lines: readonly AttributedLine[];
   readonly stacks: readonly AttributedStack[];
 }
 
@@ -65,6 +74,12 @@ interface Entry {
   readonly page: string;
   /** Instructions retired, and other events. */
   readonly counts: Float64Array;
+  readonly place: CodePlace;
+  /** How often all of it retired; where it was cut short, how often each instruction did. */
+  whole: number;
+  parts: Float64Array | null;
+  /** Other events by `index * SITES + site`. */
+  readonly at: Map<number, number>;
 }
 
 /** A node of the tree of calling contexts. */
@@ -116,11 +131,18 @@ export class Attribution implements SiteObserver {
   retired(block: CodeBlock, count: number): void {
     const entry = this.#entryOf(block);
     entry.counts[Site.Instructions] += count;
+    if (count === block.count) entry.whole++;
+    else {
+      entry.parts ??= new Float64Array(block.count);
+      for (let i = 0; i < count; i++) entry.parts[i]++;
+    }
     this.#count(entry)[Site.Instructions] += count;
   }
-  at(site: Site, block: CodeBlock, _index: number, address: number): void {
+  at(site: Site, block: CodeBlock, index: number, address: number): void {
     const entry = this.#entryOf(block);
     entry.counts[site]++;
+    const key = index * SITES + site;
+    entry.at.set(key, (entry.at.get(key) ?? 0) + 1);
     this.#count(entry)[site]++;
     if (address >= 0) this.#dataPage(address).counts[site]++;
   }
@@ -176,11 +198,12 @@ export class Attribution implements SiteObserver {
     const known = this.#entries[block.number];
     if (known?.block === block) return known;
     const place = codePlace(this.#context.running as AddressSpace, block.pc);
-    const entry = {
+    const entry: Entry = {
       block,
       symbol: this.#symbolOf(place),
       page: `${place.object} ${Math.floor(block.pc / 4096)}`,
       counts: new Float64Array(SITES),
+      ...{ place, whole: 0, parts: null, at: new Map<number, number>() },
     };
     this.#entries[block.number] = entry;
     this.#all.push(entry);
@@ -241,8 +264,36 @@ export class Attribution implements SiteObserver {
       codePages: [...codePages.values()].sort((a, b) => b.counts[0] - a.counts[0]).map(page),
       dataPages: [...this.#dataPages.values()].sort((a, b) => total(b.counts) - total(a.counts))
         .map(page),
+      lines: this.#lines(),
       stacks: this.#stacks(),
     };
+  }
+
+  #lines(): AttributedLine[] {
+    const tables = new Map<ElfFile, LineRow[]>();
+    const lines = new Map<string, { row: LineRow; object: string; counts: Float64Array }>();
+    for (const { block, place, whole, parts, at } of this.#all) {
+      const { elf, object } = place;
+      if (elf === null) continue;
+      let rows = tables.get(elf);
+      if (rows === undefined) tables.set(elf, rows = elf.sections.length > 0 ? lineRows(elf) : []);
+      if (rows.length === 0) continue;
+      const add = (index: number, site: Site, count: number): void => {
+        const row = lineAt(rows, place.address + block.offsets[index]);
+        if (row === undefined || count === 0) return;
+        const key = `${object} ${row.file} ${row.line}`;
+        let line = lines.get(key);
+        if (line === undefined) lines.set(key, line = { row, object, counts: zeros() });
+        line.counts[site] += count;
+      };
+      for (let i = 0; i < block.count; i++) add(i, Site.Instructions, whole + (parts?.[i] ?? 0));
+      for (const [key, count] of at) add(Math.floor(key / SITES), key % SITES, count);
+    }
+    return [...lines.values()].sort((a, b) => total(b.counts) - total(a.counts))
+      .map(({ row, object, counts }) => ({
+        ...{ name: row.file, line: row.line, object },
+        counts: named(counts),
+      }));
   }
 
   #stacks(): AttributedStack[] {

@@ -1,5 +1,5 @@
 /** Attributed events as text. */
-import type { Attributed, AttributionReport } from "./attribution.ts";
+import type { Attributed, AttributedLine, AttributionReport } from "./attribution.ts";
 import { eventsOf } from "./profile_formats.ts";
 import { alignRows, formatCount } from "./table.ts";
 
@@ -27,6 +27,7 @@ export function attributionText(report: AttributionReport): string {
     table("domains", report.domains, named),
     table("objects", report.objects, named),
     table("functions", report.symbols.filter(({ plt }) => !plt), inObject),
+    table("source lines", report.lines, (a) => `${a.name}:${(a as AttributedLine).line}`),
     table("linkage slots", report.symbols.filter(({ plt }) => plt), inObject),
     table("code pages", report.codePages, onPage),
     table("data pages", report.dataPages, onPage),

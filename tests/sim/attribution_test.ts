@@ -52,7 +52,7 @@ const missing = Deno.build.arch !== "x86_64"
   : "needs valgrind";
 
 Deno.test({
-  name: "instructions by function are cachegrind's" +
+  name: "instructions by function and by line are cachegrind's" +
     (missing === "" ? "" : ` (skipped: ${missing})`),
   ignore: missing !== "",
 }, async () => {
@@ -75,11 +75,16 @@ Deno.test({
       stderr: "null",
     }).output();
     const expected = new Map<string, number>();
-    let name = "";
+    const lines = new Map<string, number>();
+    let name = "", source = "";
     for (const line of (await Deno.readTextFile(out)).split("\n")) {
       if (line.startsWith("fn=")) name = line.slice(3);
+      else if (line.startsWith("fl=")) source = line.slice(3);
       else if (/^\d+ \d/.test(line)) {
-        expected.set(name, (expected.get(name) ?? 0) + Number(line.split(" ")[1]));
+        const [number, count] = line.split(" ");
+        expected.set(name, (expected.get(name) ?? 0) + Number(count));
+        const at = `${source}:${number}`;
+        lines.set(at, (lines.get(at) ?? 0) + Number(count));
       }
     }
     const { attribution } = await run(folder, ["/calls"], {
@@ -89,6 +94,10 @@ Deno.test({
     assertEquals(
       attribution.symbols.map(({ name, counts }) => [name, counts.instructions]).sort(),
       [...expected].sort(),
+    );
+    assertEquals(
+      attribution.lines.map((l) => [`${l.name}:${l.line}`, l.counts.instructions]).sort(),
+      [...lines].sort(),
     );
     // 41 calls deep, and then the leaf.
     const folded = foldedStacks(attribution, "instructions").trimEnd().split("\n");
