@@ -3,6 +3,7 @@
  * compares what they print and how they end with the same programs outside of it.
  */
 import { parseArgs } from "node:util";
+import type { Level } from "../../sim/cpu/x86_64/level.ts";
 import { missing } from "./conformance/reference.ts";
 import {
   check,
@@ -28,6 +29,7 @@ usage: deno task conformance [options] [NAME…]
   --heat LIST       executions that make a block hot; 0 leaves the default, cold never compiles
                     (default: 0,cold,50); all must count the same
   --cpu PRESET      model a core
+  --cpu-level L     what an amd64 processor has: v1, v2 (default) or v3
   --linker NAME     who links programs: guest (default), modular, or gnu-on-musl
   --quick           the test suite's subset
   --long            the long ones too
@@ -44,13 +46,9 @@ example: everything about python in both tiers
   deno task conformance --heat 0,cold python
 `;
 
-function wayOf(heat: string, cpu: string | undefined, linker: string | undefined): Way {
+function wayOf(heat: string, others: Omit<Way, "heat">): Way {
   const value = heat === "0" ? undefined : heat === "cold" ? "cold" as const : Number(heat);
-  return {
-    ...(value !== undefined && { heat: value }),
-    ...(cpu !== undefined && { cpu }),
-    ...(linker !== undefined && { linker }),
-  };
+  return { ...(value !== undefined && { heat: value }), ...others };
 }
 
 function print(verdict: Verdict): void {
@@ -76,6 +74,7 @@ async function main(): Promise<number> {
       root: { type: "string" },
       heat: { type: "string", default: "0,cold,50" },
       cpu: { type: "string" },
+      "cpu-level": { type: "string" },
       linker: { type: "string" },
       quick: { type: "boolean" },
       long: { type: "boolean" },
@@ -89,7 +88,17 @@ async function main(): Promise<number> {
     console.log(help);
     return 0;
   }
-  const ways = values.heat.split(",").map((heat) => wayOf(heat, values.cpu, values.linker));
+  const { cpu, linker, "cpu-level": level } = values;
+  if (level !== undefined && !/^v[123]$/.test(level)) {
+    console.error(`conformance: --cpu-level ${level} is none of v1, v2, v3`);
+    return 2;
+  }
+  const others = {
+    ...(cpu !== undefined && { cpu }),
+    ...(linker !== undefined && { linker }),
+    ...(level !== undefined && { cpuLevel: Number(level.slice(1)) as Level }),
+  };
+  const ways = values.heat.split(",").map((heat) => wayOf(heat, others));
   const chosen = programs.filter((program) =>
     positionals.length > 0
       ? positionals.some((part) => program.name.includes(part))

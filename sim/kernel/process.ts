@@ -169,8 +169,8 @@ export class Process {
   childSubreaper = false;
   /** PR_SET_PDEATHSIG: signal when the parent exits, 0 for none. */
   parentDeathSignal = 0;
-  /** Registered for private expedited membarriers. */
-  membarrier = false;
+  /** Registrations for private expedited membarriers: the commands that were given. */
+  membarriers = 0;
   personality = 0;
   /** Address of the page with the standard sigreturn sequence (aarch64), 0 when there is none. */
   sigreturnPage = 0;

@@ -3,6 +3,7 @@ import { languagePrograms } from "./languages.ts";
 import { morePrograms } from "./more.ts";
 import type { Program } from "./program.ts";
 import { commandLine, reference, type World } from "./reference.ts";
+import { runtimePrograms } from "./runtimes.ts";
 import { shellPrograms } from "./shell.ts";
 import { simulate, type Simulated, type Way } from "./simulate.ts";
 import { toolPrograms } from "./tools.ts";
@@ -15,6 +16,7 @@ export const programs: readonly Program[] = [
   ...languagePrograms,
   ...toolchainPrograms,
   ...morePrograms,
+  ...runtimePrograms,
 ];
 
 const project = new URL("../../..", import.meta.url).pathname;
@@ -63,9 +65,10 @@ export interface Verdict {
 }
 
 /** A short name of a way. */
-export function nameOf({ heat, cpu, linker }: Way): string {
+export function nameOf({ heat, cpu, cpuLevel, linker }: Way): string {
   const tiers = heat === undefined ? "default" : heat === "cold" ? "cold" : `heat ${heat}`;
-  return [tiers, cpu, linker].filter((part) => part !== undefined).join(", ");
+  const level = cpuLevel === undefined ? undefined : `v${cpuLevel}`;
+  return [tiers, cpu, level, linker].filter((part) => part !== undefined).join(", ");
 }
 
 function firstDifference(got: string, wanted: string): string {

@@ -253,6 +253,11 @@ export function round(
       env.roundedUp = r.up;
       return finite(sign, r.kept, scale + env.bias);
     }
+    if (tiny && !wrapped && (env.masked & UNDERFLOW) === 0) {
+      // FSCALE alone gets here: zero, whatever the rounding (Intel SDM volume 1, 8.5.5).
+      env.raise(UNDERFLOW | INEXACT);
+      return zero(sign);
+    }
     if (tiny && env.flushToZero) {
       env.raise(UNDERFLOW | INEXACT);
       return zero(sign);

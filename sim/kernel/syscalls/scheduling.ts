@@ -219,16 +219,24 @@ export const schedulingRows: readonly SyscallRow[] = [
   },
 ];
 
-/** Commands of membarrier(2) by bit: global, global expedited (and registration), private (and registration). */
-const MEMBARRIER_SUPPORTED = 0x1f;
-const PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE = 16;
+/**
+ * Commands of membarrier(2) by bit: global, global expedited, private expedited and the same with
+ * serialisation of the core, the last three with a registration each. Those of rseq are not there.
+ */
+const MEMBARRIER_SUPPORTED = 0x7f;
+const PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE = 16, SYNC_CORE = 32, REGISTER_SYNC_CORE = 64;
 
 /** Threads switch between instructions, so every barrier holds already. */
 function membarrier(process: Call["process"], command: number, flags: number): number {
   if (flags !== 0) return -EINVAL;
   if (command === 0) return MEMBARRIER_SUPPORTED;
   if ((command & ~MEMBARRIER_SUPPORTED) !== 0 || (command & (command - 1)) !== 0) return -EINVAL;
-  if (command === REGISTER_PRIVATE) process.membarrier = true;
-  if (command === PRIVATE_EXPEDITED && !process.membarrier) return -EPERM;
+  if (command === REGISTER_PRIVATE || command === REGISTER_SYNC_CORE) {
+    process.membarriers |= command;
+  }
+  if (command === PRIVATE_EXPEDITED || command === SYNC_CORE) {
+    // A command's registration is the next bit.
+    if ((process.membarriers & (command << 1)) === 0) return -EPERM;
+  }
   return 0;
 }

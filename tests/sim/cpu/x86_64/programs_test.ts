@@ -1,5 +1,5 @@
 /**
- * Programs about exceptions, signal frames and segments print the same in the machine, in both tiers, as
+ * Programs about exceptions, signal frames, segments and code made at run time print the same in the machine, in both tiers, as
  * on this machine's processor and kernel.
  */
 import { assertEquals } from "@std/assert";
@@ -10,7 +10,7 @@ import { available } from "./native_oracle.ts";
 
 const ready = available && hasLevel3;
 
-for (const name of ["exceptions", "segments", "contexts"]) {
+for (const name of ["exceptions", "segments", "contexts", "generated"]) {
   Deno.test({
     name: `${name}: the same as on this processor${
       ready ? "" : " (skipped: needs gcc and a processor of x86-64-v3)"
