@@ -63,3 +63,26 @@ Deno.test("the seccomp experiment runs from a URL, without packages", async () =
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("the compartments experiment runs from a URL, without packages", async () => {
+  await using server = serveCheckout();
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", `${server.origin}/scripts/experiments/compartments.ts`],
+      cwd: folder,
+      env: { DENO_DIR: `${folder}/cache`, NO_COLOR: "1" },
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const tables = new TextDecoder().decode(stdout).trim().split("\n\n");
+    assertEquals(tables.length, 2);
+    for (const table of tables) {
+      // Everything is counted: what an entry costs is the same in every run, and two changes of rights.
+      const perEntry = Number(/\ninstructions .* (\S+)\n/.exec(table)![1]);
+      assert(perEntry > 40 && perEntry < 100, table);
+      assert(/\nchanges of rights .* 2\.00\n/.test(table), table);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
