@@ -14,7 +14,7 @@ print(co(), co(), co())
 const luajit = `${lua}
 local ffi, bit = require("ffi"), require("bit")
 ffi.cdef[[int printf(const char *, ...); typedef struct { double x; int32_t n; } point; int abs(int);]]
-print(jit.status())
+print((jit.status()))
 local points, sum = ffi.new("point[100]"), 0
 for round = 1, 2000 do
   for i = 0, 99 do points[i].x = points[i].x + i / 3; points[i].n = bit.bxor(points[i].n * 31, round + i) end
