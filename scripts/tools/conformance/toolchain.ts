@@ -28,6 +28,10 @@ export const toolchainPrograms: readonly Program[] = [
     stdin: "int f( { return }\n",
   },
   bash(
+    "gcc/compile and run a small program",
+    `cd /tmp; printf '#include <stdio.h>\\n#include <math.h>\\nint main(int n, char **v) { printf("%%d %%.9f\\\\n", n, cos(n)); return n; }\\n' > a.c; gcc -v 2>&1 | tail -1; gcc -O1 a.c -o a -lm; echo $?; ./a x y; echo $?; gcc -O1 -S a.c -o - | sha256sum; gcc nosuch.c; echo $?`,
+  ),
+  bash(
     "gcc/compile link run",
     `cd /tmp; gcc -O2 -g /mnt/workload.c -o w -lm -Wl,--build-id; echo $?; sha256sum w; ./w one; echo $?; strip w -o s; ./s | tail -1; sha256sum s; gcc -O1 -static /mnt/workload.c -o st -lm; ./st two | sha256sum; size w | tail -1; nm w | wc -l; readelf -hldSW w | sha256sum; objdump -d w | sha256sum; gdb --version 2>/dev/null | head -1; addr2line -e w -f main | head -1`,
     { long: true },
