@@ -56,7 +56,7 @@ export function sharedAccesses(
     const results: Type[] = bits === 256 ? [type, type] : [type];
     const c = new Code();
     const [told, place, offset, at] = [1, 2, 3, 4];
-    lookup(c, bits / 8, L.READ_TLB, { told, place, offset }, models);
+    lookup(c, bits / 8, L.READ_TLB, { told, place, offset });
     c.op(W.if, typeCode.i32).get(0);
     slowArguments(c, bits / 8, told);
     c.call(slow.load).op(W.else);
@@ -73,7 +73,7 @@ export function sharedAccesses(
     const c = new Code();
     const told = 1 + values.length;
     const [place, offset, at] = [told + 1, told + 2, told + 3];
-    lookup(c, bits / 8, L.WRITE_TLB, { told, place, offset }, models);
+    lookup(c, bits / 8, L.WRITE_TLB, { told, place, offset });
     c.op(W.if, typeCode.void).get(0);
     values.forEach((_, i) => c.get(1 + i));
     slowArguments(c, bits / 8, told);
@@ -96,7 +96,7 @@ interface Locals {
 }
 
 /** Push whether the soft TLB does not serve `size` bytes at the address in parameter 0. */
-function lookup(c: Code, size: number, table: number, l: Locals, _: unknown): void {
+function lookup(c: Code, size: number, table: number, l: Locals): void {
   c.get(0).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
     .tee(l.place).mem(W.i64_load, table + L.SOFT_TAG).get(0).op(W.i64_xor).tee(l.offset)
     .i64(BigInt(4096 - size)).op(W.i64_gt_u).seldom();
