@@ -110,6 +110,19 @@ static void dump(void) {
   put(text, size);
 }
 
+/*
+ * Where the processor has protection keys, Linux gives one to mappings that may only be executed and
+ * withdraws the rights of the thread that makes them (mm/pkeys, execute-only memory). The machine compared
+ * with has no keys: take the rights back.
+ */
+static void take_all_keys(void) {
+#ifdef __x86_64__
+  unsigned a = 7, b, c = 0, d;
+  __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  if ((c >> 4 & 1) != 0) __asm__ volatile(".byte 0x0f, 0x01, 0xef" ::"a"(0), "c"(0), "d"(0));
+#endif
+}
+
 void begin(u64 *stack) {
   char **argv = (char **)(stack + 1);
   if (call(PERSONALITY, 0xffffffff, 0, 0, 0, 0, 0) != 0x0040000) {
@@ -126,6 +139,7 @@ void begin(u64 *stack) {
   u64 *o = operation;
   while (get(operation, sizeof operation)) {
     s64 result = 0;
+    take_all_keys();
     switch (o[0]) {
     case 0: result = call(MMAP, o[1], o[2], o[3], o[4], (s64)o[5] < 0 ? (u64)-1 : o[5] + 10, o[6]); break;
     case 1: result = call(MUNMAP, o[1], o[2], 0, 0, 0, 0); break;
