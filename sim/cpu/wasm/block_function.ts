@@ -155,17 +155,6 @@ export class BlockFunction extends Lowering {
     if (this.depth === 0) this.#valid.add(base);
   }
 
-  protected override readState(n: Node): void {
-    this.code.i32(0);
-    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(n.offset!);
-    else this.code.mem(loadOpcode(n.type, n.bits!, false), n.offset!);
-  }
-  protected override setState(offset: number, value: Node): void {
-    this.code.i32(0);
-    this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
-    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
-  }
   protected override readField(): void {
     throw new TypeError("a record field in the hot tier");
   }

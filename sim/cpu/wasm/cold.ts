@@ -2,7 +2,7 @@
  * The cold tier: one handler per (decode row, statics), the row's own semantics with operands read
  * from the record. Handlers hand over by tail call, so a block is threaded code.
  */
-import { bitsOf, Emitter } from "../ir/emitter.ts";
+import { Emitter } from "../ir/emitter.ts";
 import { Flow, type Isa } from "../ir/decoded.ts";
 import type { ExitReason, Helper, Node, Reg, Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
@@ -111,17 +111,6 @@ export class Handler extends GuestLowering {
     else if (bits === 32) {
       this.code.op(W.i64_extend_i32_u).mem(W.i64_store, offset);
     } else this.code.mem(storeOpcode(value.type, bits), offset);
-  }
-  protected override readState(n: Node): void {
-    this.code.i32(0);
-    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(n.offset!);
-    else this.code.mem(loadOpcode(n.type, n.bits!, false), n.offset!);
-  }
-  protected override setState(offset: number, value: Node): void {
-    this.code.i32(0);
-    this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
-    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
   }
   protected override readField(n: Node): void {
     this.code.get(RECORD);

@@ -1,5 +1,5 @@
 /** Lowers IR functions (helpers with `build`) and the flag functions to wasm functions. */
-import { bitsOf, Emitter } from "../ir/emitter.ts";
+import { Emitter } from "../ir/emitter.ts";
 import type { FlagModel } from "../ir/flags.ts";
 import type { Helper, Node, Reg, Type } from "../ir/types.ts";
 import { Code, typeCode, W } from "./code.ts";
@@ -41,19 +41,10 @@ export class IrFunction extends Lowering {
       this.code.op(W.i64_extend_i32_u).mem(W.i64_store, slotOf(reg));
     } else this.code.mem(storeOpcode(value.type, bits), slotOf(reg));
   }
-  protected override readState(n: Node): void {
-    this.#read(n, n.offset!);
-  }
   #read(n: Node, offset: number): void {
     this.code.i32(0);
     if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(offset);
     else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), offset);
-  }
-  protected override setState(offset: number, value: Node): void {
-    this.code.i32(0);
-    this.value(value);
-    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
-    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
   }
   protected override helper(helper: Helper, args: readonly Node[]): void {
     for (const a of args) this.value(a);

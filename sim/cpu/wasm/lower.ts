@@ -3,6 +3,7 @@
  * temporaries and structured control; a back end says how registers, memory, flags and the guest's
  * control flow are reached.
  */
+import { bitsOf } from "../ir/emitter.ts";
 import { ops } from "../ir/ops.ts";
 import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
@@ -230,8 +231,6 @@ export abstract class Lowering {
   // unless it takes the node itself.
   protected abstract readReg(node: Node): void;
   protected abstract setReg(reg: Reg, value: Node, bits: number): void;
-  protected abstract readState(node: Node): void;
-  protected abstract setState(offset: number, value: Node): void;
   protected abstract readField(node: Node): void;
   protected abstract readCondition(condition: number): void;
   protected abstract readFlags(): void;
@@ -254,6 +253,17 @@ export abstract class Lowering {
   ): void;
   /** Called before an instruction is lowered, once uses are counted. */
   protected prepare(_body: readonly Statement[]): void {}
+  protected readState(n: Node): void {
+    this.code.i32(0);
+    if (n.type === "v128") this.code.op(0xfd, 0x00).memarg(n.offset!);
+    else this.code.mem(loadOpcode(n.type, n.bits!, n.signed === true), n.offset!);
+  }
+  protected setState(offset: number, value: Node): void {
+    this.code.i32(0);
+    this.value(value);
+    if (value.type === "v128") this.code.op(0xfd, 0x0b).memarg(offset);
+    else this.code.mem(storeOpcode(value.type, bitsOf(value.type)), offset);
+  }
   protected returnValue(_value: Node): void {
     throw new TypeError("return outside an IR function");
   }
