@@ -97,10 +97,12 @@ export class RoiCounter {
         if (retired >= budget) return { kind: "quantum" };
       }
     };
+    const step = (space: CpuSpace): CpuExit => run(space, 1);
     let retired = 0;
     return new Proxy(engine, {
       get: (target, name) => {
         if (name === "run") return run;
+        if (name === "step") return step;
         if (name === "retired") return retired;
         const value = Reflect.get(target, name, target);
         return typeof value === "function" ? value.bind(target) : value;

@@ -80,7 +80,8 @@ export function traced(engine: Engine, sink: TraceSink): Engine {
     sink.shootdown?.(va, size, space.id);
     engine.shootdown(space, va, size, code);
   };
-  const own: Record<PropertyKey, unknown> = { run, pageFault, shootdown };
+  const step: Cpu["step"] = (space) => run(space, 1);
+  const own: Record<PropertyKey, unknown> = { run, step, pageFault, shootdown };
   return new Proxy(engine, {
     get: (target, name) => {
       if (name === "retired") return retired;

@@ -78,6 +78,19 @@ export interface Cpu {
   readonly arch: Arch;
   /** Run the loaded thread in `space` for at most `budget` instructions. */
   run(space: CpuSpace, budget: number): CpuExit;
+  /**
+   * Run one instruction of the loaded thread, and nothing else, even where a breakpoint is; of a repeated
+   * string instruction, one iteration. Exits are those of `run`: `quantum` once it retired, `fault` where
+   * it did not, `host` where there is none. A debugger's single step; the program does not see it.
+   *
+   * @example
+   * ```ts ignore
+   * const from = cpu.pc;
+   * const exit = cpu.step(space);
+   * if (exit.kind === "quantum") console.log(`${from.toString(16)} → ${cpu.pc.toString(16)}`);
+   * ```
+   */
+  step(space: CpuSpace): CpuExit;
   /** Instructions retired by the last `run`. */
   readonly retired: number;
   /** Copy the live thread state out (`layout.THREAD_SIZE` bytes), or in. */

@@ -150,6 +150,8 @@ export class Engine implements Cpu, CodeSource {
   #linksStale = false;
   /** Addresses by space whose next execution leaves with a `break` exit. */
   readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
+  /** Whether breakpoints are gone over. */
+  #stepping = false;
   /** How often the program has changed what its protection keys permit. */
   keyChanges = 0;
   /** PKRU under which the soft TLB was filled. */
@@ -358,6 +360,16 @@ export class Engine implements Cpu, CodeSource {
     this.watch?.end(this.retired);
     this.stream?.end();
     return exit;
+  }
+
+  step(space: CpuSpace): CpuExit {
+    this.#stepping = true;
+    try {
+      return this.run(space, 1);
+    } finally {
+      this.#stepping = false;
+      if (this.#breaks.size > 0) this.#arm();
+    }
   }
 
   #loop(): CpuExit {
@@ -645,7 +657,7 @@ export class Engine implements Cpu, CodeSource {
   }
 
   #reached({ pc }: Block): boolean {
-    if (this.#breaks.size === 0 || !this.#breaks.get(this.#space!)?.has(pc)) return false;
+    if (this.#stepping || !this.#breaks.get(this.#space!)?.has(pc)) return false;
     this.#breaks.delete(this.#space!);
     this.#arm();
     this.pc = pc;

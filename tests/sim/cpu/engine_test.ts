@@ -67,6 +67,40 @@ for (const heat of [undefined, 900, 10]) {
     assertEquals([cpu.reg(1), cpu.reg(2), total, cpu.pc], [3000n, 1000n, 4001, 0x1014]);
   });
 
+  Deno.test(`${tier}: a step is one instruction, whatever ran before and wherever breakpoints are`, () => {
+    const { cpu, space } = machine([
+      [Toy.addi, 1, 1, 3],
+      [Toy.addi, 2, 2, 1],
+      [Toy.addi, 0, 0, -1],
+      [Toy.bnz, 0, 0, -3],
+      [Toy.load, 3, 1, 0],
+      [Toy.syscall, 0, 0, 0],
+    ], heat);
+    cpu.setReg(0, 1000n);
+    assertEquals(cpu.run(space, 3000).kind, "quantum");
+    cpu.breakAt(space, [0x1004, 0x1008]);
+    const pcs = [];
+    for (let i = 0; i < 6; i++) {
+      pcs.push(cpu.pc);
+      assertEquals([cpu.step(space).kind, cpu.retired], ["quantum", 1]);
+    }
+    assertEquals(pcs, [0x1000, 0x1004, 0x1008, 0x100c, 0x1000, 0x1004]);
+    // What was gone over still breaks.
+    assertEquals([cpu.run(space, 100).kind, cpu.pc, cpu.retired], ["break", 0x1008, 0]);
+    assertEquals([cpu.step(space).kind, cpu.pc], ["quantum", 0x100c]);
+    cpu.setReg(0, 0n);
+    cpu.setReg(1, 0xff000n);
+    assertEquals([cpu.step(space).kind, cpu.pc], ["quantum", 0x1010]);
+    assertEquals([cpu.step(space).kind, cpu.pc, cpu.retired], ["fault", 0x1010, 0]);
+    cpu.setReg(1, 0x3000n);
+    assertEquals([cpu.step(space).kind, cpu.step(space).kind, cpu.retired], [
+      "quantum",
+      "syscall",
+      1,
+    ]);
+    assertEquals(cpu.pc, 0x1018);
+  });
+
   Deno.test(`${tier}: loads and stores, straddling two pages`, () => {
     const { cpu, space, physical } = machine([
       [Toy.store, 1, 2, 0],
