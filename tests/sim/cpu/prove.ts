@@ -28,6 +28,8 @@ example: twenty thousand of each
 
 /** Cases that one run of the outsider gets. */
 const BATCH = 10_000;
+/** Batches after which compiled code is let go: the hot tier's takes a megabyte for each hundred instructions. */
+const BATCHES_OF_A_MACHINE = 8;
 /** Of all instructions, the part that is in sequences; a sequence has about ten, on aarch64 four. */
 const IN_SEQUENCES = 0.1;
 
@@ -72,6 +74,12 @@ function print(report: Report, seconds: number): void {
 
 type Tier = "cold" | "hot" | "reference";
 
+/** Says on standard error how far `report` is. */
+function progress({ arch, instructions, failures }: Report, count: number, tier: Tier): void {
+  const percent = Math.floor(100 * instructions / count);
+  console.error(`${arch} ${tier}: ${percent}%, ${failures.length} differences`);
+}
+
 async function proveX86(count: number, seed: number, tier: Tier): Promise<Report> {
   const hot = tier === "hot";
   const executed = new Map<number, number>();
@@ -85,11 +93,15 @@ async function proveX86(count: number, seed: number, tier: Tier): Promise<Report
     executed,
   };
   const random = new Random(seed);
-  const simulated = new Simulated(hot ? 1 : undefined, x86_64_v3, tier === "reference");
+  const machine = () => new Simulated(hot ? 1 : undefined, x86_64_v3, tier === "reference");
+  let simulated = machine();
+  let batches = 0;
   const run = async (cases: Parameters<typeof x86.disagreements>[0], each: number) => {
     for (const row of x86.rowsOf(cases, x86_64_v3)) executed.set(row, (executed.get(row) ?? 0) + 1);
     report.failures.push(...await x86.disagreements(cases, simulated, hot ? 3 : 1));
     report.instructions += each * cases.length;
+    progress(report, count, tier);
+    if (++batches % BATCHES_OF_A_MACHINE === 0) simulated = machine();
   };
   const comparable = x86Rows.filter((row) => x86.reasonAgainst(row) === null).length;
   const alone = count * (1 - IN_SEQUENCES);
@@ -119,7 +131,9 @@ async function proveAarch64(count: number, seed: number, tier: Tier): Promise<Re
     failures: [],
   };
   const random = new armRandom.Random(seed);
-  const subject = tier === "reference" ? new Evaluated() : new Subject(hot ? 2 : undefined);
+  const machine = () => tier === "reference" ? new Evaluated() : new Subject(hot ? 2 : undefined);
+  let subject = machine();
+  let batches = 0;
   const directory = await Deno.makeTempDir();
   try {
     const harness = await qemu.buildHarness(directory);
@@ -133,6 +147,8 @@ async function proveAarch64(count: number, seed: number, tier: Tier): Promise<Re
           executed.set(row, (executed.get(row) ?? 0) + 1);
         }
       }
+      progress(report, count, tier);
+      if (++batches % BATCHES_OF_A_MACHINE === 0) subject = machine();
     };
     const comparable = armRandom.rows.filter((row) => armRandom.kindOf(row) !== null).length;
     const alone = count * (1 - IN_SEQUENCES);
