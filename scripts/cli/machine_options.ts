@@ -7,7 +7,8 @@ import type { Preset } from "../../sim/models/preset.ts";
 import type { Level } from "../../sim/cpu/x86_64/level.ts";
 import { namedDirections } from "../../sim/models/direction.ts";
 import { preset } from "../../sim/models/preset.ts";
-import { type OptionSpec, UsageError, wholeNumber } from "./command.ts";
+import type { ThpPolicy } from "../../sim/memory/memory.ts";
+import { oneOf, type OptionSpec, UsageError, wholeNumber } from "./command.ts";
 
 /** Values of `machineOptions`. */
 export interface MachineValues {
@@ -19,13 +20,16 @@ export interface MachineValues {
   readonly detail?: boolean;
   readonly predictor?: string;
   readonly beside?: readonly string[];
+  readonly core?: readonly (readonly [string, number | string])[];
   readonly cpuLevel?: Level;
   readonly env?: readonly (readonly [string, string])[];
   readonly cwd?: string;
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly mount?: readonly MountOption[];
   readonly seed?: number;
+  readonly layoutSeed?: number;
   readonly maxInstructions?: number;
+  readonly thp?: ThpPolicy;
   readonly hugeText?: boolean;
 }
 
@@ -33,6 +37,13 @@ function environment(text: string): [string, string] {
   const at = text.indexOf("=");
   if (at < 1) throw new UsageError(`--env: ${JSON.stringify(text)} is not NAME=VALUE`);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** `tlb.stlb.0.entries=512`: the path of a figure in a preset, and what it becomes. */
+function figure(text: string): [string, number | string] {
+  const [, path, value] = /^(\w+(?:\.\w+)*)=(.+)$/.exec(text) ?? [];
+  if (path === undefined) throw new UsageError(`--core: ${JSON.stringify(text)} is not PATH=VALUE`);
+  return [path, Number.isNaN(Number(value)) ? value : Number(value)];
 }
 
 function pipeline(text: string): [string, readonly string[]] {
@@ -147,6 +158,12 @@ export const machineOptions: readonly OptionSpec[] = [
     parse: model("--beside"),
   },
   {
+    flags: "--core <path=value>",
+    help: "another figure of the modelled core: tlb.stlb.0.entries=512, cost.walk=40",
+    repeated: true,
+    parse: figure,
+  },
+  {
     flags: "--cpu-level <v1|v2|v3>",
     help: "instructions that an x86_64 processor has and announces (default: v2)",
     parse: level,
@@ -171,9 +188,19 @@ export const machineOptions: readonly OptionSpec[] = [
     parse: wholeNumber("--seed"),
   },
   {
+    flags: "--layout-seed <n>",
+    help: "seeds the places of stack, program, libraries and heap (default: fixed places)",
+    parse: wholeNumber("--layout-seed"),
+  },
+  {
     flags: "--max-instructions <n>",
     help: "stop after so many instructions, with exit code 124",
     parse: wholeNumber("--max-instructions", 1),
+  },
+  {
+    flags: "--thp <policy>",
+    help: "transparent huge pages: never, madvise or always (default: madvise)",
+    parse: oneOf("--thp", ["never", "madvise", "always"]),
   },
   { flags: "--huge-text", help: "bring 2 MiB ranges of program text onto huge pages" },
 ];
@@ -197,6 +224,38 @@ async function core(option: string, name: string): Promise<Preset | string> {
       error instanceof PresetError || error instanceof SyntaxError ||
       error instanceof Deno.errors.NotFound || error instanceof TypeError
     ) throw new UsageError(`${option}: ${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The core of `--cpu` with the figures of `--core`. */
+async function coreWith(
+  name: string | undefined,
+  figures: MachineValues["core"] = [],
+): Promise<Preset | string | undefined> {
+  if (name === undefined) {
+    if (figures.length > 0) throw new UsageError("--core is for the core of --cpu");
+    return undefined;
+  }
+  const chosen = await core("--cpu", name);
+  if (figures.length === 0) return chosen;
+  const changed = structuredClone(typeof chosen === "string" ? preset(chosen) : chosen);
+  for (const [path, value] of figures) {
+    const steps = path.split(".");
+    const last = steps.pop()!;
+    // deno-lint-ignore no-explicit-any -- a path is checked as it is followed
+    let at: any = changed;
+    for (const step of steps) at = at?.[step];
+    if (typeof at !== "object" || at === null) {
+      throw new UsageError(`--core: ${changed.name} has no ${path}`);
+    }
+    at[last] = value;
+  }
+  const { parsePreset, PresetError } = await import("../../sim/models/preset_schema.ts");
+  try {
+    return parsePreset(changed);
+  } catch (error) {
+    if (error instanceof PresetError) throw new UsageError(`--core: ${error.message}`);
     throw error;
   }
 }
@@ -246,7 +305,7 @@ export async function machineOf(
     linkers: pipelines.length === 0 ? undefined : linkers,
     root: values.root,
     linker: values.linker,
-    cpu: values.cpu === undefined ? undefined : await core("--cpu", values.cpu),
+    cpu: await coreWith(values.cpu, values.core),
     detail: values.detail,
     predictor: values.predictor === undefined ? undefined : await predicting(values.predictor),
     cores: values.beside &&
@@ -258,7 +317,9 @@ export async function machineOf(
     gid: values.user?.gid,
     mounts: values.mount,
     seed: values.seed,
+    layoutSeed: values.layoutSeed,
     maxInstructions: values.maxInstructions,
+    thp: values.thp,
     hugeText: values.hugeText,
   };
 }

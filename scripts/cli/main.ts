@@ -6,6 +6,9 @@ import { plainArguments } from "./plain_arguments.ts";
 const commands: Readonly<Record<string, URL>> = {
   run: new URL("./run.ts", import.meta.url),
   compare: new URL("./compare.ts", import.meta.url),
+  sweep: new URL("./sweep.ts", import.meta.url),
+  submit: new URL("./submit.ts", import.meta.url),
+  gather: new URL("./gather.ts", import.meta.url),
   plan: new URL("./plan.ts", import.meta.url),
   inspect: new URL("./inspect.ts", import.meta.url),
   modules: new URL("./modules.ts", import.meta.url),

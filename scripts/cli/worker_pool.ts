@@ -5,6 +5,25 @@ export type Answer<Result> =
   | { readonly result: Result }
   | { readonly error: { readonly name: string; readonly message: string } };
 
+/** In a worker: do the jobs that it is sent, one at a time. */
+export function answerJobs<Job, Result>(run: (job: Job) => Promise<Result>): void {
+  // The library's types are those of a window.
+  const channel = self as unknown as {
+    onmessage: (event: MessageEvent<Job>) => void;
+    postMessage(answer: Answer<Result>): void;
+  };
+  channel.onmessage = async ({ data }) => {
+    let answer: Answer<Result>;
+    try {
+      answer = { result: await run(data) };
+    } catch (error) {
+      const { name, message } = error instanceof Error ? error : new Error(String(error));
+      answer = { error: { name, message } };
+    }
+    channel.postMessage(answer);
+  };
+}
+
 interface Waiting<Job, Result> {
   readonly job: Job;
   readonly resolve: (result: Result) => void;
@@ -56,7 +75,10 @@ export class WorkerPool<Job, Result> implements Disposable {
     };
     worker.onerror = (event) => {
       event.preventDefault();
+      worker.terminate();
+      this.#workers.splice(this.#workers.indexOf(worker), 1);
       reject(new Error(event.message));
+      this.#next();
     };
     worker.postMessage(job);
   }
