@@ -8,6 +8,9 @@ const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
 const COMMANDS = [
   "run",
   "compare",
+  "sweep",
+  "submit",
+  "gather",
   "plan",
   "inspect",
   "name-linker",
