@@ -9,6 +9,7 @@ import { imageExtent, pageUp, segmentPages } from "./layout.ts";
 import type { Module } from "./module.ts";
 import { type LinkObserver, together } from "./observer.ts";
 import { isWithin, type Phase, PHASES, type Stage } from "./phase.ts";
+import { Reservations } from "./reservations.ts";
 import {
   type Definition,
   type Resolver,
@@ -57,8 +58,7 @@ export class LinkSession implements LinkContext {
   readonly #byElf = new Map<ElfFile, LinkObject>();
   readonly #scopes = new Map<LinkObject, readonly LinkObject[]>();
   readonly #states = new Map<StateKey<unknown>, unknown>();
-  /** Address space set aside for one object alone, in its load phase. */
-  readonly #owned = new Map<LinkObject, { readonly at: number; readonly size: number }[]>();
+  readonly #reservations = new Reservations();
   /** The question at work, and the hashes of names asked for. */
   readonly #lookup: Mutable<SymbolLookup>;
   readonly #keys = new Map<string, LookupKey>();
@@ -103,7 +103,7 @@ export class LinkSession implements LinkContext {
     for (const [key, objects] of parent.#byIdentity) this.#byIdentity.set(key, objects);
     for (const [elf, object] of parent.#byElf) this.#byElf.set(elf, object);
     for (const [object, scope] of parent.#scopes) this.#scopes.set(object, scope);
-    for (const [object, ranges] of parent.#owned) this.#owned.set(object, ranges);
+    this.#reservations.copy(parent.#reservations);
     this.#nextIndex = parent.#nextIndex;
     this.#batch = parent.#batch;
     this.#phase = parent.#phase;
@@ -141,18 +141,28 @@ export class LinkSession implements LinkContext {
   abandonBatch(): void {
     this.#memory.drop();
     this.#forget(this.batch);
+    for (const { at, size } of this.#reservations.abandon(this.#batch)) {
+      this.#target.unmap(at, size);
+    }
   }
 
   start(): Start {
     const { entry, threadPointer, heap, filters } = this.#begin;
-    const extent = imageExtent(this.program.elf, this.pageSize);
+    const base = this.base(this.program);
     return {
-      entry: entry ?? this.base(this.program) + this.program.elf.header.entry,
+      entry: entry ?? base + this.program.elf.header.entry,
       threadPointer,
-      heap: heap ?? this.base(this.program) + (extent?.end ?? 0),
+      heap: heap ?? this.#endOf(this.program),
       auxv: this.#auxv,
       filters,
     };
+  }
+
+  /** End of the address space set aside with an object, or of the object where none was. */
+  #endOf(object: LinkObject): number {
+    const range = this.#reservations.of(object);
+    if (range !== undefined) return range.at + range.size;
+    return this.base(object) + (imageExtent(object.elf, this.pageSize)?.end ?? 0);
   }
 
   // What passes see.
@@ -235,11 +245,7 @@ export class LinkSession implements LinkContext {
   reserve(size: number, align: number, hint?: number): number {
     this.#during("post-collect", "load", "reserve address space");
     const at = this.#target.reserve(size, align, hint);
-    if (this.#phase === "load" && this.#object !== undefined) {
-      const owned = this.#owned.get(this.#object) ?? [];
-      owned.push({ at, size });
-      this.#owned.set(this.#object, owned);
-    }
+    this.#reservations.add(at, size, this.#batch);
     return at;
   }
 
@@ -248,6 +254,8 @@ export class LinkSession implements LinkContext {
     if (object.base !== undefined) this.#fail(`${object.path} is already placed`);
     if (object.batch !== this.#batch) this.#fail(`${object.path} belongs to an earlier batch`);
     object.base = base;
+    const extent = imageExtent(object.elf, this.pageSize);
+    if (extent !== undefined) this.#reservations.occupy(object, base + extent.start);
   }
 
   base(object: LinkObject): number {
@@ -413,10 +421,9 @@ export class LinkSession implements LinkContext {
 
   #forget(objects: readonly LinkObject[]): void {
     const gone = new Set(objects);
+    this.#unmap(gone);
     for (const object of gone) {
-      if (object.base !== undefined) this.#unmap(object, object.base);
       this.#scopes.delete(object);
-      this.#owned.delete(object);
       this.#byElf.delete(object.elf);
     }
     for (const [identity, objects] of this.#byIdentity) {
@@ -428,16 +435,16 @@ export class LinkSession implements LinkContext {
     this.#objects = this.#objects.filter((object) => !gone.has(object));
   }
 
-  /** Gives back what was reserved for the object alone, or else the pages of its segments. */
-  #unmap(object: LinkObject, base: number): void {
-    const owned = this.#owned.get(object);
-    if (owned !== undefined) {
-      for (const { at, size } of owned) this.#target.unmap(at, size);
-      return;
+  /** Gives back address space in which nothing lies any more, and the segments that lie in none. */
+  #unmap(gone: ReadonlySet<LinkObject>): void {
+    for (const object of gone) {
+      const { elf, base } = object;
+      if (base === undefined || this.#reservations.of(object)) continue;
+      for (const { start, stop } of segmentPages(elf, this.pageSize)) {
+        this.#target.unmap(base + start, stop - start);
+      }
     }
-    for (const { start, stop } of segmentPages(object.elf, this.pageSize)) {
-      this.#target.unmap(base + start, stop - start);
-    }
+    for (const { at, size } of this.#reservations.leave(gone)) this.#target.unmap(at, size);
   }
 
   begin(

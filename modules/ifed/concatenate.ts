@@ -11,15 +11,13 @@ import {
   PROT_EXEC,
   PROT_READ,
   PROT_WRITE,
-  type Protection,
-  segmentPages,
   strong,
   weak,
 } from "../../lib/linker/mod.ts";
 import { load as loadApart } from "../sysv/load.ts";
 import { protect as protectApart } from "../sysv/protect.ts";
+import { copySegments, PAGE_SIZES, type PageRights, pageRights, unitAt } from "./huge_units.ts";
 
-const PAGE_SIZES = { "2M": 2 ** 21, "1G": 2 ** 30 } as const;
 /**
  * Room left after a program at a fixed address for its heap to grow, in bytes: what lets direct calls
  * between program and libraries reach, 2 GiB on x86_64 and 128 MiB on aarch64.
@@ -72,16 +70,11 @@ export function concatenate(options: ConcatenateOptions = {}): Module {
       if (!areas.has(object)) protectApart(link, object);
     }),
   };
-  const start = weak((link, program) => {
-    const area = areas.get(program);
-    if (area !== undefined) link.begin({ heap: area.end });
-  });
   return {
     name: "ifed.concatenate",
     register: (object) => {
       if (options.except?.(object)) return {};
-      const own = options.rights === "kept" ? passes : merged;
-      return object.isProgram ? { ...own, start } : own;
+      return options.rights === "kept" ? passes : merged;
     },
   };
 }
@@ -110,50 +103,28 @@ class Area {
       link.counters.count("ifed.huge.pages", (this.end - this.start) / unit);
       return;
     }
-    const rights = pageRights(link, this.objects);
-    for (let at = this.start; at < this.end; at += unit) this.#mapUnit(link, at, unit, rights);
+    const pages = pageRights(link, this.objects);
+    for (let at = this.start; at < this.end; at += unit) this.#mapUnit(link, at, unit, pages);
   }
 
   /** One huge page, if what lies in it can have the same rights; else its base pages with their own. */
-  #mapUnit(link: LinkContext, at: number, unit: number, rights: Map<number, Protection>): void {
-    let union = 0;
-    let common = PROT_READ | PROT_WRITE | PROT_EXEC;
-    for (let page = at; page < at + unit; page += link.pageSize) {
-      const own = rights.get(page);
-      if (own === undefined) continue;
-      union |= own;
-      common &= own;
-    }
-    if (union === 0) return;
+  #mapUnit(link: LinkContext, at: number, unit: number, pages: PageRights): void {
+    const { rights, uniform } = unitAt(link, pages, at, unit);
+    if (rights === 0) return;
     const name = "ifed";
-    const writable = union & PROT_WRITE;
-    if (writable === (common & PROT_WRITE) && (!writable || !(union & PROT_EXEC))) {
-      link.map(at, unit, union, { huge: this.pages, name });
+    if (uniform) {
+      link.map(at, unit, rights, { huge: this.pages, name });
       link.counters.count("ifed.huge.pages");
       return;
     }
     for (let page = at; page < at + unit;) {
-      const own = rights.get(page);
+      const own = pages.get(page)?.rights;
       let end = page + link.pageSize;
-      while (end < at + unit && rights.get(end) === own) end += link.pageSize;
+      while (end < at + unit && pages.get(end)?.rights === own) end += link.pageSize;
       if (own !== undefined) link.map(page, end - page, own, { name });
       page = end;
     }
   }
-}
-
-/** Rights of every base page of some objects, by address. */
-function pageRights(link: LinkContext, objects: readonly LinkObject[]): Map<number, Protection> {
-  const rights = new Map<number, Protection>();
-  for (const object of objects) {
-    const base = link.base(object);
-    for (const { start, stop, protection } of segmentPages(object.elf, link.pageSize)) {
-      for (let page = base + start; page < base + stop; page += link.pageSize) {
-        rights.set(page, (rights.get(page) ?? 0) | protection);
-      }
-    }
-  }
-  return rights;
 }
 
 const areas = new WeakMap<LinkObject, Area>();
@@ -236,13 +207,5 @@ function tryReserve(
   } catch (error) {
     if (error instanceof LinkTargetError) return undefined;
     throw error;
-  }
-}
-
-/** Copies an object's segments into the area, whose memory is zero where they have no bytes. */
-function copySegments(link: LinkContext, object: LinkObject): void {
-  const base = link.base(object);
-  for (const { segment } of segmentPages(object.elf, link.pageSize)) {
-    link.write(base + segment.vaddr, object.elf.segmentBytes(segment));
   }
 }

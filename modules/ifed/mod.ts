@@ -1,4 +1,5 @@
-/** iFed's two optimisations (Ren et al., OSDI 2022) as linker modules. */
+/** iFed's three modes (Ren et al., OSDI 2022) as linker modules. */
+export { align } from "./align.ts";
 export { concatenate, type ConcatenateOptions } from "./concatenate.ts";
 export {
   type BranchReport,

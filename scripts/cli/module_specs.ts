@@ -108,6 +108,12 @@ export const namedModules: readonly NamedModule[] = [
     make: ({ libc }) => gnuOnMusl({ libc }),
   },
   {
+    name: "ifed.align",
+    summary: "puts whole 2 MiB parts of each object on huge pages",
+    options: {},
+    make: () => ifed.align(),
+  },
+  {
     name: "ifed.concatenate",
     summary: "lays all objects back to back on huge pages",
     options: { pages: "2M or 1G", rights: "merged or kept" },

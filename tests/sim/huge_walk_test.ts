@@ -153,6 +153,23 @@ for (const arch of ["x86_64", "aarch64"] as const) {
     },
   });
 
+  Deno.test({
+    name: `${arch}: a concatenated library that is closed gives its huge pages back` +
+      (root === undefined ? " (skipped: needs the root of bookworm)" : ""),
+    ignore: root === undefined,
+    fn: async () => {
+      const code = `require DynaLoader; my $h = DynaLoader::dl_load_file("libsqlite3.so.0") or die;
+        -e "/"; DynaLoader::dl_unload_file($h) or die; -e "/"`;
+      const modules = [...linux(), ifed.concatenate()];
+      const pool = arch === "aarch64" ? { thp: "never" as const, hugePages2M: 20 } : {};
+      const { most, last } = await watchHuge(arch, { root, modules, ...pool }, [
+        ...["/usr/bin/perl", "-e", code],
+      ]);
+      // libsqlite3 is less than 2 MiB.
+      assertEquals(most - last, 2 * MIB);
+    },
+  });
+
   Deno.test(`${arch}: pages of 1 GiB are PUD entries`, () => {
     const [, space] = machineOf({ arch, bytes: 2 ** 31 + 64 * MIB, hugePages1G: 1 });
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_1GB;

@@ -1,5 +1,6 @@
 import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
+  imageExtent,
   type LinkContext,
   Linker,
   LinkError,
@@ -295,4 +296,47 @@ Deno.test("writes reach the target, across pages and in two's complement, and pa
     ...[0, 0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x45, 0x23],
   ]);
   assertEquals([...target.read(at + 8, 8)], [0xbc, 0x9a, 0x78, 0x56, 0x34, 0x12, 0, 0]);
+});
+
+Deno.test("address space set aside for a batch is given back with the last object in it, or if it fails", async () => {
+  const target = new MemoryTarget("x86_64");
+  let link!: LinkContext;
+  let area = 0;
+  const sharing = module("sharing", {
+    "collect": weak((context, object) => {
+      if (object.path === library) context.need(`${guests}many/lib/libm00.so`);
+    }),
+    "post-collect": weak((context, object) => {
+      link = context;
+      if (object !== context.batch[0]) return;
+      area = context.reserve(2 ** 20, 4096);
+      for (const [index, member] of context.batch.entries()) {
+        const { start } = imageExtent(member.elf, 4096)!;
+        context.place(member, area + index * 2 ** 18 - start);
+      }
+    }),
+    "load": strong(() => {}),
+  });
+  const failing = module("failing", {
+    relocate: weak((_link, object) => {
+      if (object.soname === "libtiny.so" && fails) throw new LinkError("no");
+    }),
+  });
+  let fails = false;
+  const late = new Linker(target, { modules: [sharing, failing] });
+  const { start } = await late.link(program);
+  assertEquals(start.heap, area + 2 ** 20);
+  await late.open([library]);
+  const [, ...opened] = link.objects;
+  assertEquals(opened.length, 2);
+  link.unload([opened[0]]);
+  assertEquals(target.protectionAt(area), 0);
+  link.unload([opened[1]]);
+  assertEquals(target.protectionAt(area), undefined);
+  assertEquals(target.protectionAt(area + 2 ** 20 - 1), undefined);
+  fails = true;
+  const before = area;
+  await failure(late.open([library]));
+  assertNotEquals(area, before);
+  assertEquals(target.protectionAt(area), undefined);
 });

@@ -20,6 +20,7 @@ import { buildMuslProgram, muslNeeds } from "../sysv/musl_program.ts";
 const guests = new URL("../../guests/prebuilt/", import.meta.url).pathname;
 
 const variants: [string, () => Module[]][] = [
+  ["align", () => [ifed.align()]],
   ["concatenate", () => [ifed.concatenate()]],
   ["concatenate, rights kept", () => [ifed.concatenate({ rights: "kept" })]],
   ["eliminateBranches", () => [ifed.eliminateBranches()]],
