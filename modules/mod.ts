@@ -12,6 +12,12 @@ export { compartments, type CompartmentsOptions } from "./compartments/mod.ts";
 export { gnu } from "./gnu/mod.ts";
 export { gnuOnMusl, type GnuOnMuslOptions } from "./gnu_on_musl/mod.ts";
 export * as ifed from "./ifed/mod.ts";
+export {
+  javascript,
+  type JavascriptOptions,
+  wrapJavascript,
+  type WrapJavascriptOptions,
+} from "./javascript/mod.ts";
 export { musl } from "./musl/mod.ts";
 export {
   packedRelocations,
@@ -31,6 +37,7 @@ export {
   unpackElf,
   type UnpackOptions,
 } from "./unpack/mod.ts";
+export { wasm, type WasmOptions, wrapWasm, type WrapWasmOptions } from "./wasm/mod.ts";
 
 export interface LinuxOptions {
   /** What programs of glibc run on: glibc itself (default), or musl's libc.so. */

@@ -4,7 +4,7 @@ import type { CpuExit } from "./cpu/cpu.ts";
 import { THREAD_SIZE } from "./cpu/layout.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { signalName } from "./kernel/signal_numbers.ts";
-import { argumentRegister } from "./link_host.ts";
+import { argumentRegister } from "./link_values.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./memory/abi.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 import { Domain } from "./memory/memory.ts";

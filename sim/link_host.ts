@@ -3,7 +3,7 @@
  * place in every address space, where nothing is mapped to run: the CPU leaves when control gets
  * there.
  */
-import type { HostCall, HostFunction, LinkTarget } from "../lib/linker/target.ts";
+import type { HostFunction, LinkTarget } from "../lib/linker/target.ts";
 import { LinkTargetError } from "../lib/linker/target.ts";
 import type { Engine } from "./cpu/engine.ts";
 import type { Kernel } from "./kernel/kernel.ts";
@@ -16,6 +16,7 @@ import {
   MAP_PRIVATE,
   PROT_NONE,
 } from "./memory/abi.ts";
+import { ServiceCall, ServiceCalls } from "./link_service.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 
 /** Where the range is: far from where Linux puts anything, and below the end of user space. */
@@ -25,6 +26,8 @@ const SIZE = 0x1_0000;
 const STRIDE = 16;
 /** aarch64: the link register. */
 const X30 = 30;
+/** Ids of host functions that the machine has for itself: a nested call's return, `landing`, `returned`. */
+const OWN = 3;
 
 /** A process that the linker serves while it runs. */
 export interface ServedProcess {
@@ -41,6 +44,9 @@ export class HostFunctions {
   readonly returnAddress = START;
   /** Where processes that were entered early come back; the host function with id 1. */
   readonly landing = START + STRIDE;
+  /** Where guest functions return to that services called; the host function with id 2. */
+  readonly returned = START + 2 * STRIDE;
+  readonly #services = new ServiceCalls(this.returned);
   readonly #functions: { readonly name: string; readonly handler: HostFunction }[] = [];
   readonly #addresses = new Map<HostFunction, Map<string, number>>();
   readonly #reserved = new WeakSet<AddressSpace>();
@@ -63,7 +69,7 @@ export class HostFunctions {
     if (names === undefined) this.#addresses.set(handler, names = new Map());
     let address = names.get(name);
     if (address === undefined) {
-      const id = this.#functions.push({ name, handler }) + 1;
+      const id = this.#functions.push({ name, handler }) + OWN - 1;
       if (id * STRIDE >= SIZE) throw new LinkTargetError(`no address is left for ${name}`);
       names.set(name, address = START + id * STRIDE);
     }
@@ -105,32 +111,18 @@ export class HostFunctions {
   #enter(kernel: Kernel, thread: Thread, id: number): void | Promise<void> {
     const space = thread.process.space.value;
     if (START + id * STRIDE === this.landing) return this.#servedIn(space).land();
-    const entry = this.#functions[id - 2];
+    if (START + id * STRIDE === this.returned) return this.#services.returned(kernel, thread);
+    const entry = this.#functions[id - OWN];
     if (entry === undefined) {
       throw new LinkTargetError(`the guest jumped to host function ${id}, which does not exist`);
     }
-    const { cpu, abi } = kernel;
     const returnAddress = popReturn(kernel, space);
-    const call: HostCall = {
-      argument: (index) => {
-        const value = cpu.regNumber(argumentRegister(kernel, index));
-        return value < 0 ? value + 2 ** 64 : value;
-      },
-      signed: (index) => cpu.regNumber(argumentRegister(kernel, index)),
-      result: (value) => cpu.setRegNumber(abi.result, value),
-      returnAddress,
-      threadPointer: cpu.threadPointer,
-    };
     // The return address first: a handler that kills the thread must not be undone.
-    cpu.pc = returnAddress;
-    return entry.handler(call, this.#servedIn(space).target);
+    kernel.cpu.pc = returnAddress;
+    const call = new ServiceCall(kernel, thread, returnAddress, this.#services);
+    const { target } = this.#servedIn(space);
+    return this.#services.serve(() => entry.handler(call, target));
   }
-}
-
-/** Integer argument registers of the C calling convention: rdi rsi rdx rcx r8 r9, or x0 to x5. */
-export function argumentRegister(kernel: Kernel, index: number): number {
-  if (index < 0 || index > 5) throw new LinkTargetError(`no integer argument ${index}`);
-  return kernel.abi.arch === "x86_64" ? [7, 6, 2, 1, 8, 9][index] : index;
 }
 
 /** Takes the return address of the function that was just called. */

@@ -30,12 +30,13 @@ export class LinkCounters implements LookupCounts {
     this.relocations[kind] = (this.relocations[kind] ?? 0) + count;
   }
 
-  /** Adds to a count of a module's own, shown as `linker.` and its name. */
-  count(name: string, by = 1): void {
-    this.#own.set(name, (this.#own.get(name) ?? 0) + by);
+  /** Adds to a count of a module's own, shown as `linker.` and its name, or with another domain before it. */
+  count(name: string, by = 1, domain = "linker"): void {
+    const full = `${domain}.${name}`;
+    this.#own.set(full, (this.#own.get(full) ?? 0) + by);
   }
 
-  /** The counts under the flat dotted names that statistics use, `linker.` first. */
+  /** The counts under the flat dotted names that statistics use: `linker.` and modules' other domains. */
   flat(): Record<string, number> {
     const counts: Record<string, number> = {
       "linker.objects": this.objects,
@@ -53,7 +54,7 @@ export class LinkCounters implements LookupCounts {
       counts[`linker.relocations.${kind}`] = this.relocations[kind];
     }
     for (const name of [...this.#own.keys()].sort()) {
-      counts[`linker.${name}`] = this.#own.get(name)!;
+      counts[name] = this.#own.get(name)!;
     }
     return counts;
   }

@@ -68,6 +68,9 @@ export interface LinkContext {
    */
   need(what: string | GuestFile | ElfFile): LinkObject;
 
+  /** The object that a module has for a library's name (`Module.library`). */
+  library(name: string): ElfFile | undefined;
+
   /** Sets aside address space (post-collect and load); see `LinkTarget.reserve`. */
   reserve(size: number, align: number, hint?: number): number;
   /** Decides an object's load bias, once (post-collect and load). */

@@ -48,6 +48,8 @@ export class LinkSession implements LinkContext {
   readonly #programName: string | undefined;
   /** Modules that read files of their own forms, the last first. */
   readonly #openers: readonly Module[];
+  /** Modules that have libraries of their own, the last first. */
+  readonly #libraries: readonly Module[];
   readonly #target: LinkTarget;
   readonly #memory: LinkMemory;
   readonly #resolve: Resolver;
@@ -85,6 +87,7 @@ export class LinkSession implements LinkContext {
     this.observer = together(observers.filter((one) => one !== undefined));
     this.#target = target;
     this.#openers = modules.filter((module) => module.open !== undefined).toReversed();
+    this.#libraries = modules.filter((module) => module.library !== undefined).toReversed();
     this.files = {
       open: (path) => this.#opened(target.files.open(path)),
       exists: (path) => target.files.exists(path),
@@ -234,6 +237,13 @@ export class LinkSession implements LinkContext {
     const dependencies = this.#object?.dependencies;
     if (dependencies !== undefined && !dependencies.includes(object)) dependencies.push(object);
     return object;
+  }
+
+  library(name: string): ElfFile | undefined {
+    for (const module of this.#libraries) {
+      const elf = module.library!(name, this);
+      if (elf !== undefined) return elf;
+    }
   }
 
   state<T>(key: StateKey<T>): T {
@@ -388,6 +398,7 @@ export class LinkSession implements LinkContext {
   }
 
   #serve(service: HostService, call: HostCall): void | Promise<void> {
+    call.beforeInvoke(() => this.#memory.drop());
     const done = service(call, this);
     if (done === undefined) this.#memory.drop();
     else return done.finally(() => this.#memory.drop());

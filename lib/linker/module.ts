@@ -1,3 +1,4 @@
+import type { ElfFile } from "../elf/mod.ts";
 import type { LinkContext } from "./link_context.ts";
 import type { LinkObject } from "./link_object.ts";
 import type { LinkObserver } from "./observer.ts";
@@ -43,6 +44,11 @@ export interface Module {
    * last module first; the modules before it are asked about its answer.
    */
   open?(file: GuestFile, link: LinkContext): GuestFile | undefined;
+  /**
+   * The object that a module itself has for a library's name: it needs no file. Asked before files are looked for,
+   * the last module first.
+   */
+  library?(name: string, link: LinkContext): ElfFile | undefined;
   /** Is told of every process's link what a `LinkObserver` is told. */
   readonly observer?: LinkObserver;
 }

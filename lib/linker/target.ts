@@ -75,11 +75,20 @@ export interface MapOptions {
 /**
  * Code on the host that guest execution enters; the machine reads and writes its registers. `target` is
  * the process that called: a fork has one of its own. A promise makes the machine stand still until
- * it is settled.
+ * it is settled, or has the thread run guest code (`HostCall.invoke`).
  */
 export type HostFunction = (call: HostCall, target: LinkTarget) => void | Promise<void>;
 
-/** A guest call that entered the host: integer arguments and result of the C calling convention. */
+/** Which registers a value travels in: general ones (integers, pointers) or floating-point ones. */
+export type ValueClass = "integer" | "float";
+
+/** The 64 bits of a value that travels between guest functions; a narrower one is in the low bits. */
+export interface GuestValue {
+  readonly class: ValueClass;
+  readonly bits: bigint;
+}
+
+/** A guest call that entered the host: arguments and result of the C calling convention. */
 export interface HostCall {
   /** The `index`-th integer argument register (0..5) as an unsigned number if below 2^53. */
   argument(index: number): number;
@@ -87,10 +96,36 @@ export interface HostCall {
   signed(index: number): number;
   /** Sets the result register (rax, x0); negative values are two's complement. */
   result(value: number): void;
+  /**
+   * All 64 bits of each argument of a function that takes values of these classes, from registers and stack
+   * (System V psABI, 3.2.3; AAPCS64, 6.8.2). Call it before `invoke`.
+   */
+  values(classes: readonly ValueClass[]): bigint[];
+  /** Sets the result register of the value's class: rax or xmm0, x0 or v0. */
+  answer(value: GuestValue): void;
+  /** The register that code between a call and its function may use: r11, x16. It tells stubs apart. */
+  readonly scratch: number;
   /** Guest address that execution continues at once the host function returns. */
   readonly returnAddress: number;
+  /** Has execution continue elsewhere, such as at an instruction that faults. */
+  continueAt(address: number): void;
   /** Thread pointer of the calling thread. */
   readonly threadPointer: number;
+  /** Number of the calling thread, which no other living one has. */
+  readonly thread: number;
+  /**
+   * Has the calling thread run a guest function as a call from here: on its own stack, as ordinary guest code
+   * that may make system calls, block, and enter the host again. Answers the result register of class
+   * `result`. The handler is one that returns a promise; other threads run meanwhile. A call that never
+   * returns (the thread exits, or jumps out of it) leaves the promise as it is, for ever.
+   */
+  invoke(
+    address: number,
+    args: readonly GuestValue[],
+    result?: ValueClass,
+  ): Promise<bigint>;
+  /** Has something done whenever `invoke` is about to let guest code run. */
+  beforeInvoke(action: () => void): void;
 }
 
 /** A process under construction, on one architecture. */

@@ -13,7 +13,7 @@ export function needLibrary(link: LinkContext, requester: LinkObject, name: stri
   const isInterpreter = interpreter?.path.endsWith(`/${name}`) ?? false;
   const object = link.need(
     known?.file ?? known?.elf ??
-      (isInterpreter ? interpreter! : findLibrary(link, requester, name)),
+      (isInterpreter ? interpreter! : link.library(name) ?? findLibrary(link, requester, name)),
   );
   if (byThisName === undefined || link.reuses(byThisName)) byName.set(name, object);
   noteRequester(object, requester);

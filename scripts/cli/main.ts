@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, URL>> = {
   prove: new URL("./prove.ts", import.meta.url),
   sign: new URL("./sign.ts", import.meta.url),
   "make-keys": new URL("./make_keys.ts", import.meta.url),
+  wrap: new URL("./wrap.ts", import.meta.url),
   unpack: new URL("./unpack.ts", import.meta.url),
   "name-linker": new URL("./name_linker.ts", import.meta.url),
   presets: new URL("./presets.ts", import.meta.url),

@@ -6,6 +6,7 @@ import {
   gnu,
   gnuOnMusl,
   ifed,
+  javascript,
   linux,
   musl,
   packedRelocations,
@@ -15,6 +16,7 @@ import {
   signatures,
   sysv,
   unpack,
+  wasm,
 } from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
 import { readHostFile } from "./host_files.ts";
@@ -68,6 +70,13 @@ function assignment(text: string | undefined): Record<string, string[]> {
   }
   if (text === undefined) throw new UsageError("--module compartments needs libraries=");
   return assign;
+}
+
+function count(module: string, name: string, text: string | undefined, most: number) {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+  throw new UsageError(`--module ${module}: ${name}=${text} is no whole number from 1 to ${most}`);
 }
 
 export const namedModules: readonly NamedModule[] = [
@@ -197,6 +206,25 @@ export const namedModules: readonly NamedModule[] = [
     summary: "loads programs and libraries that `isthmus pack` compressed",
     options: { when: "lazily or eagerly" },
     make: (options) => unpack({ when: word(options, "when", ["lazily", "eagerly"]) }),
+  },
+  {
+    name: "wasm",
+    summary: "runs WebAssembly: objects that carry a module, as `isthmus wrap` makes them",
+    options: { pages: "pages of 64 KiB that a module's memory may have (4096)" },
+    make: ({ pages }) => wasm({ pages: count("wasm", "pages", pages, 65536) }),
+  },
+  {
+    name: "javascript",
+    summary: "runs JavaScript: objects that carry a script, as `isthmus wrap` makes them",
+    options: {
+      pages: "pages of 64 KiB that a script's heap may have (2048)",
+      steps: "times 10,000 branches or calls that a call may take (100000)",
+    },
+    make: ({ pages, steps }) =>
+      javascript({
+        pages: count("javascript", "pages", pages, 65536),
+        steps: count("javascript", "steps", steps, 2 ** 31),
+      }),
   },
 ];
 
