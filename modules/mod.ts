@@ -28,6 +28,7 @@ export { seccomp, type SeccompOptions } from "./seccomp/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { proofs, type ProofsOptions, withProof } from "./proofs/mod.ts";
 export { generateKeys, signatures, type SignaturesOptions, signElf } from "./signatures/mod.ts";
+export { sip, type SipOptions } from "./sip/mod.ts";
 export { sysv } from "./sysv/mod.ts";
 export {
   type CodecName,

@@ -122,6 +122,7 @@ export class Caller {
 
   /** Ends the program. */
   async exit(status: number): Promise<never> {
+    await this.state.exit?.(this, status);
     await this.syscall("exit_group", status);
     throw new TypeError("exit_group came back");
   }

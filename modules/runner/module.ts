@@ -16,6 +16,8 @@ import { classesOf, formatSignature, sameSignature, type Signature } from "./typ
 import { carriedBy, enterSymbol, INITIALISE, MAIN, runnerLibrary, WORDS } from "./wrap.ts";
 
 const WORD = 8;
+/** Exit status of a program that a trap ends alone, as if SIGILL had killed it. */
+const TRAPPED = 128 + 4;
 /** Bytes of a page of WebAssembly memory. */
 const PAGE = 65536;
 
@@ -37,7 +39,6 @@ export function runnerModule(engine: Engine): Module {
         carried,
         prepared,
         depth: 0,
-        waiting: 0,
         own: new Map(),
         counted: 0,
       });
@@ -164,9 +165,15 @@ function enterService(kind: string): HostService {
     }
     countMemory(link, running, running.instance!);
     await leave(caller, running);
-    if (failure === undefined) return caller.answer(signature.result, result);
+    if (failure === undefined) {
+      if (entry.function.kind === "main" && state.exit !== undefined) {
+        await caller.exit(Number(result));
+      }
+      return caller.answer(signature.result, result);
+    }
     caller.count("traps");
     link.print(2, `${link.programName}: ${object.path}: ${nameOf(entry)}: ${failure}\n`);
+    if (state.exit !== undefined) await caller.exit(TRAPPED);
     call.continueAt(call.scratch + STUBS[link.arch].trap);
   };
 }
@@ -230,9 +237,7 @@ function argumentsOf(caller: Caller, [argc, argv]: readonly bigint[]): Uint8Arra
 async function take(caller: Caller, running: Running): Promise<void> {
   const { thread } = caller.call;
   if (running.owner !== undefined && running.owner !== thread) {
-    running.waiting++;
     await waitUntil(caller, () => running.owner === undefined);
-    running.waiting--;
   }
   running.owner = thread;
   running.depth++;
@@ -241,7 +246,7 @@ async function take(caller: Caller, running: Running): Promise<void> {
 async function leave(caller: Caller, running: Running): Promise<void> {
   if (--running.depth > 0) return;
   running.owner = undefined;
-  if (running.waiting > 0) await wakeAll(caller);
+  await wakeAll(caller);
 }
 
 function countMemory(link: LinkContext, running: Running, { memorySize }: Instance): void {

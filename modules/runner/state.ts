@@ -30,8 +30,6 @@ export interface Running {
   /** The thread that runs it, and how many of its calls are at work: an instance runs for one at a time. */
   owner?: number;
   depth: number;
-  /** Threads that wait for it. */
-  waiting: number;
   /** Why it runs no more. */
   failed?: string;
   /** Stubs of functions that it gave to the guest. */
@@ -51,8 +49,12 @@ export interface RunnerState {
   /** Guest addresses of the code that makes system calls and of the word that threads wait at. */
   syscall: number;
   wait: number;
+  /** Threads that wait there. */
+  waiting: number;
   /** Where stubs go, by the name of the runner. */
   readonly enter: Map<string, number>;
+  /** Ends a program of a runner's; undefined: as exit_group(2). */
+  exit?: (caller: Caller, status: number) => Promise<never>;
   /** Memory for stubs that is left. */
   free: { at: number; end: number };
 }
@@ -65,6 +67,7 @@ const key: StateKey<RunnerState> = {
     results: new Map(),
     syscall: 0,
     wait: 0,
+    waiting: 0,
     enter: new Map(),
     free: { at: 0, end: 0 },
   }),
@@ -75,10 +78,10 @@ const key: StateKey<RunnerState> = {
         ...running,
         instance: running.instance?.fork(),
         depth: 0,
-        waiting: 0,
         own: new Map(running.own),
       }]),
     ),
+    waiting: 0,
     entries: new Map(state.entries),
     heap: state.heap.copy(),
     results: new Map(state.results),
@@ -132,13 +135,16 @@ export async function waitUntil(caller: Caller, ready: () => boolean): Promise<v
   const { link, state } = caller;
   while (!ready()) {
     const seen = link.readU32(state.wait);
+    state.waiting++;
     await caller.syscall("futex", state.wait, FUTEX_WAIT_PRIVATE, seen, 0);
+    state.waiting--;
   }
 }
 
 /** Has all threads that wait ask again. */
 export async function wakeAll(caller: Caller): Promise<void> {
   const { link, state } = caller;
+  if (state.waiting === 0) return;
   const word = new Uint8Array(4);
   new DataView(word.buffer).setUint32(0, link.readU32(state.wait) + 1 >>> 0, true);
   link.patch(state.wait, word, "runner");

@@ -14,6 +14,7 @@ import {
   proofs,
   seccomp,
   signatures,
+  sip,
   sysv,
   unpack,
   wasm,
@@ -225,6 +226,15 @@ export const namedModules: readonly NamedModule[] = [
         pages: count("javascript", "pages", pages, 65536),
         steps: count("javascript", "steps", steps, 2 ** 31),
       }),
+  },
+  {
+    name: "sip",
+    summary: "runs programs of runners in one process, each isolated by what its code is",
+    options: { programs: "the others, with their arguments, + between them" },
+    make: ({ programs }) => {
+      if (programs === undefined) throw new UsageError("--module sip needs programs=");
+      return sip({ programs: programs.split("+").map((program) => program.split(" ")) });
+    },
   },
 ];
 

@@ -1,0 +1,1 @@
+int cadd(int a, int b) { return a + b; }

@@ -1,0 +1,18 @@
+(module
+  (import "env" "sip_send" (func $send (param i32 i32 i32) (result i32)))
+  (import "env" "sip_receive" (func $receive (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $top (mut i32) (i32.const 4096))
+  (func (export "malloc") (param i32) (result i32) (global.get $top)
+    (global.set $top (i32.add (global.get $top) (i32.and (i32.add (local.get 0) (i32.const 15)) (i32.const -16)))))
+  (func (export "_start") (local $i i32) (local $n i32)
+    (loop $l
+      (i32.store (i32.const 64) (local.get $i))
+      (drop (call $send (i32.const 1) (i32.const 64) (i32.const 4)))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $l (i32.lt_u (local.get $i) (i32.const 1000))))
+    (drop (call $send (i32.const 1) (i32.const 64) (i32.const 0)))
+    (local.set $n (call $receive (i32.const 1) (i32.const 128) (i32.const 100)))
+    (i32.store (i32.const 0) (i32.const 128)) (i32.store (i32.const 4) (local.get $n))
+    (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
