@@ -72,6 +72,8 @@ export {
   generateKeys,
   gnuOnMusl,
   ifed,
+  javascript,
+  type JavascriptOptions,
   linux,
   type LinuxOptions,
   packedRelocations,
@@ -87,9 +89,17 @@ export {
   signatures,
   type SignaturesOptions,
   signElf,
+  sip,
+  type SipOptions,
   unpack,
   type UnpackOptions,
+  wasm,
+  type WasmOptions,
   withProof,
+  wrapJavascript,
+  type WrapJavascriptOptions,
+  wrapWasm,
+  type WrapWasmOptions,
 } from "./modules/mod.ts";
 
 if (import.meta.main) {

@@ -20,7 +20,11 @@ const TARGETS: readonly Target[] = [
     source: `${programs}library.c`,
     flags: ["-Wl,--unresolved-symbols=ignore-all"],
   },
-  { name: "user", source: `${programs}user.c`, flags: ["-rdynamic", "-lmade", "-ldl", "-lpthread"] },
+  {
+    name: "user",
+    source: `${programs}user.c`,
+    flags: ["-rdynamic", "-lmade", "-ldl", "-lpthread"],
+  },
 ];
 
 /** What the library is made of. */
@@ -79,7 +83,9 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
   test("a trap is a fault at the function, with one line that names it", async (run) => {
     assertEquals((await run("machine code", ["trap"])).stdout, "signal\n");
     const messages = {
-      wasm: arch === "x86_64" ? /divide: (divide by zero|unreachable)\n$/ : /divide: unreachable\n$/,
+      wasm: arch === "x86_64"
+        ? /divide: (divide by zero|unreachable)\n$/
+        : /divide: unreachable\n$/,
       javascript: /divide: RangeError: divide by zero \(\/t\/libmade.so:\d+:\d+\)\n$/,
     };
     for (const kind of ["wasm", "javascript"] as const) {
@@ -94,7 +100,7 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
   test("a call costs the program the same every time, and its work is the runner's", async (run) => {
     for (const kind of ["wasm", "javascript"] as const) {
       const [few, many] = [await run(kind, ["calls", "100"]), await run(kind, ["calls", "1100"])];
-      const more = (name: string) => many.counters[name] - few.counters[name];
+      const more = (name: string) => (many.counters[name] ?? 0) - (few.counters[name] ?? 0);
       assertEquals(more("runner.calls"), 1000);
       // The loop, the PLT and the stub: what the runner does in between retires nothing.
       assert(more("instructions") < 15_000, String(more("instructions")));
