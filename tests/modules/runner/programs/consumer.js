@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-unused-vars
 // import sip_send(i32, bytes) -> i32
 // import sip_receive(i32, buffer) -> i32
 // import sip_self() -> i32

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-unused-vars
 const add = (a, b) => a + b | 0;
 const mul64 = (a, b) => BigInt.asIntN(64, a * b);
 function mix(...values) {

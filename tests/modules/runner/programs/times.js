@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-unused-vars
 // export jmul(i32, i32) -> i32
 // import cadd(i32, i32) -> i32
 function jmul(a, b) {
