@@ -150,8 +150,8 @@ export function buildCommon(
   names.inner.forEach((helper, i) =>
     exportHelper(functions.builder, helperName(helper.name), helper, lowered[i])
   );
-  const info = handlers.map(({ accesses, readsFlags, kindSet }) =>
-    packInfo({ ...accesses, readsFlags, kindSet })
+  const info = handlers.map(({ accesses, readsFlags, kindSet, updates }) =>
+    packInfo({ ...accesses, readsFlags, kindSet, updates })
   );
   return {
     keys: base64(new Float64Array(used)),

@@ -299,8 +299,8 @@ export class Blocks {
     return ((slot >> 2) & 1) !== 0 ? block.target : block.pc + block.bytes;
   }
 
-  /** Loads and stores that instruction `index` of `block` was charged for. */
-  accessesOf(block: Block, index: number): { readonly loads: number; readonly stores: number } {
+  /** Loads and stores that instruction `index` of `block` was charged for, and whether it stores where it loads. */
+  accessesOf(block: Block, index: number): ReturnType<Handlers["accessesAt"]> {
     const slots = this.#killed.get(block.number);
     const slot = slots === undefined
       ? this.#u32[(block.head + R.RECORD_SIZE * (index + 1)) >> 2]

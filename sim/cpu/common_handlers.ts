@@ -59,18 +59,22 @@ export interface HandlerProperties {
   /** Whether it reads the lazy flags; the kind it leaves: -1 untouched, -2 not the same on all paths. */
   readonly readsFlags: boolean;
   readonly kindSet: number;
+  /** Whether it stores where it loads. */
+  readonly updates: boolean;
 }
 
 /** The properties in 32 bits. */
 export function packInfo(p: HandlerProperties): number {
-  return p.loads | (p.stores << 8) | (p.readsFlags ? 1 << 16 : 0) | ((p.kindSet + 2) << 17);
+  return p.loads | (p.stores << 8) | (p.readsFlags ? 1 << 16 : 0) | (p.updates ? 1 << 17 : 0) |
+    ((p.kindSet + 2) << 18);
 }
 export function unpackInfo(info: number): HandlerProperties {
   return {
     loads: info & 0xff,
     stores: (info >>> 8) & 0xff,
     readsFlags: (info & (1 << 16)) !== 0,
-    kindSet: (info >>> 17) - 2,
+    updates: (info & (1 << 17)) !== 0,
+    kindSet: (info >>> 18) - 2,
   };
 }
 

@@ -69,6 +69,8 @@ export type CpuExit =
     /** x86 trap number and error code for the ucontext, where the architecture has them. */
     readonly trapno?: number;
     readonly error?: number;
+    /** x86: whether the instruction at pc is to be gone on with, so that RFLAGS.RF is set in the ucontext. */
+    readonly resume?: boolean;
   }
   /** Control reached an address given out by `provide`. */
   | { readonly kind: "host"; readonly id: number };

@@ -167,6 +167,8 @@ export class Engine implements Cpu, CodeSource {
   #threadCount = 0;
   /** The record whose access is being checked. */
   #checked = 0;
+  /** Whether RFLAGS.AC asks for aligned accesses; the soft TLB then holds nothing. */
+  #checksAlignment = false;
 
   constructor(options: EngineOptions) {
     this.isa = options.isa;
@@ -291,7 +293,7 @@ export class Engine implements Cpu, CodeSource {
     } else {
       this.#put(L.FLAG_A, value & 0x8d5);
       this.#u32[L.DF >> 2] = (value >> 10) & 1;
-      this.#u32[L.RFLAGS_OTHER >> 2] = value & 0x240000;
+      this.#u32[L.RFLAGS_OTHER >> 2] = value & (L.RFLAGS_TF | L.RFLAGS_AC | L.RFLAGS_ID);
     }
     this.#put(L.FLAG_B, 0);
   }
@@ -332,10 +334,18 @@ export class Engine implements Cpu, CodeSource {
   // ---- running ---------------------------------------------------------------------------
 
   run(space: CpuSpace, budget: number): CpuExit {
+    if (budget === 0 || !this.#isTracing) return this.#runFor(space, budget);
+    const from = this.pc;
+    const exit = this.#runFor(space, 1);
+    return exit.kind === "quantum" || exit.kind === "yield" ? this.#trace(from, exit) : exit;
+  }
+
+  #runFor(space: CpuSpace, budget: number): CpuExit {
     if (space !== this.#space) this.#enterSpace(space);
     this.#put(L.BUDGET, budget);
     this.#put(L.QUANTUM, budget);
     this.#useKeys();
+    this.#useAlignment();
     this.watch?.begin(budget);
     this.stream?.begin();
     let exit: CpuExit;
@@ -416,8 +426,11 @@ export class Engine implements Cpu, CodeSource {
           return { kind: "syscall" };
         case R.Exit.Yield:
           return { kind: "yield" };
-        case R.Exit.InstructionCache:
+        case R.Exit.Mode:
           if (this.#useKeys()) this.keyChanges++;
+          this.#useAlignment();
+          // The next instruction is to be traced.
+          if (this.#isTracing) return { kind: "quantum" };
           continue;
         case R.Exit.Fault:
           return this.#semanticFault();
@@ -481,6 +494,26 @@ export class Engine implements Cpu, CodeSource {
     this.#keys = keys;
     this.#soft.flush();
     return true;
+  }
+
+  /** Whether RFLAGS.TF asks for a trap after every instruction. */
+  get #isTracing(): boolean {
+    return this.isa.singleStep !== undefined &&
+      (this.#u32[L.RFLAGS_OTHER >> 2] & L.RFLAGS_TF) !== 0;
+  }
+
+  /** The instruction at `from` retired and `exit` is what came of it: the trap of RFLAGS.TF, if it is not held back. */
+  #trace(from: number, exit: CpuExit): CpuExit {
+    const trap = this.isa.singleStep!(this.#bytesAt(from), from, this.pc);
+    return trap === undefined ? exit : { kind: "fault", address: this.exactPc, ...trap };
+  }
+
+  /** Let accesses be checked, or no longer, as RFLAGS.AC says: each goes to the host while they are. */
+  #useAlignment(): void {
+    const checks = this.isa.alignment !== undefined &&
+      (this.#u32[L.RFLAGS_OTHER >> 2] & L.RFLAGS_AC) !== 0;
+    if (checks && !this.#checksAlignment) this.#soft.flush();
+    this.#checksAlignment = checks;
   }
 
   /** Run the first `count` instructions of `block` alone, from a copy that ends in a stop record. */
@@ -744,6 +777,7 @@ export class Engine implements Cpu, CodeSource {
         kind: "fault",
         address,
         ...this.isa.trap(f.signal, f.code, true, this.#view, bytes),
+        resume: true,
       };
     }
     const va = (f.addressHigh >>> 0) * U32 + (f.addressLow >>> 0);
@@ -751,21 +785,22 @@ export class Engine implements Cpu, CodeSource {
     const end = this.#canonical(va) ? this.#space!.walkEnd?.(va) ?? -1 : -1;
     const walk = { present: end >= 0, level: end < 0 ? ~end : end };
     const report = this.isa.accessFault?.({ signal, code, access, va, ...walk });
-    return { kind: "fault", signal, code, address, ...report };
+    return { kind: "fault", signal, code, address, resume: true, ...report };
   }
 
   #semanticFault(): CpuExit {
     const record = this.#u32[L.EXIT_RECORD >> 2];
     const info = this.#u32[L.FAULT_ACCESS >> 2];
     const bytes = this.#bytesOf(record);
-    this.#rewindTo(record, (info & FAULT_AFTER) !== 0);
+    const after = (info & FAULT_AFTER) !== 0;
+    this.#rewindTo(record, after);
     const address = (info & FAULT_HAS_ADDRESS) !== 0
       ? this.#view.getBigUint64(L.FAULT_ADDRESS, true)
       : BigInt(this.pc);
     const signal = info & 0xff, code = (info >> 8) & 0xff;
     const trap = this.isa.trap?.(signal, code, false, this.#view, bytes) ?? { signal, code };
     const detail = this.isa.describe(bytes, 0, bytes.length, this.pc);
-    return { kind: "fault", address, detail, ...trap };
+    return { kind: "fault", address, detail, resume: !after, ...trap };
   }
 
   /** The bytes of the instruction of `record`, and some that follow: 15. */
@@ -775,14 +810,24 @@ export class Engine implements Cpu, CodeSource {
     const block = this.blocks.all[this.#u32[(head + R.BLOCK) >> 2]];
     const pc = block.pc + this.blocks.offsetOf(block, index);
     const physical = block.frame * 4096 + (pc % 4096);
-    const room = Math.min(15, 4096 - (pc % 4096));
+    return this.#bytesIn(physical, block.frame2 < 0 ? -1 : block.frame2 * 4096);
+  }
+
+  /** The same of the instruction at `pc`, which was executed just now. */
+  #bytesAt(pc: number): Uint8Array {
+    const space = this.#space!;
+    const next = (Math.floor(pc / 4096) + 1) * 4096;
+    return this.#bytesIn(space.peekExecutable(pc), space.peekExecutable(next));
+  }
+
+  /** 15 bytes from `physical` on; those of another page are at `second`, if that is not -1. */
+  #bytesIn(physical: number, second: number): Uint8Array {
     const bytes = new Uint8Array(15);
+    if (physical < 0) return bytes;
+    const room = Math.min(15, 4096 - physical % 4096);
     bytes.set(this.physical.subarray(physical, physical + room));
-    if (room < 15 && block.frame2 >= 0) {
-      bytes.set(
-        this.physical.subarray(block.frame2 * 4096, block.frame2 * 4096 + 15 - room),
-        room,
-      );
+    if (room < 15 && second >= 0) {
+      bytes.set(this.physical.subarray(second, second + 15 - room), room);
     }
     return bytes;
   }
@@ -818,7 +863,7 @@ export class Engine implements Cpu, CodeSource {
     const { physical, writable, pageShift } = this.#space!.resolved;
     const stamp = this.watch === null ? 0 : this.#model(va, pageShift, number, record);
     this.stream?.sawPage(va, pageShift);
-    if (this.#observe !== undefined) return physical;
+    if (this.#observe !== undefined || this.#checksAlignment) return physical;
     this.#soft.fill(L.READ_TLB, va, physical, stamp);
     if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
       this.#soft.fill(L.WRITE_TLB, va, physical, stamp);
@@ -826,11 +871,27 @@ export class Engine implements Cpu, CodeSource {
     return physical;
   }
 
-  /** Show an access to the observer, once its page faults have been taken. */
-  #show(size: number, access: Access, record: number): void {
+  /** Take the page faults of an access of `size` bytes. */
+  #checkAll(size: number, access: Access, record: number): void {
     this.#check(0, access, record);
     this.#check(size - 1, access, record);
-    this.#observe!(this.#address(0), size, access === Access.Write);
+  }
+
+  /** RFLAGS.AC: refuse the access if its address is not as aligned as it must be. That goes before page faults. */
+  #checkAlignment(size: number, record: number): void {
+    const va = this.#address(0);
+    if (!this.#canonical(va)) return;
+    const low = this.#u32[L.FAULT_ADDRESS >> 2];
+    if (low % this.isa.alignment!(this.#bytesOf(record), size) === 0) return;
+    this.#refuse((SIGBUS << 8) | BUS_ADRALN, 0, 0, Access.Read, record);
+  }
+
+  /** What a load faults as: on x86_64, what an instruction is to store to as well is refused as a store. */
+  #loadAccess(record: number): Access {
+    if (this.arch !== "x86_64") return Access.Read;
+    const index = this.#view.getUint16(record + R.INDEX, true);
+    const { updates } = this.blocks.accessesOf(this.#blockOf(record), index);
+    return updates ? Access.Write : Access.Read;
   }
 
   /** The event of an access that generated code did not append. */
@@ -888,17 +949,22 @@ export class Engine implements Cpu, CodeSource {
     const size = sizeAndNumber & 0xff;
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
-    if (this.#observe !== undefined) this.#show(size, Access.Read, record);
+    if (this.#checksAlignment) this.#checkAlignment(size, record);
+    const access = this.#loadAccess(record);
+    if (this.#observe !== undefined) {
+      this.#checkAll(size, access, record);
+      this.#observe(this.#address(0), size, false);
+    }
     if (offset + size <= 4096) {
-      const physical = this.#translate(0, Access.Read, record, number);
+      const physical = this.#translate(0, access, record, number);
       this.#append(Access.Read, size, record, physical, -1);
       return physical;
     }
     const part = 4096 - offset;
-    this.#check(0, Access.Read, record);
-    this.#check(part, Access.Read, record);
-    const first = this.#translate(0, Access.Read, record, number);
-    const second = this.#translate(part, Access.Read, record, number + 1);
+    this.#check(0, access, record);
+    this.#check(part, access, record);
+    const first = this.#translate(0, access, record, number);
+    const second = this.#translate(part, access, record, number + 1);
     if (this.watch !== null) this.watch.counts.dataStraddles++;
     this.#append(Access.Read, size, record, first, second);
     this.physical.copyWithin(BOUNCE, first, first + part);
@@ -931,7 +997,11 @@ export class Engine implements Cpu, CodeSource {
     const size = sizeAndNumber & 0xff;
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
-    if (this.#observe !== undefined) this.#show(size, Access.Write, record);
+    if (this.#checksAlignment) this.#checkAlignment(size, record);
+    if (this.#observe !== undefined) {
+      this.#checkAll(size, Access.Write, record);
+      this.#observe(this.#address(0), size, true);
+    }
     const part = Math.min(size, 4096 - offset);
     if (part < size) {
       this.#check(0, Access.Write, record);

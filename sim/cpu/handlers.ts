@@ -54,7 +54,7 @@ const KINDS = 64;
 // deno-lint-ignore no-explicit-any -- functions of any signature
 type AnyFunction = (...args: any[]) => any;
 
-const NO_ACCESS = { loads: 0, stores: 0 };
+const NO_ACCESS = { loads: 0, stores: 0, updates: false };
 
 /** Owns the function table, the runtime module and all handlers. */
 export class Handlers {
@@ -224,7 +224,7 @@ export class Handlers {
   }
 
   /** What the handler in `slot` accesses on every execution. */
-  accessesAt(slot: number): { readonly loads: number; readonly stores: number } {
+  accessesAt(slot: number): Pick<HandlerProperties, "loads" | "stores" | "updates"> {
     return this.#bySlot.get(slot) ?? NO_ACCESS;
   }
 
@@ -240,8 +240,8 @@ export class Handlers {
     const first = this.takeSlots(keys.length);
     const made = keys.map((key) => handlerOf(this.#isa, linker, key));
     made.forEach((handler, i) => {
-      const { readsFlags, kindSet } = handler;
-      this.#know(keys[i], { slot: first + i, ...handler.accesses, readsFlags, kindSet });
+      const { readsFlags, kindSet, updates } = handler;
+      this.#know(keys[i], { slot: first + i, ...handler.accesses, readsFlags, kindSet, updates });
     });
     this.instantiate(handlerModule(builder, made, first));
   }

@@ -23,9 +23,12 @@ export const BUDGET = 0x28;
 export const FLAG_KIND = 0x30;
 export const FLAG_A = 0x38;
 export const FLAG_B = 0x40;
-/** x86_64: direction flag as 0 or 1 (u32), and the remaining user-settable RFLAGS bits, AC and ID (u32). */
+/** x86_64: direction flag as 0 or 1 (u32), and the remaining user-settable RFLAGS bits, TF, AC and ID (u32). */
 export const DF = 0x48;
 export const RFLAGS_OTHER = 0x4c;
+export const RFLAGS_TF = 0x100;
+export const RFLAGS_AC = 0x40000;
+export const RFLAGS_ID = 0x200000;
 /** Segment bases (x86_64); aarch64 TPIDR_EL0 is `FS_BASE` too: "the thread pointer". u64. */
 export const FS_BASE = 0x50;
 export const GS_BASE = 0x58;

@@ -40,7 +40,14 @@ import { FatalSignal } from "./fatal_signal.ts";
 import { FutexTable } from "./futex.ts";
 import { KernelError } from "./kernel_error.ts";
 import { whyNotLoaded } from "./load_failure.ts";
-import { type Credentials, credentials, Process, RLIMIT_STACK, Shared } from "./process.ts";
+import {
+  type Credentials,
+  credentials,
+  Process,
+  RLIMIT_STACK,
+  Shared,
+  type Usage,
+} from "./process.ts";
 import { Random } from "./random.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -457,21 +464,35 @@ export class Kernel {
       return budget;
     }
     const limit = Math.max(1, Math.min(budget, Math.ceil(untilTimer), untilLimit));
-    const { counters } = this.memory;
-    const minor = counters.minor[0] + counters.minor[1];
-    const major = counters.major[0] + counters.major[1];
+    const charge = this.#faultMeter(process.usage);
     this.memory.domain = Domain.Program;
     this.#publishTime();
+    thread.resumes = false;
     const exit = cpu.run(process.space.value, limit);
     this.memory.domain = Domain.Kernel;
     const { retired } = cpu;
     this.instructions += retired;
     thread.retired += retired;
     clock.advance(retired);
+    // A system call sees what the program's own faults were.
+    charge();
     this.#handle(thread, exit);
-    process.usage.minorFaults += counters.minor[0] + counters.minor[1] - minor;
-    process.usage.majorFaults += counters.major[0] + counters.major[1] - major;
+    charge();
     return retired;
+  }
+
+  /** A function that adds to `usage` the page faults, but the linker's, since it was made or called last. */
+  #faultMeter(usage: Usage): () => void {
+    const { counters } = this.memory;
+    const total = (counts: Float64Array): number => counts[0] + counts[1];
+    let minor = total(counters.minor);
+    let major = total(counters.major);
+    return () => {
+      const [newMinor, newMajor] = [total(counters.minor), total(counters.major)];
+      usage.minorFaults += newMinor - minor;
+      usage.majorFaults += newMajor - major;
+      [minor, major] = [newMinor, newMajor];
+    };
   }
 
   /** Let RDTSC and CNTVCT_EL0, which count nanoseconds, show modelled time. */
@@ -496,7 +517,7 @@ export class Kernel {
   }
 
   #fault(thread: Thread, exit: CpuExit & { kind: "fault" }): void {
-    const { trapno = 0, address, signal, code } = exit;
+    const { trapno = 0, address, signal, code, resume = false } = exit;
     if (this.abi.vsyscall?.(this.cpu, thread.process.space.value)) return this.#beginCall(thread);
     let { error = 0 } = exit;
     let key = 0;
@@ -505,6 +526,7 @@ export class Kernel {
       error |= PF_PK;
     }
     thread.fault = { address, trapno, error };
+    thread.resumes = resume;
     thread.faultDetail = exit.detail;
     this.counters.signals++;
     forceSignal(thread, faultInfo(signal, code, address, key));

@@ -217,6 +217,7 @@ function enterHandler(
     stack: signalStackNow(thread, sp),
     top: switchStack ? stack.sp + stack.size : 0,
     fault: thread.fault,
+    resumes: thread.resumes,
   });
   thread.savedMask = null;
   if (!pushed) {

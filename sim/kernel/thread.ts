@@ -37,6 +37,8 @@ export class Thread implements Waiter {
   signalStack: SignalStack = { sp: 0, flags: SS_DISABLE, size: 0 };
   /** The last fault, as signal frames report it. */
   fault: { address: bigint; trapno: number; error: number } | undefined;
+  /** x86_64: the instruction at pc faulted, so RFLAGS of the signal frame that comes next have RF. */
+  resumes = false;
   /** What the CPU said of it: the instruction that was refused. */
   faultDetail: string | undefined;
 

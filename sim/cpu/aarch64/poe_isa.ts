@@ -24,7 +24,7 @@ const overlay: readonly AArch64Row[] = [
     regs: [f.rt.x],
     emit: (e) => {
       e.setState(POR, e.get64(e.reg(0)));
-      e.exit("icache");
+      e.exit("mode");
     },
   })),
   row("MRS ID_AA64MMFR3_EL1", "1101010100 1 11 000 0000 0111 011 rt:5", (f) => ({

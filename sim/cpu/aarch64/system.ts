@@ -34,7 +34,7 @@ const operations = [
   row("IC IVAU", "1101010100 0 01 011 0111 0101 001 rt:5", (f) => ({
     flow: Flow.Stop,
     regs: [f.rt.x],
-    emit: (e) => e.exit("icache"),
+    emit: (e) => e.exit("mode"),
   })),
   row("DC ZVA", "1101010100 0 01 011 0111 0100 001 rt:5", (f) => ({
     regs: [f.rt.x],

@@ -54,6 +54,8 @@ export interface Trap {
   /** x86 trap number and error code, for the ucontext. */
   readonly trapno: number;
   readonly error: number;
+  /** Whether RFLAGS.RF is set in the ucontext. */
+  readonly resume?: boolean;
 }
 
 /** An access that was refused with `signal` and `code` (SIGSEGV or SIGBUS). */
@@ -97,6 +99,13 @@ export interface Isa {
     state: DataView,
     bytes: Uint8Array,
   ): Trap;
+  /**
+   * x86_64: the trap of RFLAGS.TF after the instruction that began at `from` in `bytes` retired and control went
+   * on to `pc`; undefined where the instruction holds it back.
+   */
+  singleStep?(bytes: Uint8Array, from: number, pc: number): Trap | undefined;
+  /** x86_64 with RFLAGS.AC: what the address of an access of `size` bytes of the instruction in `bytes` must be a multiple of. */
+  alignment?(bytes: Uint8Array, size: number): number;
   /** Name or bytes of the instruction, for error messages. */
   describe(bytes: Uint8Array, offset: number, available: number, pc: number): string;
 }

@@ -395,9 +395,9 @@ export class Emitter {
   ret(target: Node): void {
     this.#push({ kind: "indirect", flow: "return", target });
   }
-  /** Leave to the host after this instruction. */
-  exit(reason: ExitReason): void {
-    this.#push({ kind: "exit", reason });
+  /** Leave to the host after this instruction; `target` is where it goes, if not to the next one. */
+  exit(reason: ExitReason, target: Node | null = null): void {
+    this.#push({ kind: "exit", reason, target });
   }
   /**
    * Raise a guest fault at this instruction (`after`: with pc past it). `address` is si_addr;

@@ -163,7 +163,7 @@ export class Evaluator {
       case "indirect":
         return this.#goTo(this.#value(s.target) as bigint);
       case "exit":
-        this.#goTo(this.#next);
+        this.#goTo(s.target === null ? this.#next : this.#value(s.target) as bigint);
         return { kind: "exit", reason: s.reason };
       case "fault": {
         const { signal, code, after } = s;

@@ -117,8 +117,8 @@ export type Statement =
   | { readonly kind: "fallthrough" }
   | { readonly kind: "branch"; readonly condition: Node }
   | { readonly kind: "indirect"; readonly flow: "jump" | "call" | "return"; readonly target: Node }
-  /** Leave to the host with pc at the next instruction. */
-  | { readonly kind: "exit"; readonly reason: ExitReason }
+  /** Leave to the host with pc at `target`, or at the next instruction. */
+  | { readonly kind: "exit"; readonly reason: ExitReason; readonly target: Node | null }
   /** Raise a guest fault with pc at this instruction (or the next one, for traps). */
   | {
     readonly kind: "fault";
@@ -128,7 +128,8 @@ export type Statement =
     readonly after: boolean;
   };
 
-export type ExitReason = "syscall" | "yield" | "host" | "icache";
+/** `mode`: how to go on may have changed (protection keys, x86_64 RFLAGS.TF and AC, instruction caches). */
+export type ExitReason = "syscall" | "yield" | "host" | "mode";
 
 /**
  * A function called by semantics: written in IR (`build`), compiled once to a wasm function; or

@@ -314,8 +314,11 @@ export class BlockFunction extends Lowering {
     code.i32(0).get(pc).mem(W.i64_store, exits + R.TARGET_PC)
       .i32(0).get(pc).mem(W.i64_store, L.PC).i32(R.TO_PC).op(W.return);
   }
-  protected override exit(reason: ExitReason): void {
-    this.code.i32(0).i64(BigInt(this.#nextPc)).mem(W.i64_store, L.PC);
+  protected override exit(reason: ExitReason, target: Node | null): void {
+    this.code.i32(0);
+    if (target === null) this.code.i64(BigInt(this.#nextPc));
+    else this.value(target);
+    this.code.mem(W.i64_store, L.PC);
     this.#leave(exitCode[reason]);
   }
   protected override fault(signal: number, code: number, address: Node | null, after: boolean) {

@@ -9,7 +9,13 @@ import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
 import { dispatch } from "./dispatch.ts";
 import { EVENT_SIZE, EVENT_WORD, EventKind, packEvent, type StreamKinds } from "./event_stream.ts";
-import { accessesOf, type Instrumentation, kindSetBy, readsFlags } from "./events.ts";
+import {
+  accessesOf,
+  type Instrumentation,
+  kindSetBy,
+  readsFlags,
+  updatesMemory,
+} from "./events.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
@@ -34,7 +40,7 @@ export const exitCode: Readonly<Record<ExitReason, R.Exit>> = {
   syscall: R.Exit.Syscall,
   yield: R.Exit.Yield,
   host: R.Exit.Host,
-  icache: R.Exit.InstructionCache,
+  mode: R.Exit.Mode,
 };
 
 /** The event of an indirect transfer. */
@@ -56,6 +62,7 @@ export class Handler extends GuestLowering {
 
   readonly readsFlags: boolean;
   readonly kindSet: number;
+  readonly updates: boolean;
   /** Kind of the lazy flags where this handler is used, -1 if not known. */
   #kind: number;
 
@@ -77,6 +84,7 @@ export class Handler extends GuestLowering {
     this.accesses = accessesOf(e.body);
     this.readsFlags = readsFlags(e.body);
     this.kindSet = kindSetBy(e.body);
+    this.updates = updatesMemory(e.body);
     this.lower(e.body, e.variables);
     if (flow === Flow.Next) this.#next();
     else this.fallthrough();
@@ -287,8 +295,12 @@ export class Handler extends GuestLowering {
     code.i32(0).get(pc).mem(W.i64_store, L.PC);
     this.#return(R.Exit.Lookup);
   }
-  protected override exit(reason: ExitReason): void {
-    this.#leave(R.NEXT_PC, exitCode[reason]);
+  protected override exit(reason: ExitReason, target: Node | null): void {
+    if (target === null) return this.#leave(R.NEXT_PC, exitCode[reason]);
+    this.code.i32(0);
+    this.value(target);
+    this.code.mem(W.i64_store, L.PC);
+    this.#return(exitCode[reason]);
   }
   protected override fault(signal: number, code: number, address: Node | null, after: boolean) {
     faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));

@@ -2,7 +2,7 @@
  * What the tiers ask of a statement tree: its accesses for the models, its use of the lazy flags.
  * Which events models watch is decided when the machine is made; code for others is never emitted.
  */
-import { NodeKind, type Statement } from "../ir/types.ts";
+import { type Node, NodeKind, type Statement } from "../ir/types.ts";
 
 /** What the models need of generated code. */
 export interface Instrumentation {
@@ -80,6 +80,22 @@ export function readsFlags(body: readonly Statement[]): boolean {
       ? readsFlags(s.then) || readsFlags(s.else)
       : s.kind === "loop" && readsFlags(s.body)
   );
+}
+
+/** Whether a statement tree stores to an address that it loads from, or vice versa. */
+export function updatesMemory(body: readonly Statement[]): boolean {
+  const loaded = new Set<Node>();
+  const stored = new Set<Node>();
+  const collect = (statements: readonly Statement[]): void => {
+    for (const s of statements) {
+      if (s.kind === "load") loaded.add(s.address);
+      else if (s.kind === "store") stored.add(s.address);
+      else if (s.kind === "if") [s.then, s.else].forEach(collect);
+      else if (s.kind === "loop") collect(s.body);
+    }
+  };
+  collect(body);
+  return !loaded.isDisjointFrom(stored);
 }
 
 /** Whether an instruction has accesses that its block is not charged for. */

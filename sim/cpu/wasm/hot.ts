@@ -438,11 +438,14 @@ export class Region extends GuestLowering {
     this.fallthrough();
   }
 
-  /** Leave with `exit` and pc; `#exitRecord` is set by the caller. */
-  #leave(pc: number, exit: R.Exit): void {
+  /** Leave with `exit`, pc at `target` or past the block. */
+  #leave(exit: R.Exit, target: Node | null = null): void {
+    if (target === null) this.code.i64(BigInt(this.#nextPc));
+    else this.value(target);
+    this.code.set(this.#pc).i32(this.#recordAddress()).set(this.#exitRecord);
     this.#registers.flush();
     this.#spillFlags();
-    this.code.i64(BigInt(pc)).set(this.#pc).i32(exit).set(this.#exit);
+    this.code.i32(exit).set(this.#exit);
     this.#br(LEAVE);
   }
   #recordAddress(): number {
@@ -683,14 +686,12 @@ export class Region extends GuestLowering {
     code.i32(this.#source.linkOf(this.#member.block, true)).set(this.#slot);
     this.#br(DISPATCH);
   }
-  protected override exit(reason: ExitReason): void {
-    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
-    this.#leave(this.#nextPc, exitCode[reason]);
+  protected override exit(reason: ExitReason, target: Node | null): void {
+    this.#leave(exitCode[reason], target);
   }
   protected override fault(signal: number, code: number, address: Node | null, after: boolean) {
     faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));
-    this.code.i32(this.#recordAddress()).set(this.#exitRecord);
-    this.#leave(this.#nextPc, R.Exit.Fault);
+    this.#leave(R.Exit.Fault);
   }
 }
 

@@ -82,6 +82,8 @@ function operands(s: Statement): readonly Node[] {
       return [s.condition];
     case "indirect":
       return [s.target];
+    case "exit":
+      return s.target === null ? [] : [s.target];
     case "fault":
       return s.address === null ? [] : [s.address];
     default:
@@ -244,7 +246,8 @@ export abstract class Lowering {
   protected abstract fallthrough(): void;
   protected abstract branch(condition: Node): void;
   protected abstract indirect(flow: "jump" | "call" | "return", target: Node): void;
-  protected abstract exit(reason: ExitReason): void;
+  /** `target`: where the program goes on, if not at the next instruction. */
+  protected abstract exit(reason: ExitReason, target: Node | null): void;
   protected abstract fault(
     signal: number,
     code: number,
@@ -379,7 +382,7 @@ export abstract class Lowering {
       case "indirect":
         return this.indirect(s.flow, s.target);
       case "exit":
-        return this.exit(s.reason);
+        return this.exit(s.reason, s.target);
       case "fault":
         return this.fault(s.signal, s.code, s.address, s.after);
     }

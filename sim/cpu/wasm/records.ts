@@ -63,7 +63,8 @@ export const enum Exit {
   Syscall = 3,
   Yield = 4,
   Host = 5,
-  InstructionCache = 6,
+  /** How to go on may have changed; pc is next. */
+  Mode = 6,
   /** A guest fault raised by semantics; see `FAULT_*`. */
   Fault = 7,
   /** The block at `EXIT_RECORD` became hot; pc is its start, nothing was charged. */

@@ -110,6 +110,7 @@ const cmpxchgPair: Semantic = (x) => {
   const e = x.e;
   const bytes = x.size / 8;
   if (x.size === 64) x.align16();
+  else x.alignmentCheck(8);
   const high = e.add(x.address(), e.i64(bytes));
   const type = x.size === 64 ? "i64" : "i32";
   const oldLow = e.load(type, x.address()), oldHigh = e.load(type, high);
@@ -330,5 +331,5 @@ export const arithmetic: readonly Encoding[] = [
   row("0f.c1", "xadd Ev,Gv", xadd, LOCK),
   row("0f.b0", "cmpxchg Eb,Gb", cmpxchg, LOCK),
   row("0f.b1", "cmpxchg Ev,Gv", cmpxchg, LOCK),
-  row("0f.c7 /1", "cmpxchg8b My", cmpxchgPair, LOCK),
+  row("0f.c7 /1", "cmpxchg8b My", cmpxchgPair, { ...LOCK, unaligned: true }),
 ];

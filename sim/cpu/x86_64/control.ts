@@ -1,13 +1,25 @@
 /** Control transfer: Jcc, JMP, CALL, RET, LOOP, JRCXZ. */
 import type { Node } from "../ir/types.ts";
 import { Flow } from "../ir/decoded.ts";
+import { gpr } from "../layout.ts";
 import type { Instruction } from "./instruction.ts";
-import { pop, push } from "./moves.ts";
+import { push } from "./moves.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
 
 const jcc: Semantic = (x) => x.e.branch(x.e.condition(x.extra));
 const jmp: Semantic = (x) => x.e.jump();
-const jmpIndirect: Semantic = (x) => x.e.jumpIndirect(x.get(0));
+
+/** Refuse a branch to `target` (i64) if that is not canonical: #GP at the branch, of which nothing was done. */
+export function canonical(x: Instruction, target: Node): void {
+  const e = x.e;
+  e.if(e.gtU(e.add(target, e.i64(1n << 47n)), e.i64((1n << 48n) - 1n)), () => x.protection());
+}
+
+const jmpIndirect: Semantic = (x) => {
+  const target = x.get(0);
+  canonical(x, target);
+  x.e.jumpIndirect(target);
+};
 
 const call: Semantic = (x) => {
   push(x, x.e.imm(0));
@@ -16,14 +28,23 @@ const call: Semantic = (x) => {
 
 const callIndirect: Semantic = (x) => {
   const target = x.get(0);
+  canonical(x, target);
   push(x, x.e.imm(0));
   x.e.callIndirect(target);
 };
 
-const ret: Semantic = (x) => x.e.ret(pop(x));
-
-/** RET with an immediate releases that many bytes of arguments. */
-const retRelease: Semantic = (x) => x.e.ret(pop(x, 64, x.e.and(x.e.imm(1), x.e.i64(0xffff))));
+/** RET; with an immediate it releases that many bytes of arguments. */
+const returnReleasing = (released: (x: Instruction) => Node): Semantic => (x) => {
+  const e = x.e;
+  const stack = e.fixed(gpr(4));
+  const top = e.get64(stack);
+  const target = e.load("i64", top);
+  canonical(x, target);
+  e.set64(stack, e.add(e.add(top, e.i64(8)), released(x)));
+  e.ret(target);
+};
+const ret = returnReleasing((x) => x.e.i64(0));
+const retRelease = returnReleasing((x) => x.e.and(x.e.imm(1), x.e.i64(0xffff)));
 
 /** LOOP, LOOPE, LOOPNE: `condition` is the condition code that must hold too. */
 function loop(condition: number): Semantic {

@@ -8,12 +8,12 @@
  */
 import type { Emitter, Variable } from "../ir/emitter.ts";
 import type { Node, Reg, Type } from "../ir/types.ts";
-import { FS_BASE, gpr, GS_BASE, SCRATCH } from "../layout.ts";
+import { FS_BASE, gpr, GS_BASE, RFLAGS_AC, RFLAGS_OTHER, SCRATCH } from "../layout.ts";
 import { Kind } from "./flags.ts";
 import type { Level } from "./level.ts";
 import { type Encoding, Imm, Place } from "./row.ts";
 import { faultIfUnmasked, settle } from "./sse_exceptions.ts";
-import { FPE_SSE, GP_ERROR, OF_TRAP, TRAP_BRKPT } from "./traps.ts";
+import { BUS_ADRALN, FPE_SSE, GP_ERROR, OF_TRAP, TRAP_BRKPT } from "./traps.ts";
 
 /** Form of the rm operand, in the statics. */
 export const enum Form {
@@ -42,7 +42,7 @@ export const LONG: number = 1 << 30;
 export const TOO_LONG: number = 1 << EXTRA_SHIFT;
 
 /** Linux signal numbers and codes used by semantics. */
-const SIGILL = 4, SIGTRAP = 5, SIGFPE = 8, SIGSEGV = 11;
+const SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11;
 const ILL_ILLOPN = 2, FPE_INTDIV = 1, SI_KERNEL = 0x80;
 
 /** One instruction being translated. */
@@ -213,6 +213,38 @@ export class Instruction {
       address,
       this.e.getState("i64", this.#segment === 1 ? FS_BASE : GS_BASE),
     );
+  }
+
+  /** With RFLAGS.AC, refuse a memory operand whose address is not a multiple of `bytes`: #AC. */
+  alignmentCheck(bytes: number): void {
+    const e = this.e;
+    const checked = e.ne(e.and(e.getState("i32", RFLAGS_OTHER), e.i32(RFLAGS_AC)), e.i32(0));
+    const misaligned = e.ne(e.and(e.wrap(this.address()), e.i32(bytes - 1)), e.i32(0));
+    e.if(e.and(checked, misaligned), () => e.fault(SIGBUS, BUS_ADRALN, e.i64(0)));
+  }
+  /** Whether `bytes` (i32) at `address` lie on two pages, as i32. */
+  straddles(address: Node, bytes: Node): Node {
+    const e = this.e;
+    return e.gtU(e.and(e.wrap(address), e.i32(4095)), e.sub(e.i32(4096), bytes));
+  }
+  /** Fault as a store of the byte at `address` would; the byte stays. */
+  probeStore(address: Node): void {
+    this.e.store(address, this.e.load("i32", address, 8), 8);
+  }
+  /**
+   * For a memory operand of `bytes` (i32) that is accessed piece by piece, but wholly or not at all: where it
+   * lies on two pages, look at its ends before. The order is that of processors.
+   */
+  probeEnds(bytes: Node, store: boolean, lastFirst: boolean): void {
+    const e = this.e;
+    const first = this.address();
+    const last = e.add(first, e.zext(e.sub(bytes, e.i32(1))));
+    e.if(this.straddles(first, bytes), () => {
+      for (const at of lastFirst ? [last, first] : [first, last]) {
+        if (store) this.probeStore(at);
+        else e.load("i32", at, 8);
+      }
+    });
   }
 
   // ---- vectors ---------------------------------------------------------------------------

@@ -3,28 +3,21 @@
  * flags.
  *
  * All integer instructions that user mode may run, x87, MMX, SSE to SSE4.2, CMPXCHG16B, POPCNT,
- * CRC32. Everything else is an undefined instruction, as CPUID says; `level3_isa.ts` has more. Known
- * differences from processors:
- * - far transfers, loads of segment registers and IRET are undefined instructions, and INT n is a
- *   protection fault (no 32-bit system calls);
- * - RCPxx and RSQRTxx give full precision; see `sse_float.ts` for MXCSR.DE;
- * - the x87 instruction and data pointers read as zero, and unmasked x87 overflow and underflow
- *   deliver the masked result to registers;
- * - RFLAGS.AC asks for no alignment checks.
+ * CRC32. Everything else is an undefined instruction, as CPUID says; `level3_isa.ts` has more.
  */
-import { Decoded, type Isa, type Trap } from "../ir/decoded.ts";
+import { Decoded, Flow, type Isa, type Trap } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import { arithmetic } from "./arithmetic.ts";
 import { bits } from "./bits.ts";
 import { control } from "./control.ts";
 import { Decoder } from "./decode.ts";
 import { flags } from "./flags.ts";
-import { Instruction } from "./instruction.ts";
+import { EXTRA_SHIFT, Instruction } from "./instruction.ts";
 import { mmx } from "./mmx.ts";
 import { type Level, levelOf } from "./level.ts";
 import { moves } from "./moves.ts";
 import type { Encoding } from "./row.ts";
-import { segments } from "./segments.ts";
+import { segments, SS } from "./segments.ts";
 import { shifts } from "./shifts.ts";
 import { sseConvert } from "./sse_convert.ts";
 import { sseFloat } from "./sse_float.ts";
@@ -33,7 +26,7 @@ import { sseMoves } from "./sse_moves.ts";
 import { sseShuffle } from "./sse_shuffle.ts";
 import { sseStrings } from "./sse_strings.ts";
 import { strings } from "./strings.ts";
-import { nonCanonicalTrap, pageFault, semanticTrap } from "./traps.ts";
+import { nonCanonicalTrap, pageFault, semanticTrap, singleStep } from "./traps.ts";
 import { x87 } from "./x87.ts";
 import { system, undefinedRow } from "./system.ts";
 
@@ -107,6 +100,21 @@ export function instructionSet(rows: readonly Encoding[], level: Level): Isa {
       const d = new Decoded();
       decoder.decode(bytes, 0, 15, 0, d);
       return nonCanonicalTrap(rows[d.row].name, d, state);
+    },
+    singleStep(bytes: Uint8Array, from: number, pc: number): Trap | undefined {
+      const d = new Decoded();
+      decoder.decode(bytes, 0, 15, from, d);
+      const encoding = rows[d.row];
+      // A load of SS holds traps back for one instruction.
+      const isStack = ((d.statics >> EXTRA_SHIFT) & 7) === SS;
+      if (encoding.name === "mov Ew,Sw" && isStack) return undefined;
+      return singleStep(d.flow === Flow.Repeat && pc === from);
+    },
+    alignment(bytes: Uint8Array, size: number): number {
+      const d = new Decoded();
+      decoder.decode(bytes, 0, 15, 0, d);
+      // Intel's processors ask for none of more than 64 bits.
+      return size > 8 || rows[d.row].options.unaligned ? 1 : size;
     },
     describe(bytes: Uint8Array, offset: number, available: number, pc: number): string {
       const row = decoder.rowAt(bytes, offset, available, pc);

@@ -5,7 +5,7 @@
  * The 128-bit operations of SSE2 compute the results, on halves.
  */
 import type { Node } from "../ir/types.ts";
-import { gpr, X87_TAGS, X87_TOP } from "../layout.ts";
+import { X87_TAGS, X87_TOP } from "../layout.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, Imm, row, type Semantic } from "./row.ts";
 import { doublesAsIntegers, singlesAsIntegers, singlesOf } from "./sse_convert.ts";
@@ -18,6 +18,7 @@ import {
   unpack,
   type VectorOp,
 } from "./sse_integer.ts";
+import { storeMaskedBytes } from "./sse_moves.ts";
 import { wait } from "./x87.ts";
 
 /** Go to MMX operation: all registers valid, TOP 0. */
@@ -148,18 +149,9 @@ const pmovmskb = store((x) => {
   x.setReg(x.register(0), x.e.op("i8x16.bitmask", [x.zeroExtended(x.low64(1))]), 32);
 });
 
-/** MASKMOVQ: bytes whose mask bit is set go to [RDI]. */
-const maskmovq = store((x) => {
-  const e = x.e;
-  const pointer = x.address32 ? e.zext(x.getGpr(7, 32)) : e.get64(e.fixed(gpr(7)));
-  const to = x.segmented(pointer);
-  const data = x.low64(0), mask = x.low64(1);
-  // The last byte first, as MASKMOVDQU.
-  for (let i = 7; i >= 0; i--) {
-    const bit = e.wrap(e.and(e.shrU(mask, e.i64(8 * i + 7)), e.i64(1)));
-    e.if(bit, () => e.store(e.add(to, e.i64(i)), e.wrap(e.shrU(data, e.i64(8 * i))), 8));
-  }
-});
+const maskmovq = store((x) =>
+  storeMaskedBytes(x, x.zeroExtended(x.low64(0)), x.zeroExtended(x.low64(1)), 1)
+);
 
 /** CVTPI2PS, CVTPI2PD: a source in memory does not go to MMX operation. */
 function fromIntegers(convert: (x: Instruction, v: Node) => void): Semantic {

@@ -49,13 +49,12 @@ export function push(x: Instruction, value: Node, bits = 64): void {
   e.set64(e.fixed(RSP), top);
 }
 
-/** Pop `bits`; `extra` bytes more are released. */
-export function pop(x: Instruction, bits = 64, extra?: Node): Node {
+/** Pop `bits`. */
+export function pop(x: Instruction, bits: number): Node {
   const e = x.e;
   const top = e.get64(e.fixed(RSP));
   const value = e.load(bits === 64 ? "i64" : "i32", top, bits);
-  const next = e.add(top, e.i64(bits / 8));
-  e.set64(e.fixed(RSP), extra ? e.add(next, extra) : next);
+  e.set64(e.fixed(RSP), e.add(top, e.i64(bits / 8)));
   return value;
 }
 

@@ -112,6 +112,8 @@ export interface Options {
   readonly staticReg?: boolean;
   /** The register number of ModRM.rm goes to imm1 (x87 stack registers). */
   readonly rmInRecord?: boolean;
+  /** RFLAGS.AC asks nothing of its single accesses. */
+  readonly unaligned?: boolean;
   /** The index of the memory operand is a vector register. */
   readonly vsib?: boolean;
 }

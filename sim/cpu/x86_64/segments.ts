@@ -8,6 +8,7 @@ import { Flow } from "../ir/decoded.ts";
 import { FS_BASE, gpr, GS_BASE, SELECTORS } from "../layout.ts";
 import { Kind, ZF } from "./flags.ts";
 import type { Instruction } from "./instruction.ts";
+import { canonical } from "./control.ts";
 import { push } from "./moves.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
 import { restoreFlags } from "./system.ts";
@@ -31,7 +32,8 @@ const descriptors: readonly Descriptor[] = [
 
 /** ModRM.reg's segment register: its place in `SELECTORS`, or -1. */
 const places = [0, -1, -1, 4, 8, 12];
-const FS = 4, GS = 5, SS = 2, CS = 1;
+const FS = 4, GS = 5, CS = 1;
+export const SS = 2;
 
 /** Whether `selector` (i32) is of a descriptor that user mode may use, with any RPL. */
 function isKnown(x: Instruction, selector: Node, which: (d: Descriptor) => boolean): Node {
@@ -150,6 +152,7 @@ const farReturn = (released: (x: Instruction) => Node): Semantic => (x) => {
   const e = x.e;
   const target = stacked(x, 0), selector = stacked(x, 1);
   permit(x, isUserCode(x, selector), x.low(selector));
+  canonical(x, target);
   const stack = e.add(e.get64(e.fixed(gpr(4))), e.i64(2 * x.size / 8));
   e.set64(e.fixed(gpr(4)), e.add(stack, released(x)));
   e.jumpIndirect(target);
@@ -161,8 +164,10 @@ const iret: Semantic = (x) => {
   permit(x, isUserCode(x, code), x.low(code));
   const right = e.eq(e.and(x.low(segment), e.i32(0xffff)), e.i32(USER_STACK));
   permit(x, right, x.low(segment));
-  restoreFlags(x, x.low(flags));
+  canonical(x, target);
+  const mode = restoreFlags(x, x.low(flags));
   e.set64(e.fixed(gpr(4)), stack);
+  e.if(mode, () => e.exit("mode", target));
   e.jumpIndirect(target);
 };
 
@@ -172,6 +177,7 @@ const far = (call: boolean): Semantic => (x) => {
   const target = x.wide(e.load(x.size === 64 ? "i64" : "i32", x.address(), x.size));
   const selector = e.load("i32", e.add(x.address(), e.i64(x.size / 8)), 16);
   permit(x, isUserCode(x, selector), selector);
+  canonical(x, target);
   if (call) {
     const next = e.imm(0), bits = x.size;
     const top = e.get64(e.fixed(gpr(4)));
@@ -185,6 +191,8 @@ const far = (call: boolean): Semantic => (x) => {
 
 const NUMBERED = { staticReg: true };
 const D64 = { d64: true };
+/** What UMIP forbids is Linux's to answer, which needs no alignment. */
+const UNALIGNED = { unaligned: true };
 const JUMP = { flow: Flow.IndirectJump };
 
 export const segments: readonly Encoding[] = [
@@ -194,17 +202,17 @@ export const segments: readonly Encoding[] = [
   row("0f.a8", "push gs", pushSegment(GS), D64),
   row("0f.a1", "pop fs", popSegment(FS), D64),
   row("0f.a9", "pop gs", popSegment(GS), D64),
-  row("0f.00 /0", "sldt Ev", answer(0)),
-  row("0f.00 /1", "str Ev", answer(0x40)),
+  row("0f.00 /0", "sldt Ev", answer(0), UNALIGNED),
+  row("0f.00 /1", "str Ev", answer(0x40), UNALIGNED),
   row("0f.00 /2", "lldt Ew", privileged, { flow: Flow.Stop }),
   row("0f.00 /3", "ltr Ew", privileged, { flow: Flow.Stop }),
   row("0f.00 /4", "verr Ew", verify(() => true)),
   row("0f.00 /5", "verw Ew", verify((d) => d.writable)),
-  row("0f.01 /0 m", "sgdt M", table(0xfffffffffffe0000n)),
-  row("0f.01 /1 m", "sidt M", table(0xffffffffffff0000n)),
+  row("0f.01 /0 m", "sgdt M", table(0xfffffffffffe0000n), UNALIGNED),
+  row("0f.01 /1 m", "sidt M", table(0xffffffffffff0000n), UNALIGNED),
   row("0f.01 /2 m", "lgdt M", privileged, { flow: Flow.Stop }),
   row("0f.01 /3 m", "lidt M", privileged, { flow: Flow.Stop }),
-  row("0f.01 /4", "smsw Ev", answer(0x80050033)),
+  row("0f.01 /4", "smsw Ev", answer(0x80050033), UNALIGNED),
   row("0f.01 /6", "lmsw Ew", privileged, { flow: Flow.Stop }),
   row("0f.01 /7 m", "invlpg Mb", privileged, { flow: Flow.Stop }),
   row("0f.02", "lar Gv,Ew", describe((d) => d.rights)),

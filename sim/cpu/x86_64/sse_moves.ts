@@ -1,6 +1,7 @@
 /** SSE to SSE4.1 data movement: whole registers, halves, scalars, masks, MXCSR. */
 import type { Node } from "../ir/types.ts";
 import { gpr, MXCSR } from "../layout.ts";
+import type { Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
 
 /** Whole registers; memory must be aligned or not. */
@@ -62,19 +63,28 @@ function mask(shape: string): Semantic {
   return (x) => x.setReg(x.register(0), x.e.op(`${shape}.bitmask`, [x.vector(1)]), 32);
 }
 
-/** MASKMOVDQU: bytes whose mask bit is set go to [RDI]; the others are not touched. */
-const maskmov: Semantic = (x) => {
+/**
+ * MASKMOVDQU, MASKMOVQ: bytes of `data` whose bit in `mask` is set go to [RDI], the others stay. As on
+ * processors, the upper quadword faults first, whatever the mask, and what faults stores nothing.
+ */
+export function storeMaskedBytes(x: Instruction, data: Node, mask: Node, quadwords: 1 | 2): void {
   const e = x.e;
   const pointer = x.address32 ? e.zext(x.getGpr(7, 32)) : e.get64(e.fixed(gpr(7)));
   const to = x.segmented(pointer);
-  const data = x.vector(0), select = x.vector(1);
-  // The last byte first: where the second page is not there, nothing is stored on the first.
-  for (let i = 15; i >= 0; i--) {
-    e.if(e.ltS(e.op("i8x16.extract_lane_s", [select], i), e.i32(0)), () => {
-      e.store(e.add(to, e.i64(i)), e.op("i8x16.extract_lane_u", [data], i), 8);
-    });
+  const places = [e.add(to, e.i64(8)), to].slice(2 - quadwords);
+  const old = places.map((at) => e.load("i64", at));
+  if (quadwords > 1) {
+    e.if(x.straddles(to, e.i32(16)), () => places.forEach((at, i) => e.store(at, old[i])));
   }
-};
+  const selected = e.op("i8x16.shr_s", [mask, e.i32(7)]);
+  places.forEach((at, i) => {
+    const lane = quadwords - 1 - i;
+    const part = (v: Node): Node => e.op("i64x2.extract_lane", [v], lane);
+    const kept = e.and(old[i], e.not(part(selected)));
+    e.store(at, e.or(kept, e.and(part(data), part(selected))));
+  });
+}
+const maskmov: Semantic = (x) => storeMaskedBytes(x, x.vector(0), x.vector(1), 2);
 
 /** Bits of MXCSR that exist; others are reserved and refused. */
 const MXCSR_MASK = 0xffff;

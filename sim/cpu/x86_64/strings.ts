@@ -29,21 +29,31 @@ function advance(x: Instruction, i: number, from: Node): void {
   else x.setGpr(i, to, 64);
 }
 
-/** Run `body` once, or once per iteration; it returns the condition to go on, null for always. */
-function iterate(x: Instruction, body: () => Node | null): void {
-  if (x.extra === 0) {
-    body();
-    return;
-  }
+/** What an iteration compared; the flags are set by the last one alone, so that a fault leaves those of before. */
+interface Compared {
+  readonly a: Node;
+  readonly b: Node;
+}
+
+/** Run `body` once, or once per iteration. */
+function iterate(x: Instruction, body: () => Compared | null): void {
+  const setFlags = (compared: Compared | null): void => {
+    if (compared !== null) x.flags(Kind.Sub, compared.a, compared.b);
+  };
+  if (x.extra === 0) return setFlags(body());
   const e = x.e;
   const bits = x.address32 ? 32 : 64;
   const count = x.getGpr(RCX, bits);
   e.if(e.eqz(count), () => e.fallthrough(), () => {
-    const again = body();
+    const compared = body();
     const left = e.sub(count, x.constant(1, count));
     x.setGpr(RCX, left, bits);
     const more = e.ne(left, x.constant(0, left));
-    e.if(again === null ? more : e.and(more, again), () => e.jump(), () => e.fallthrough());
+    const again = compared === null ? more : e.and(more, goesOn(x, compared));
+    e.if(again, () => e.jump(), () => {
+      setFlags(compared);
+      e.fallthrough();
+    });
   });
 }
 
@@ -73,9 +83,8 @@ const lods: Semantic = (x) =>
     return null;
   });
 
-/** Compare, set the flags, and say whether the repeat prefix goes on. */
-function compare(x: Instruction, a: Node, b: Node): Node {
-  x.flags(Kind.Sub, a, b);
+/** Whether the repeat prefix goes on. */
+function goesOn(x: Instruction, { a, b }: Compared): Node {
   return x.extra === REPE ? x.e.eq(a, b) : x.e.ne(a, b);
 }
 
@@ -86,7 +95,7 @@ const cmps: Semantic = (x) =>
     const b = x.e.load(intType(x.size), to, x.size, true);
     advance(x, RSI, from);
     advance(x, RDI, to);
-    return compare(x, a, b);
+    return { a, b };
   });
 
 const scas: Semantic = (x) =>
@@ -94,7 +103,7 @@ const scas: Semantic = (x) =>
     const to = pointer(x, RDI);
     const b = x.e.load(intType(x.size), to, x.size, true);
     advance(x, RDI, to);
-    return compare(x, x.getGpr(RAX, x.size, true), b);
+    return { a: x.getGpr(RAX, x.size, true), b };
   });
 
 const REP = { rep: true };

@@ -1,7 +1,7 @@
 /** SYSCALL, CPUID, RDTSC, flags transfer, no-operations, fences, and what user mode may not do. */
 import type { Node } from "../ir/types.ts";
 import { Flow } from "../ir/decoded.ts";
-import { DF, gpr, RFLAGS_OTHER } from "../layout.ts";
+import { DF, gpr, RFLAGS_AC, RFLAGS_ID, RFLAGS_OTHER, RFLAGS_TF } from "../layout.ts";
 import { ticks } from "../time.ts";
 import { cpuidHelpers } from "./cpuid.ts";
 import { CF, Kind, OF, STATUS } from "./flags.ts";
@@ -11,8 +11,8 @@ import { type Encoding, row, type Semantic } from "./row.ts";
 
 /** RFLAGS: bit 1 is always set, and interrupts are enabled in user mode. */
 const ALWAYS = 0x202;
-/** AC and ID, which user mode may change. */
-const OTHER = 0x240000;
+/** What POPF and IRET of 32 and 64 bits take beside the status flags and DF; those of 16 bits take TF alone. */
+const OTHER = RFLAGS_TF | RFLAGS_AC | RFLAGS_ID;
 
 /** RFLAGS as PUSHF sees them. */
 function rflags(x: Instruction): Node {
@@ -27,15 +27,21 @@ const pushf: Semantic = (x) => {
   push(x, x.size === 64 ? x.e.zext(value) : value, x.size);
 };
 
-/** What POPF and IRET take of a word. */
-export function restoreFlags(x: Instruction, value: Node): void {
+/** What POPF and IRET take of a word; answers whether the processor traps or checks alignment before or now. */
+export function restoreFlags(x: Instruction, value: Node): Node {
   const e = x.e;
+  const taken = x.size === 16 ? RFLAGS_TF : OTHER;
+  const old = e.getState("i32", RFLAGS_OTHER);
+  const now = e.or(e.and(old, e.i32(OTHER & ~taken)), e.and(value, e.i32(taken)));
   x.packed(e.and(value, e.i32(STATUS)));
   e.setState(DF, e.and(e.shrU(value, e.i32(10)), e.i32(1)));
-  if (x.size !== 16) e.setState(RFLAGS_OTHER, e.and(value, e.i32(OTHER)));
+  e.setState(RFLAGS_OTHER, now);
+  return e.and(e.or(old, now), e.i32(RFLAGS_TF | RFLAGS_AC));
 }
 
-const popf: Semantic = (x) => restoreFlags(x, x.low(pop(x, x.size)));
+const popf: Semantic = (x) => {
+  x.e.if(restoreFlags(x, x.low(pop(x, x.size))), () => x.e.exit("mode"));
+};
 
 const lahf: Semantic = (x) => {
   const e = x.e;
@@ -115,7 +121,7 @@ export const system: readonly Encoding[] = [
   row("0f.a2", "cpuid", cpuid),
   row("0f.31", "rdtsc", rdtsc, STOP),
   row("9c", "pushf", pushf, { d64: true }),
-  row("9d", "popf", popf, { d64: true }),
+  row("9d", "popf", popf, { d64: true, flow: Flow.Stop }),
   row("9e", "sahf", sahf),
   row("9f", "lahf", lahf),
   row("f5", "cmc", carry((x, old) => x.e.xor(x.e.and(old, x.e.i32(CF)), x.e.i32(1)))),

@@ -65,7 +65,7 @@ const wrpkru: Semantic = (x) => {
   isZero(x, 1);
   isZero(x, 2);
   x.e.setState(PKRU, x.getGpr(0, 32));
-  x.e.exit("icache");
+  x.e.exit("mode");
 };
 
 const nop: Semantic = () => {};

@@ -9,6 +9,8 @@ import { Form, FORM_SHIFT, SEGMENT_SHIFT } from "./instruction.ts";
 
 const SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11;
 const SI_KERNEL = 0x80;
+/** si_code of #AC, for which Linux shows no address. */
+export const BUS_ADRALN = 1;
 const FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6, FPE_FLTINV = 7;
 
 /** Stand for si_codes of SIGFPE that the kernel works out: an x87 exception, an SSE exception. */
@@ -19,6 +21,7 @@ export const GP_ERROR = 0x54;
 export const OF_TRAP = 0x55;
 /** si_code of INT1, a debug exception without a condition. */
 export const TRAP_BRKPT = 1;
+const TRAP_TRACE = 2;
 
 /** Vectors. */
 const enum Vector {
@@ -31,6 +34,7 @@ const enum Vector {
   Protection = 13,
   Page = 14,
   X87 = 16,
+  Alignment = 17,
   Sse = 19,
 }
 
@@ -48,7 +52,8 @@ const TASK_SIZE_MAX = 2 ** 47 - 4096;
 
 /** A page fault: present (bit 0), write, user, fetch (bit 4). #GP has no error code. */
 export function pageFault(fault: AccessFault): { trapno: number; error: number } {
-  const { code, access, va } = fault;
+  const { signal, code, access, va } = fault;
+  if (signal === SIGBUS && code === BUS_ADRALN) return { trapno: Vector.Alignment, error: 0 };
   const present = fault.present || va >= TASK_SIZE_MAX;
   if (code === SI_KERNEL) return { trapno: Vector.Protection, error: 0 };
   const error = 4 | (present ? 1 : 0) | (access === Access.Write ? 2 : 0) |
@@ -67,6 +72,8 @@ export function semanticTrap(signal: number, code: number, state: DataView): Tra
   switch (signal) {
     case SIGILL:
       return trap(Vector.Undefined);
+    case SIGBUS:
+      return trap(Vector.Alignment);
     case SIGTRAP:
       return trap(code === SI_KERNEL ? Vector.Breakpoint : Vector.Debug);
     case SIGFPE: {
@@ -83,6 +90,11 @@ export function semanticTrap(signal: number, code: number, state: DataView): Tra
       if (code !== GP_ERROR) return trap(Vector.Protection);
       return { ...trap(Vector.Protection, SI_KERNEL), error: state.getUint32(SCRATCH, true) };
   }
+}
+
+/** The trap of RFLAGS.TF (Intel SDM volume 3, 18.3.1.4); `repeats`: after an iteration that is not the last. */
+export function singleStep(repeats: boolean): Trap {
+  return { signal: SIGTRAP, code: TRAP_TRACE, trapno: Vector.Debug, error: 0, resume: repeats };
 }
 
 /** Instructions that use the stack without an operand that says so. */

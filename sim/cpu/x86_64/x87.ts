@@ -364,6 +364,7 @@ const tagWord = stackHelper((fpu) => fpu.tagWord(), true);
 
 /** Bytes of the environment: seven words of 32 bits, or of 16 with an operand-size prefix. */
 const environmentSize = (x: Instruction): number => x.size === 16 ? 14 : 28;
+const environmentAlignment = (x: Instruction): number => x.size === 16 ? 2 : 4;
 
 /** The environment, as FNSTENV and FNSAVE store it (Intel SDM volume 1, figures 8-9 and 8-11). */
 function storeEnvironment(x: Instruction): void {
@@ -385,6 +386,8 @@ function storeEnvironment(x: Instruction): void {
   ].forEach((word, i) => e.store(e.add(x.address(), e.i64(i * bits / 8)), word, bits));
 }
 const fnstenv: Semantic = (x) => {
+  x.alignmentCheck(environmentAlignment(x));
+  x.probeEnds(x.e.i32(environmentSize(x)), true, false);
   storeEnvironment(x);
   const e = x.e;
   e.setState(L.X87_CONTROL, e.or(e.getState("i32", L.X87_CONTROL), e.i32(0x3f)));
@@ -414,6 +417,8 @@ function loadEnvironment(x: Instruction): void {
 }
 const fldenv: Semantic = (x) => {
   wait(x);
+  x.alignmentCheck(environmentAlignment(x));
+  x.probeEnds(x.e.i32(environmentSize(x)), false, false);
   loadEnvironment(x);
 };
 
@@ -463,13 +468,16 @@ function loadRegisters(x: Instruction, from: number, step: number): void {
   }
 }
 const fnsave: Semantic = (x) => {
+  x.alignmentCheck(environmentAlignment(x));
+  x.probeEnds(x.e.i32(environmentSize(x) + 80), true, false);
   storeEnvironment(x);
   storeRegisters(x, environmentSize(x), 10);
   initialize(x);
 };
 const frstor: Semantic = (x) => {
   wait(x);
-  x.e.load("i32", x.e.add(x.address(), x.e.i64(environmentSize(x) + 76)));
+  x.alignmentCheck(environmentAlignment(x));
+  x.probeEnds(x.e.i32(environmentSize(x) + 80), false, false);
   loadEnvironment(x);
   loadRegisters(x, environmentSize(x), 10);
 };
@@ -512,10 +520,13 @@ export function resetLegacy(x: Instruction): void {
   for (let i = 0; i < 8; i++) x.e.call(setRawHelper, x.e.i32(i), x.e.i64(0), x.e.i32(0));
 }
 
-/** FXSAVE: 512 bytes. */
+const FXSAVE_SIZE = 512;
+
 const fxsave: Semantic = (x) => {
   const e = x.e;
+  x.alignmentCheck(4);
   x.align16();
+  x.probeEnds(e.i32(FXSAVE_SIZE), true, true);
   const at = (n: number): Node => e.add(x.address(), e.i64(n));
   storeLegacy(x);
   e.store(at(24), e.getState("i32", L.MXCSR));
@@ -524,7 +535,9 @@ const fxsave: Semantic = (x) => {
 };
 const fxrstor: Semantic = (x) => {
   const e = x.e;
+  x.alignmentCheck(4);
   x.align16();
+  x.probeEnds(e.i32(FXSAVE_SIZE), false, true);
   const at = (n: number): Node => e.add(x.address(), e.i64(n));
   const mxcsr = e.load("i32", at(24));
   e.if(e.gtU(mxcsr, e.i32(0xffff)), () => x.protection());
@@ -602,6 +615,9 @@ const arithmeticRows: Encoding[] = arithmeticNames.flatMap((name, i) => {
   }
   return rows;
 });
+
+/** They check the operand's alignment themselves. */
+const UNALIGNED = { unaligned: true };
 
 export const x87: readonly Encoding[] = [
   ...arithmeticRows,
@@ -686,10 +702,10 @@ export const x87: readonly Encoding[] = [
   row("df e0", "fnstsw AX", fnstswAx),
   row("db e2", "fnclex", fnclex),
   row("db e3", "fninit", initialize),
-  row("d9 /6 m", "fnstenv Mv", fnstenv),
-  row("d9 /4 m", "fldenv Mv", fldenv),
-  row("dd /6 m", "fnsave Mv", fnsave),
-  row("dd /4 m", "frstor Mv", frstor),
-  row("np.0f.ae /0 m", "fxsave My", fxsave),
-  row("np.0f.ae /1 m", "fxrstor My", fxrstor),
+  row("d9 /6 m", "fnstenv Mv", fnstenv, UNALIGNED),
+  row("d9 /4 m", "fldenv Mv", fldenv, UNALIGNED),
+  row("dd /6 m", "fnsave Mv", fnsave, UNALIGNED),
+  row("dd /4 m", "frstor Mv", frstor, UNALIGNED),
+  row("np.0f.ae /0 m", "fxsave My", fxsave, UNALIGNED),
+  row("np.0f.ae /1 m", "fxrstor My", fxrstor, UNALIGNED),
 ].map(tracked);

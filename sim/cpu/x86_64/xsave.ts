@@ -8,7 +8,7 @@
 import type { Node } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { Flow } from "../ir/decoded.ts";
-import { AVX_OFFSET, AVX_SIZE, Component, PKRU_OFFSET, xcr0 } from "./features.ts";
+import { AVX_OFFSET, AVX_SIZE, Component, PKRU_OFFSET, xcr0, XSAVE_SIZE } from "./features.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
 import * as X from "./x87.ts";
@@ -29,9 +29,10 @@ const has = (x: Instruction, mask: Node, component: number): Node =>
   x.e.and(mask, x.e.i32(component));
 const at = (x: Instruction, offset: number): Node => x.e.add(x.address(), x.e.i64(offset));
 
-/** The area begins on a 64-byte boundary, or #GP. */
+/** The area begins on a 64-byte boundary, or #GP (with RFLAGS.AC, #AC before). */
 function align(x: Instruction): void {
   const e = x.e;
+  x.alignmentCheck(4);
   e.if(e.and(e.wrap(x.address()), e.i32(63)), () => x.protection());
 }
 
@@ -54,11 +55,20 @@ function pkruOffset(x: Instruction, compacted: boolean, mask: Node): Node {
   return e.select(has(x, mask, AVX), e.i64(AVX_OFFSET + AVX_SIZE), e.i64(AVX_OFFSET));
 }
 
+/** Bytes from the start of the area to the end of the last component of `mask`, i32. */
+function sizeOf(x: Instruction, compacted: boolean, mask: Node): Node {
+  const e = x.e;
+  const withAvx = e.select(has(x, mask, AVX), e.i32(AVX_OFFSET + AVX_SIZE), e.i32(AVX_OFFSET));
+  const withKeys = compacted ? e.add(withAvx, e.i32(8)) : e.i32(XSAVE_SIZE);
+  return e.select(has(x, mask, PKRU), withKeys, withAvx);
+}
+
 /** `every`: components that are not in use are written all the same. */
 const save = (compacted: boolean, every: boolean): Semantic => (x) => {
   const e = x.e;
   align(x);
   const mask = requested(x);
+  x.probeEnds(sizeOf(x, compacted, mask), true, true);
   const used = inUse(x);
   const old = compacted ? null : e.load("i64", at(x, XSTATE_BV));
   const written = every ? mask : e.and(mask, used);
@@ -129,6 +139,11 @@ function restoreForm(x: Instruction, compacted: boolean, header: Node, form: Nod
 const restore: Semantic = (x) => {
   const e = x.e;
   align(x);
+  // On two pages: processors look at these two places first.
+  e.if(x.straddles(x.address(), e.i32(AVX_OFFSET)), () => {
+    e.load("i32", at(x, XCOMP_BV), 8);
+    e.load("i32", x.address(), 8);
+  });
   const header = e.load("i64", at(x, XSTATE_BV));
   const form = e.load("i64", at(x, XCOMP_BV));
   const supported = xcr0(x.level);
@@ -151,7 +166,7 @@ const restore: Semantic = (x) => {
     restoreForm(x, false, header, form);
   });
   // PKRU may have changed.
-  e.exit("icache");
+  e.exit("mode");
 };
 
 /** XGETBV: XCR0, or (ECX = 1) the components of it in use. */
@@ -165,10 +180,13 @@ const getbv: Semantic = (x) => {
   x.setGpr(2, e.i32(0), 32);
 };
 
+/** They check the area's alignment themselves. */
+const UNALIGNED = { unaligned: true };
+
 export const xsave: readonly Encoding[] = [
-  row("np.0f.ae /4 m", "xsave My", save(false, true)),
-  row("np.0f.ae /5 m", "xrstor My", restore, { flow: Flow.Stop }),
-  row("np.0f.ae /6 m", "xsaveopt My", save(false, false)),
-  row("np.0f.c7 /4 m", "xsavec My", save(true, false)),
+  row("np.0f.ae /4 m", "xsave My", save(false, true), UNALIGNED),
+  row("np.0f.ae /5 m", "xrstor My", restore, { ...UNALIGNED, flow: Flow.Stop }),
+  row("np.0f.ae /6 m", "xsaveopt My", save(false, false), UNALIGNED),
+  row("np.0f.c7 /4 m", "xsavec My", save(true, false), UNALIGNED),
   row("np.0f.01 d0", "xgetbv", getbv),
 ];

@@ -22,6 +22,8 @@ export interface SignalFrame {
   readonly top: number;
   /** Of the fault that raised the signal, if one did. */
   readonly fault?: { readonly address: bigint; readonly trapno: number; readonly error: number };
+  /** x86_64: whether RFLAGS.RF is set. */
+  readonly resumes: boolean;
 }
 
 /** What a signal frame held beside the registers, which are live again. */

@@ -83,10 +83,11 @@ const UC_FLAGS = 6;
 const USER_CS = 0x33;
 const USER_DS = 0x2b;
 const SA_SIGINFO = 4;
-/** RFLAGS that a program may set through a frame: CF PF AF ZF SF TF DF OF RF AC. */
-const USER_FLAGS = 0x50dd5 & ~0x10000;
 const DIRECTION = 0x400;
 const TRAP = 0x100;
+const RESUME = 0x10000;
+/** RFLAGS that a program may set through a frame, RF aside, which no instruction sees: CF PF AF ZF SF TF DF OF AC. */
+const USER_FLAGS = 0x50dd5 & ~RESUME;
 const MXCSR_RESET = 0x1f80;
 const MXCSR_MASK = 0xffff;
 const X87_RESET = 0x37f;
@@ -251,7 +252,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
     bytes.set(state.subarray(register, register + 8), UC_MCONTEXT + 8 * i);
   }
   view.setBigUint64(UC_MCONTEXT + SC_IP, cpu.exactPc, true);
-  setNumber64(view, UC_MCONTEXT + SC_FLAGS, cpu.flags);
+  setNumber64(view, UC_MCONTEXT + SC_FLAGS, cpu.flags | (frame.resumes ? RESUME : 0));
   view.setUint16(UC_MCONTEXT + SC_CS, USER_CS, true);
   view.setUint16(UC_MCONTEXT + SC_CS + 6, USER_DS, true);
   if (frame.fault) {

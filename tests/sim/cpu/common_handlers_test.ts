@@ -96,7 +96,7 @@ Deno.test("handlers made from other sources are not used", async () => {
 Deno.test("a handler's properties in 32 bits", () => {
   for (const kindSet of [-2, -1, 0, 41]) {
     for (const readsFlags of [true, false]) {
-      const properties = { loads: 255, stores: 3, readsFlags, kindSet };
+      const properties = { loads: 255, stores: 3, readsFlags, kindSet, updates: !readsFlags };
       assertEquals(unpackInfo(packInfo(properties)), properties);
     }
   }

@@ -75,7 +75,7 @@ function evaluated(setting: Setting, evaluator: Evaluator, input: Uint8Array): s
       const exit = end.access && end.code !== SI_KERNEL ? end : { ...end, ...trap };
       return outcome(setting, exit, end.after ? retired + 1 : retired);
     }
-    if (end.kind === "exit" && end.reason !== "icache") {
+    if (end.kind === "exit" && end.reason !== "mode") {
       return outcome(setting, { kind: end.reason as "syscall" }, retired + 1);
     }
   }

@@ -156,6 +156,6 @@ export const vexConvert: readonly Encoding[] = [
     "vcvttpd2dq Vx,Wx",
     gatherHalves((x, v) => doublesAsIntegers(x, v, true)),
   ),
-  row("vex.66.0f38.13 W0", "vcvtph2ps Vx,Wx", halvesToSingles),
-  row("vex.66.0f3a.1d W0", "vcvtps2ph Wx,Vx,Kb", singlesToHalves),
+  row("vex.66.0f38.13 W0", "vcvtph2ps Vx,Wx", halvesToSingles, { unaligned: true }),
+  row("vex.66.0f3a.1d W0", "vcvtps2ph Wx,Vx,Kb", singlesToHalves, { unaligned: true }),
 ];

@@ -144,15 +144,21 @@ const maskStore = (bits: 32 | 64): Semantic => (x) => {
   const selectors = x.long ? readPair(x, 1) : [x.vector(1)];
   const values = x.long ? readPair(x, 2) : [x.vector(2)];
   const shape = bits === 64 ? "i64x2" : "i32x4";
-  // The last element first: where the second page is not there, nothing is stored on the first.
-  for (let half = selectors.length - 1; half >= 0; half--) {
-    const signs = e.op(`${shape}.bitmask`, [selectors[half]]);
-    for (let i = 128 / bits - 1; i >= 0; i--) {
-      e.if(e.and(signs, e.i32(1 << i)), () => {
-        const at = e.add(base, e.i64(16 * half + i * bits / 8));
-        e.store(at, e.op(`${shape}.extract_lane`, [values[half]], i));
-      });
-    }
+  const lanes = 128 / bits, bytes = bits / 8;
+  const signs = selectors.map((select) => e.op(`${shape}.bitmask`, [select]))
+    .reduce((low, high) => e.or(low, e.shl(high, e.i32(lanes))));
+  // On two pages: the first and the last byte that are stored fault before anything is.
+  e.if(e.and(x.straddles(base, e.i32(16 * selectors.length)), e.ne(signs, e.i32(0))), () => {
+    const at = (element: Node, offset: number): Node =>
+      e.add(base, e.zext(e.add(e.mul(element, e.i32(bytes)), e.i32(offset))));
+    x.probeStore(at(e.ctz(signs), 0));
+    x.probeStore(at(e.sub(e.i32(31), e.clz(signs)), bytes - 1));
+  });
+  for (let i = 0; i < lanes * selectors.length; i++) {
+    e.if(e.and(signs, e.i32(1 << i)), () => {
+      const value = e.op(`${shape}.extract_lane`, [values[Math.floor(i / lanes)]], i % lanes);
+      e.store(e.add(base, e.i64(i * bytes)), value);
+    });
   }
 };
 
@@ -168,6 +174,9 @@ const zeroVectors: Semantic = (x) => {
 };
 
 const ldmxcsr = semanticOf("ldmxcsr Md"), stmxcsr = semanticOf("stmxcsr Md");
+
+/** RFLAGS.AC asks nothing of masked elements. */
+const UNALIGNED = { unaligned: true };
 
 const wholes: [encoding: string, name: string, aligned: boolean][] = [
   ["np.0f.10", "vmovups", false],
@@ -232,14 +241,14 @@ export const vexMoves: readonly Encoding[] = [
   row("vex.66.0f3a.39 L1 W0", "vextracti128 Wx,Vx,Kb", extract128),
   row("vex.66.0f3a.06 L1 W0", "vperm2f128 Vx,Hx,Wx,Kb", permute128),
   row("vex.66.0f3a.46 L1 W0", "vperm2i128 Vx,Hx,Wx,Kb", permute128),
-  row("vex.66.0f38.2c W0", "vmaskmovps Vx,Hx,Mx", maskLoad(32)),
-  row("vex.66.0f38.2d W0", "vmaskmovpd Vx,Hx,Mx", maskLoad(64)),
-  row("vex.66.0f38.2e W0", "vmaskmovps Mx,Hx,Vx", maskStore(32)),
-  row("vex.66.0f38.2f W0", "vmaskmovpd Mx,Hx,Vx", maskStore(64)),
-  row("vex.66.0f38.8c W0", "vpmaskmovd Vx,Hx,Mx", maskLoad(32)),
-  row("vex.66.0f38.8c W1", "vpmaskmovq Vx,Hx,Mx", maskLoad(64)),
-  row("vex.66.0f38.8e W0", "vpmaskmovd Mx,Hx,Vx", maskStore(32)),
-  row("vex.66.0f38.8e W1", "vpmaskmovq Mx,Hx,Vx", maskStore(64)),
+  row("vex.66.0f38.2c W0", "vmaskmovps Vx,Hx,Mx", maskLoad(32), UNALIGNED),
+  row("vex.66.0f38.2d W0", "vmaskmovpd Vx,Hx,Mx", maskLoad(64), UNALIGNED),
+  row("vex.66.0f38.2e W0", "vmaskmovps Mx,Hx,Vx", maskStore(32), UNALIGNED),
+  row("vex.66.0f38.2f W0", "vmaskmovpd Mx,Hx,Vx", maskStore(64), UNALIGNED),
+  row("vex.66.0f38.8c W0", "vpmaskmovd Vx,Hx,Mx", maskLoad(32), UNALIGNED),
+  row("vex.66.0f38.8c W1", "vpmaskmovq Vx,Hx,Mx", maskLoad(64), UNALIGNED),
+  row("vex.66.0f38.8e W0", "vpmaskmovd Mx,Hx,Vx", maskStore(32), UNALIGNED),
+  row("vex.66.0f38.8e W1", "vpmaskmovq Mx,Hx,Vx", maskStore(64), UNALIGNED),
   row("vex.np.0f.77", "vzeroupper", zeroVectors),
   row("vex.np.0f.ae /2 L0", "vldmxcsr Md", ldmxcsr),
   row("vex.np.0f.ae /3 L0", "vstmxcsr Md", stmxcsr),

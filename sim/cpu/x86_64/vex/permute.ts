@@ -113,7 +113,7 @@ const gather = (index: 32 | 64, data: 32 | 64): Semantic => (x) => {
   writeVector(x, 2, e.v128(new Uint8Array(16)), null);
 };
 
-const VSIB = { vsib: true };
+const VSIB = { vsib: true, unaligned: true };
 
 export const vexPermute: readonly Encoding[] = [
   row("vex.66.0f3a.04 W0", "vpermilps Vx,Wx,Kb", withinByImmediate(4)),

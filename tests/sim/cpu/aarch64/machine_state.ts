@@ -143,7 +143,7 @@ export class Evaluated extends Subject {
     for (;;) {
       const end = this.#evaluator.step();
       if (end.kind === "fault") return end;
-      if (end.kind === "exit" && end.reason !== "icache") return { kind: end.reason };
+      if (end.kind === "exit" && end.reason !== "mode") return { kind: end.reason };
     }
   }
 }

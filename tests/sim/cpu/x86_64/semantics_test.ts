@@ -143,12 +143,15 @@ Deno.test("FS override adds the thread pointer, in an address and in a string", 
   assertEquals(cpu.reg(0), 0x12345678n);
 });
 
-Deno.test("PUSHF and POPF carry DF, AC and ID; TF and the system flags stay out", () => {
+Deno.test("PUSHF and POPF carry DF, TF, AC and ID; the system flags stay out", () => {
   cpu.setReg(4, BigInt(DATA + 0x100));
   memory.setBigUint64(DATA + 0x100, 0xffffffn, true);
-  run("9d");
-  assertEquals(cpu.flags, 0x8d5 | 0x202 | 0x400 | 0x240000);
-  run("9c");
+  assertEquals(run("9d", 10).kind, "quantum");
+  assertEquals([cpu.retired, cpu.flags], [1, 0x8d5 | 0x202 | 0x400 | 0x240100]);
+  // What comes next traps, whatever the budget, and is done.
+  const exit = run("9c", 10);
+  assertEquals([exit.kind, cpu.retired, cpu.pc], ["fault", 1, next + 1]);
+  assertEquals(exit.kind === "fault" && [exit.signal, exit.code, exit.trapno], [5, 2, 1]);
   assertEquals(memory.getBigUint64(DATA + 0x100, true), BigInt(cpu.flags));
   cpu.flags = 0;
 });
