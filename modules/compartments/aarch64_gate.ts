@@ -170,6 +170,16 @@ export const aarch64Gates: GateCode = {
     return code.finish();
   },
 
+  heapCode({ area, bits, service, target }) {
+    const code = new Code();
+    code.put(0xb4000000 | 5 << 5); // cbz x0, to the service
+    code.load(16, area).put(0xca000000 | 16 << 16 | 17); // eor x17, x0, x16
+    code.put(0xd340fc00 | bits << 16 | 17 << 5 | 17); // lsr x17, x17, …
+    code.put(0xb5000000 | 3 << 5 | 17); // cbnz x17, over the service
+    for (const to of [service, target]) code.load(16, to).put(branchTo(16));
+    return code.finish();
+  },
+
   changesOfRights(code) {
     const view = new DataView(code.buffer, code.byteOffset, code.length);
     let found = 0;

@@ -39,12 +39,25 @@ export interface GateSpec {
   readonly outside: number | bigint;
 }
 
+/** What a function of a compartment's heap is chosen by. */
+export interface HeapSpec {
+  /** Guest address of the heap, whose size it is aligned to, and its binary logarithm. */
+  readonly area: number;
+  readonly bits: number;
+  /** The compartment's function, for blocks in the heap and for null. */
+  readonly service: number;
+  /** The function for others. */
+  readonly target: number;
+}
+
 /** An architecture's gates. */
 export interface GateCode {
   /** Rights of a compartment with key `key`, or of what is in none. */
   rights(key: number | undefined): number | bigint;
   /** The code of a gate at its address. */
   code(spec: GateSpec): Uint8Array;
+  /** Code that goes to one of two functions, by where its first argument points. */
+  heapCode(spec: HeapSpec): Uint8Array;
   /** Offsets at which code changes rights, outside of gates. */
   changesOfRights(code: Uint8Array): number;
 }

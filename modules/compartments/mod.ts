@@ -22,11 +22,18 @@ import {
   type StateKey,
   weak,
 } from "../../lib/linker/mod.ts";
+import { chooseImplementation } from "../sysv/ifunc.ts";
 import { AREA, GATES, HEADER, type Place, REGION, THREADS } from "./gate.ts";
+import { HEAP, Heap, RETURNS, TAKES } from "./heap.ts";
 
 export interface CompartmentsOptions {
   /** Compartments by name, each with its libraries by soname, file name or path. */
   readonly assign: Readonly<Record<string, readonly string[]>>;
+  /**
+   * `shared` (the default): memory that libraries allocate is the C library's, open to all. `own`: what a
+   * compartment's libraries allocate is in pages with its key.
+   */
+  readonly heap?: "shared" | "own";
 }
 
 const NAME = "[compartments]";
@@ -45,6 +52,8 @@ interface Compartment {
   readonly place: Place;
   /** Regions given out. */
   used: number;
+  /** Its own heap, if it has one and a place. */
+  heap?: Heap;
 }
 
 interface State {
@@ -65,7 +74,7 @@ interface State {
  * stacks of its own, and calls into it go through gates that the linker makes where it binds symbols.
  * See docs/modules/compartments.md.
  */
-export function compartments({ assign }: CompartmentsOptions): Module {
+export function compartments({ assign, heap = "shared" }: CompartmentsOptions): Module {
   const names = Object.keys(assign);
   const key: StateKey<State> = {
     create: () => ({
@@ -79,7 +88,10 @@ export function compartments({ assign }: CompartmentsOptions): Module {
     }),
     fork: (state) => ({
       ...state,
-      compartments: state.compartments.map((compartment) => ({ ...compartment })),
+      compartments: state.compartments.map((compartment) => ({
+        ...compartment,
+        heap: compartment.heap?.copy(),
+      })),
       byObject: new Map(state.byObject),
       gates: new Map(state.gates),
       free: { ...state.free },
@@ -102,6 +114,19 @@ export function compartments({ assign }: CompartmentsOptions): Module {
     const at = call.threadPointer + link.readI64(compartment.place.slot);
     link.patch(at, new Uint8Array(word.buffer), "compartment stack");
   });
+
+  /** Functions of compartments' heaps by name, for each compartment. */
+  const heapServices = names.map((_, index) =>
+    new Map(
+      Object.entries({ ...TAKES, ...RETURNS }).map(([name, run]): [string, HostService] => [
+        name,
+        (call, link) => {
+          const { heap } = link.state(key).compartments[index];
+          call.result(run(heap!, call, link));
+        },
+      ]),
+    )
+  );
 
   const plan = weak((link) => {
     const state = link.state(key);
@@ -149,7 +174,13 @@ export function compartments({ assign }: CompartmentsOptions): Module {
       const { place, index, name } = compartment;
       const area = link.reserve(AREA, AREA);
       link.map(area, AREA, PROT_READ | PROT_WRITE, { name: `compartment ${name}` });
-      return { ...compartment, place: { ...place, area, slot: base + WORD * index } };
+      const placed = { ...compartment, place: { ...place, area, slot: base + WORD * index } };
+      if (heap === "own") {
+        const memory = link.reserve(HEAP, HEAP);
+        link.map(memory, HEAP, PROT_READ | PROT_WRITE, { name: `compartment ${name} heap` });
+        placed.heap = new Heap(memory);
+      }
+      return placed;
     });
     for (const compartment of state.compartments) {
       for (const member of compartment.objects) state.byObject.set(member, compartment);
@@ -174,8 +205,11 @@ export function compartments({ assign }: CompartmentsOptions): Module {
   const protect = weak((link, object) => {
     const state = link.state(key);
     if (object.isProgram) {
-      for (const { place, key: number } of state.compartments) {
+      for (const { place, key: number, heap } of state.compartments) {
         link.protect(place.area, AREA, PROT_READ | PROT_WRITE, number);
+        if (heap !== undefined) {
+          link.protect(heap.area, HEAP, PROT_READ | PROT_WRITE, number);
+        }
         for (let region = 0; region < THREADS; region++) {
           const guard = place.area + REGION * region + link.pageSize;
           link.protect(guard, link.pageSize, PROT_NONE, number);
@@ -209,13 +243,31 @@ export function compartments({ assign }: CompartmentsOptions): Module {
     to: Compartment,
     target: number,
   ): number {
-    const state = link.state(key);
-    const name = `${from?.index} ${to.index} ${target}`;
-    let at = state.gates.get(name);
-    if (at !== undefined) return at;
     const { rights, code } = GATES[link.arch];
     const spec = { target, to: to.place, from: from?.place, outside: rights(undefined) };
-    const size = (code({ ...spec, at: state.free.at }).length + 15) & ~15;
+    return place(link, `${from?.index} ${to.index} ${target}`, (at) => code({ ...spec, at }));
+  }
+
+  /** What a library of a compartment with a heap of its own calls for a function of the C library's heap. */
+  function heapFunction(
+    link: LinkContext,
+    { name: compartment, index, heap }: Compartment,
+    name: string,
+    target: number,
+  ): number {
+    const provided = `compartments.${compartment}.${name}`;
+    const service = link.provide(provided, heapServices[index].get(name)!);
+    if (Object.hasOwn(TAKES, name)) return service;
+    const spec = { area: heap!.area, bits: Math.log2(HEAP), service, target };
+    return place(link, provided, () => GATES[link.arch].heapCode(spec));
+  }
+
+  /** Places code, once for each `name`; its size does not depend on its address. */
+  function place(link: LinkContext, name: string, code: (at: number) => Uint8Array): number {
+    const state = link.state(key);
+    let at = state.gates.get(name);
+    if (at !== undefined) return at;
+    const size = (code(state.free.at).length + 15) & ~15;
     if (state.free.end - state.free.at < size) {
       const rights = state.isRunning ? PROT_READ | PROT_EXEC : PROT_READ | PROT_WRITE;
       const chunk = link.allocate(CHUNK, rights, "compartment gates");
@@ -223,7 +275,7 @@ export function compartments({ assign }: CompartmentsOptions): Module {
       state.free = { at: chunk, end: chunk + CHUNK };
     }
     at = state.free.at;
-    const bytes = code({ ...spec, at });
+    const bytes = code(at);
     if (state.isRunning) link.patch(at, bytes, "compartment gate");
     else link.write(at, bytes);
     state.free.at += size;
@@ -250,17 +302,22 @@ export function compartments({ assign }: CompartmentsOptions): Module {
     resolve: (lookup, next) => {
       const definition = next(lookup);
       if (definition === undefined) return undefined;
-      const { link, from } = lookup;
+      const { link, from, key: { name } } = lookup;
       const { byObject } = link.state(key);
       const to = byObject.get(definition.object);
       const caller = byObject.get(from);
+      const { address: behind, kind } = definition;
+      if (to === undefined && caller?.heap !== undefined && heapServices[0].has(name)) {
+        return { ...definition, address: heapFunction(link, caller, name, behind), behind };
+      }
       if (to === undefined || to === caller) return definition;
-      if (definition.kind !== "code" || !isCode(link, definition)) {
-        if (definition.kind !== "tls") link.counters.count("compartments.references.ungated");
+      // Which implementation it is has to be known when the gate is made.
+      const target = kind === "ifunc" ? chooseImplementation(link, behind) : behind;
+      if ((kind !== "code" && kind !== "ifunc") || !isCode(link, definition)) {
+        if (kind !== "tls") link.counters.count("compartments.references.ungated");
         return definition;
       }
-      const { address } = definition;
-      return { ...definition, address: gate(link, caller, to, address), behind: address };
+      return { ...definition, kind: "code", address: gate(link, caller, to, target), behind };
     },
   };
 }

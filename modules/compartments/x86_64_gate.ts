@@ -162,6 +162,15 @@ export const x86_64Gates: GateCode = {
     return code.finish();
   },
 
+  heapCode({ area, bits, service, target }) {
+    const code = new Code(0);
+    code.hex("4885ff 7416"); // test rdi, rdi; jz to the service
+    code.hex("49bb").u64(area).hex("4989fa 4d31da"); // mov r11, area; mov r10, rdi; xor r10, r11
+    code.hex(`49c1ea${byte(bits)} 750d`); // shr r10, …; jnz over the service
+    for (const to of [service, target]) code.hex("49bb").u64(to).hex("41ffe3"); // mov r11, to; jmp r11
+    return code.finish();
+  },
+
   changesOfRights(code) {
     let found = 0;
     for (let i = 0; i + 2 < code.length; i++) {

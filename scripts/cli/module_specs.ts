@@ -180,8 +180,15 @@ export const namedModules: readonly NamedModule[] = [
   {
     name: "compartments",
     summary: "puts libraries into compartments: data behind protection keys, calls through gates",
-    options: { libraries: "COMPARTMENT:LIBRARY pairs with + between them" },
-    make: ({ libraries }) => compartments({ assign: assignment(libraries) }),
+    options: {
+      libraries: "COMPARTMENT:LIBRARY pairs with + between them",
+      heap: "shared or own: whether what a compartment allocates has its key, too",
+    },
+    make: (options) =>
+      compartments({
+        assign: assignment(options.libraries),
+        heap: word(options, "heap", ["shared", "own"]),
+      }),
   },
   {
     name: "seccomp",

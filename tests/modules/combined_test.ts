@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   type Arch,
+  compartments,
   ElfFile,
   generateKeys,
   ifed,
@@ -23,7 +24,7 @@ import expected from "../guests/expected.json" with { type: "json" };
 const many = expected.find(({ program }) => program === "many/many")!;
 
 for (const arch of ["x86_64", "aarch64"] as Arch[]) {
-  Deno.test(`iFed, seccomp, packed relocations, signatures, proofs, compression: one run, ${arch}`, async () => {
+  Deno.test(`iFed, seccomp, packed relocations, signatures, proofs, compression, compartments: one run, ${arch}`, async () => {
     const { privatePem, publicPem } = await generateKeys();
     const root = await manyGuest(arch);
     for (const [path, plain] of root) {
@@ -43,6 +44,7 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
         ifed.concatenate(),
         ifed.eliminateBranches(),
         seccomp({ analyse: false }),
+        compartments({ assign: { box: ["libm00.so", "libm01.so", "libm09.so"] } }),
       ],
     });
     assertEquals([exit, stdout, stderr], [many.exit, many.stdout, ""]);
@@ -55,5 +57,6 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
     }
     assert(counters["linker.seccomp.allowed"] > 0 && counters["linker.seccomp.allowed"] < 20);
     assert(counters["linker.seccomp.filter.length"] > 0);
+    assert(counters["linker.compartments.gates"] > 3 && counters["keys.changes"] > 10);
   });
 }

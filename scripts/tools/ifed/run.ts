@@ -39,7 +39,6 @@ export async function run(
     cores,
     mounts: [{ host: guests, guest: "/g" }],
     modules: mode.modules(),
-    stdin: work.stdin === undefined ? undefined : new TextEncoder().encode(work.stdin),
     ...mode.pool === undefined ? {} : { thp: "never" as const, hugePages2M: mode.pool },
   };
   const result = await measure(argumentsOf(work, arch), onLayout(machine, layout));

@@ -222,21 +222,22 @@ function patchTable(results: Results): string {
   return markdown(rows);
 }
 
-/** Variants that one program alone was run with. */
+/** The program that was run with every variant. */
+const [VARIED] = modes.flatMap(({ only }) => only ?? []);
+
 function variantTable(results: Results): string {
-  const [program] = modes.flatMap(({ only }) => only ?? []);
   const [core] = cores;
   const rows = [[
     ...["mode", "huge pages"],
     ...[...ofCore, ...ofRun].map(({ name }) => name),
   ]];
   for (const { name } of modes) {
-    const runs = results.of(program, name);
+    const runs = results.of(VARIED, name);
     if (runs.length === 0) continue;
     rows.push([
       ...[name, formatCount(runs[0].counters["linker.ifed.huge.pages"] ?? 0)],
       ...[...ofCore, ...ofRun].map((figure) =>
-        formatCount(results.counts(program, name, figure, core).median)
+        formatCount(results.counts(VARIED, name, figure, core).median)
       ),
     ]);
   }
@@ -271,7 +272,8 @@ export function tables(runs: readonly Run[]): { markdown: string; data: unknown 
     for (const core of cores) sections.push([`${arch}, ${core}`, coreTable(results, core)]);
     sections.push([`${arch}: faults and memory`, runTable(results)]);
     sections.push([`${arch}: calls and jumps made direct`, patchTable(results)]);
-    sections.push([`${arch}: kinds of areas and of huge pages (python3)`, variantTable(results)]);
+    const title = `${arch}, ${cores[0]}: kinds of areas and of huge pages (${VARIED})`;
+    sections.push([title, variantTable(results)]);
   }
   return {
     markdown: sections.map(([title, text]) => `### ${title}\n\n${text}\n`).join("\n"),

@@ -7,16 +7,16 @@ import { ifed, linux } from "../../../modules/mod.ts";
 export interface Work {
   readonly name: string;
   readonly argv: readonly string[];
-  /** Its standard input. */
-  readonly stdin?: string;
 }
 
-/** Programs of `rootfs.ts --set programs`; 4 to 50 million instructions each. */
+/** Programs of `rootfs.ts --set programs`; 3 to 20 million instructions each, most of them their start. */
 export const works: readonly Work[] = [
   {
-    name: "cc1 -O2",
-    argv: ["/usr/lib/gcc/{triplet}/12/cc1", "-quiet", "-O2", "-", "-o", "/dev/null"],
-    stdin: "int sum(int *p, int n) { int s = 0; while (n--) s += *p++; return s; }\n",
+    name: "cc1",
+    argv: [
+      ...["/usr/lib/gcc/{triplet}/12/cc1", "-quiet", "-fsyntax-only", "-ffreestanding"],
+      ...["-nostdinc", "-I", "/g/libc", "/g/programs/sieve.c", "-o", "/dev/null"],
+    ],
   },
   {
     name: "python3",
@@ -24,30 +24,18 @@ export const works: readonly Work[] = [
   },
   {
     name: "perl",
-    argv: [
-      ...["/usr/bin/perl", "-MList::Util=sum", "-MDigest::MD5=md5_hex", "-e"],
-      "print sum(map { $_ * $_ } 1 .. 1000), md5_hex(join ',', 1 .. 1000)",
-    ],
+    argv: ["/usr/bin/perl", "-MList::Util=sum", "-e", "print sum(map { $_ * $_ } 1 .. 1000)"],
   },
-  {
-    name: "php",
-    argv: [
-      ...["/usr/bin/php8.2", "-n", "-r"],
-      "for ($i = 0, $s = 0; $i < 1000; $i++) $s += strlen(md5((string) $i)); echo $s;",
-    ],
-  },
+  { name: "php", argv: ["/usr/bin/php8.2", "-n", "-r", "echo array_sum(range(1, 1000));"] },
   {
     name: "ruby",
-    argv: [
-      ...["/usr/bin/ruby3.1", "--disable-gems", "-e"],
-      "puts (1..500).map { |i| i * i }.select(&:even?).sum",
-    ],
+    argv: ["/usr/bin/ruby3.1", "--disable-gems", "-e", "puts (1..300).map { |i| i * i }.sum"],
   },
   {
     name: "sqlite3",
     argv: [
       ...["/usr/bin/sqlite3", ":memory:"],
-      "with recursive t(n) as (select 1 union all select n+1 from t where n<2000) " +
+      "with recursive t(n) as (select 1 union all select n+1 from t where n<1000) " +
       "select sum(n*n), count(distinct n%97) from t;",
     ],
   },
@@ -55,30 +43,25 @@ export const works: readonly Work[] = [
     name: "git",
     argv: [
       ...["/usr/bin/git", "diff", "--no-index", "--stat"],
-      ...["/usr/share/perl/5.36/Getopt/Long.pm", "/usr/share/perl/5.36/Carp.pm"],
+      ...["/usr/share/perl/5.36/Carp.pm", "/usr/share/perl/5.36/Symbol.pm"],
     ],
   },
-  { name: "openssl", argv: ["/usr/bin/openssl", "list", "-cipher-algorithms"] },
+  { name: "openssl", argv: ["/usr/bin/openssl", "list", "-digest-commands"] },
   {
     name: "gawk",
     argv: [
       "/usr/bin/gawk",
-      'BEGIN { for (i = 0; i < 2000; i++) { s[i % 97] += i; t = t sprintf("%d", i % 10) } print length(t), s[5] }',
+      'BEGIN { for (i = 0; i < 1000; i++) { s[i % 97] += i; t = t sprintf("%d", i % 10) } print length(t), s[5] }',
     ],
   },
+  { name: "curl", argv: ["/usr/bin/curl", "--version"] },
   {
     name: "bash",
     argv: [
       ...["/bin/bash", "-c"],
-      "for ((i = 0; i < 150; i++)); do a[i % 50]=$((i * i)); s=${a[*]}; done; echo ${#s}",
+      "for ((i = 0; i < 50; i++)); do a[i]=$((i * i)); s=${a[*]}; done; echo ${#s}",
     ],
   },
-  {
-    name: "tclsh",
-    argv: ["/usr/bin/tclsh8.6", "/dev/stdin"],
-    stdin: "for {set i 0} {$i < 500} {incr i} {incr s [string length $i]}\nputs $s\n",
-  },
-  { name: "curl", argv: ["/usr/bin/curl", "--version"] },
 ];
 
 /** A way to link and to get huge pages. */
@@ -104,25 +87,25 @@ export const modes: readonly Mode[] = [
   {
     name: "rights kept",
     modules: () => [...linux(), ifed.concatenate({ rights: "kept" })],
-    only: "python3",
+    only: "openssl",
   },
-  { name: "aligned, pool", modules: () => [...linux(), ifed.align()], pool: POOL, only: "python3" },
+  { name: "aligned, pool", modules: () => [...linux(), ifed.align()], pool: POOL, only: "openssl" },
   {
     name: "concatenated, pool",
     modules: () => [...linux(), ifed.concatenate()],
     pool: POOL,
-    only: "python3",
+    only: "openssl",
   },
   {
     name: "rights kept, pool",
     modules: () => [...linux(), ifed.concatenate({ rights: "kept" })],
     pool: POOL,
-    only: "python3",
+    only: "openssl",
   },
   {
     name: "direct calls alone",
     modules: () => [...linux(), ifed.eliminateBranches()],
-    only: "python3",
+    only: "openssl",
   },
 ];
 

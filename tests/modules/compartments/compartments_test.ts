@@ -84,6 +84,19 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
     assertEquals((await run(["/t/keeper", "give"], [compartments(both)])).stdout, "write: -1\n");
   });
 
+  test("a compartment's own heap works, and is closed to others", async (run) => {
+    const own = compartments({ ...both, heap: "own" });
+    for (const modules of [[], [compartments(both)], [own]]) {
+      const { exit, stdout, counters } = await run(["/t/keeper", "heap"], modules);
+      assertEquals([exit, stdout], [0, "errors: 0\n"]);
+      // Who is in a compartment of its own leaves the C library's heap alone.
+      assertEquals(counters["linker.patches"] > 100, modules[0] === own);
+    }
+    assertEquals((await run(["/t/keeper", "note"], [compartments(both)])).stdout, "m\n");
+    const closed = await run(["/t/keeper", "note"], [own]);
+    assertEquals(closed.stdout, "signal 11 code 4 key 1 at another place\n");
+  });
+
   test("who jumps into a gate with rights of his own choice dies", async (run) => {
     const { exit, stdout } = await run(["/t/keeper", "forge"], [compartments(both)]);
     assertEquals([exit, stdout], [128 + 4, ""]);

@@ -20,6 +20,10 @@ struct pair vault_pair(long);
 long vault_call(long (*)(long), long);
 long vault_calls(void);
 void *vault_stack(void);
+char *vault_note(const char *);
+void vault_take(char *);
+int vault_allocate(void);
+long vault_chosen(long);
 int other_ask(const char *);
 long other_nested(long);
 char other_peek(const char *);
@@ -73,6 +77,12 @@ int main(int argc, char **argv) {
     return printf("write: %ld\n", written);
   }
   if (strcmp(what, "forge") == 0) forge();
+  if (strcmp(what, "note") == 0) return printf("%c\n", other_peek(vault_note("mine")));
+  if (strcmp(what, "heap") == 0) {
+    vault_take(strdup("given"));
+    vault_note("mine");
+    return printf("errors: %d\n", vault_allocate()) == 10 ? 0 : 1;
+  }
   if (strcmp(what, "fork") == 0) {
     printf("%d\n", vault_check("open sesame"));
     fflush(stdout);
@@ -101,6 +111,7 @@ int main(int argc, char **argv) {
   printf("%d %d\n", other_ask("new"), other_ask("old"));
   printf("%ld %ld\n", other_nested(20), other_nested(30));
   printf("%ld\n", vault_calls());
+  printf("%ld\n", vault_chosen(5));
   pthread_t threads[3];
   for (long i = 0; i < 3; i++) pthread_create(&threads[i], NULL, thread, (void *)i);
   for (long i = 0; i < 3; i++) {

@@ -1,4 +1,6 @@
 /* Keeps a secret. */
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char secret[32] = "open sesame";
@@ -59,3 +61,57 @@ void *vault_stack(void) {
 __attribute__((constructor)) static void begin(void) {
   calls = 100;
 }
+
+static char *note;
+
+/* Keeps a copy in memory of its own. */
+char *vault_note(const char *text) {
+  note = malloc(strlen(text) + 1);
+  return strcpy(note, text);
+}
+
+/* Frees what the caller has allocated. */
+void vault_take(char *text) {
+  free(text);
+}
+
+/* Memory of all kinds, with what was in it before; the number of errors. */
+int vault_allocate(void) {
+  int errors = 0;
+  for (int round = 0; round < 3; round++) {
+    char *blocks[100];
+    for (int i = 0; i < 100; i++) {
+      blocks[i] = malloc(i * 7);
+      memset(blocks[i], i, i * 7);
+    }
+    for (int i = 0; i < 100; i++) {
+      blocks[i] = realloc(blocks[i], i * 50 + 1);
+      for (int j = 0; j < i * 7; j++) errors += blocks[i][j] != i;
+      memset(blocks[i], 1, i * 50 + 1);
+    }
+    for (int i = 0; i < 100; i += 2) free(blocks[i]);
+    for (int i = 0; i < 100; i += 2) {
+      blocks[i] = calloc(i + 1, 50);
+      for (int j = 0; j < 50 * (i + 1); j++) errors += blocks[i][j] != 0;
+    }
+    for (int i = 0; i < 100; i++) free(blocks[i]);
+    void *aligned = NULL;
+    errors += posix_memalign(&aligned, 4096, 100) != 0 || (uintptr_t)aligned % 4096 != 0;
+    free(aligned);
+    free(NULL);
+    errors += malloc(1ul << 40) != NULL;
+  }
+  return errors;
+}
+
+static long fast(long more) {
+  return calls + more;
+}
+static long slow(long more) {
+  return calls - more;
+}
+static void *choose(void) {
+  return sizeof(long) == 8 ? fast : slow;
+}
+/* Chosen when it is bound. */
+__attribute__((ifunc("choose"))) long vault_chosen(long more);
