@@ -169,8 +169,9 @@ export class Caller {
     try {
       return use();
     } catch (error) {
-      if (error instanceof LinkTargetError) throw new Trap(`bad address: ${error.message}`);
-      throw error;
+      // A length that no array can have is a RangeError.
+      if (!(error instanceof LinkTargetError || error instanceof RangeError)) throw error;
+      throw new Trap(`bad address: ${error.message}`);
     }
   }
 

@@ -18,6 +18,8 @@ import { carriedBy, enterSymbol, INITIALISE, MAIN, runnerLibrary, WORDS } from "
 const WORD = 8;
 /** Exit status of a program that a trap ends alone, as if SIGILL had killed it. */
 const TRAPPED = 128 + 4;
+/** Calls of an object's functions that may be at work in one another, by way of other objects. */
+const DEEPEST = 1000;
 /** Bytes of a page of WebAssembly memory. */
 const PAGE = 65536;
 
@@ -154,15 +156,16 @@ function enterService(kind: string): HostService {
     await take(caller, running);
     let failure: string | undefined = running.failed;
     let result: Value;
+    if (running.depth > DEEPEST) failure = `more than ${DEEPEST} calls in one another`;
     if (failure === undefined) {
       try {
         result = await perform(caller, entry, running.instance!, bits);
       } catch (error) {
         if (!(error instanceof Trap)) throw error;
         failure = error.message;
-        running.failed = `called after ${nameOf(entry)} had failed`;
       }
     }
+    if (failure !== undefined) running.failed ??= `called after ${nameOf(entry)} had failed`;
     countMemory(link, running, running.instance!);
     await leave(caller, running);
     if (failure === undefined) {

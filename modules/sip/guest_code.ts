@@ -11,9 +11,9 @@ export const MAIN = "sip.main";
 /**
  * Start code: makes a thread for each stack of the list at `children`, which ends with 0, and calls `main` (argc,
  * argv) with the process's own. A thread finds on its stack its main function, argc, argv. None of these functions
- * returns. Ends with the two words. Its assembly source is in the test beside it.
+ * returns. Ends with the two words. Its assembly source is in its test.
  */
-const CODE: Record<Architecture, string> = {
+export const SIP_START: Record<Architecture, string> = {
   x86_64: "488d1d59000000488b1b488b334885f67420b838000000bf000f050031d24531d24531c00f05" +
     "85c0741a78254883c308ebd8488b052f000000488b3c24488d742408eb05585f4889e631ed48" +
     "83e4f0ffd00f0bcccccccccccccccccccccccccc00000000000000000000000000000000",
@@ -26,7 +26,7 @@ const CODE: Record<Architecture, string> = {
 /** The object with the start code. */
 export function sipObject(machine: Architecture): ElfFile {
   const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname: LIBRARY });
-  const data = Uint8Array.fromHex(CODE[machine]);
+  const data = Uint8Array.fromHex(SIP_START[machine]);
   const section = builder.section({ name: ".text", access: "x", align: 16, data });
   builder.symbol({ name: START, section, value: 0, size: data.length - 16, type: STT_FUNC });
   builder.symbol({ name: CHILDREN, section, value: data.length - 16, size: 8 });

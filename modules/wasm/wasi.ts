@@ -27,7 +27,7 @@ const ERRORS: Readonly<Record<number, number>> = {
   22: 28,
   32: 64,
 };
-const EBADF = 8, EINVAL = 28, ENOSYS = 52, EIO = 29;
+const EBADF = 8, EFAULT = 21, EINVAL = 28, ENOSYS = 52, EIO = 29;
 /** Bytes of one transfer at most. */
 const MOST = 2 ** 20;
 
@@ -50,7 +50,9 @@ const CALLS: Readonly<Record<string, Call>> = {
     });
   },
   async fd_write(host, descriptor, vectors, count, at) {
-    const bytes = gather(host.memory, vectors, count);
+    const places = vectorsOf(host.memory, vectors, count);
+    if (places === undefined) return EFAULT;
+    const bytes = gather(host.memory, places);
     const written = await host.caller.borrow(
       bytes,
       (from) => host.caller.syscall("write", descriptor, from, bytes.length),
@@ -61,6 +63,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   },
   async fd_read(host, descriptor, vectors, count, at) {
     const places = vectorsOf(host.memory, vectors, count);
+    if (places === undefined) return EFAULT;
     const size = Math.min(MOST, places.reduce((sum, { length }) => sum + length, 0));
     return await host.caller.borrow(new Uint8Array(size), async (into) => {
       const got = await host.caller.syscall("read", descriptor, into, size);
@@ -147,24 +150,26 @@ function putStrings(
   return 0;
 }
 
-function vectorsOf(
-  memory: Uint8Array,
-  at: number,
-  count: number,
-): { start: number; length: number }[] {
+interface Place {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Where vectors point to; undefined if that is not all in memory. */
+function vectorsOf(memory: Uint8Array, at: number, count: number): Place[] | undefined {
   const view = viewOf(memory);
-  return Array.from({ length: count }, (_, i) => ({
+  const places = Array.from({ length: count }, (_, i) => ({
     start: view.getUint32(at + 8 * i, true),
     length: view.getUint32(at + 8 * i + 4, true),
   }));
+  return places.every(({ start, length }) => start + length <= memory.length) ? places : undefined;
 }
 
-/** What vectors point to, as much of it as one transfer takes. */
-function gather(memory: Uint8Array, at: number, count: number): Uint8Array {
-  const parts = vectorsOf(memory, at, count);
-  const bytes = new Uint8Array(Math.min(MOST, parts.reduce((sum, { length }) => sum + length, 0)));
+/** What is at some places, as much of it as one transfer takes. */
+function gather(memory: Uint8Array, places: readonly Place[]): Uint8Array {
+  const bytes = new Uint8Array(Math.min(MOST, places.reduce((sum, { length }) => sum + length, 0)));
   let end = 0;
-  for (const { start, length } of parts) {
+  for (const { start, length } of places) {
     const part = memory.subarray(start, start + Math.min(length, bytes.length - end));
     bytes.set(part, end);
     end += part.length;

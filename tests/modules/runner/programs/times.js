@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-unused-vars
-// export jmul(i32, i32) -> i32
-// import cadd(i32, i32) -> i32
-function jmul(a, b) {
+// export times(i32, i32) -> i32
+// import plus(i32, i32) -> i32
+function times(a, b) {
   let s = 0;
-  for (let i = 0; i < a; i++) s = cadd(s, b);
+  for (let i = 0; i < a; i++) s = plus(s, b);
   return s;
 }

@@ -1,1 +1,0 @@
-int cadd(int a, int b) { return a + b; }
