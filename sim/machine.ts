@@ -33,7 +33,7 @@ import { syscallRows } from "./kernel/syscalls/table.ts";
 import type { AddressLayout } from "./memory/address_layout.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import type { ModelledCore, PredictorChoice } from "./models/core_choice.ts";
-import type { CoreModel } from "./models/core_model.ts";
+import type { CompiledCore } from "./models/compiled_core.ts";
 import type { MissCurve, MissCurves, MissCurvesOptions } from "./models/miss_curves.ts";
 import type { Preset } from "./models/preset.ts";
 import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
@@ -149,7 +149,7 @@ export interface Result {
 /** Models of a run, as the machine's options ask for them. */
 interface RunModels {
   readonly first?: ModelledCore;
-  readonly beside: readonly CoreModel[];
+  readonly beside: readonly CompiledCore[];
   readonly curves?: MissCurves;
   readonly attribution?: Attribution;
   /** All that read the event stream. */
@@ -447,7 +447,7 @@ async function modelsOf(options: MachineOptions, arch: Arch): Promise<RunModels>
 
 /** Results of further cores; what no model counts is the same for all. */
 function resultsOf(
-  models: readonly CoreModel[],
+  models: readonly CompiledCore[],
   counters: Readonly<Record<string, number>>,
 ): Record<string, CoreResult> {
   const results: Record<string, CoreResult> = {};

@@ -38,10 +38,14 @@ export interface CodeBlock {
 
 /** What readers may ask while they read. */
 export interface StreamContext {
+  /** The machine's memory, which has the events. */
+  readonly memory: WebAssembly.Memory;
   /** The block with a number of the stream. */
   block(number: number): CodeBlock;
   /** Whether pages larger than 4 KiB were seen in the running space. */
   readonly hasLargePages: boolean;
+  /** Changes whenever `pageBits` of an address may. */
+  readonly largePages: number;
   /** log2 of the size of the page that `va` lies on in the running space. */
   pageBits(va: number): number;
   /** The address space that the events are of. */
@@ -67,6 +71,8 @@ export interface EventReader {
   enterThread?(thread: number): void;
   /** The mapping of `[from, to)` of `space` changed. */
   invalidate(space: number, from: number, to: number): void;
+  /** Numbers of blocks will be given anew. */
+  forgetBlocks?(): void;
   /** An access to `va` is about to take a page fault. */
   pageFault(side: Side, va: number): void;
 }
@@ -84,16 +90,17 @@ export class EventBuffer implements StreamContext {
   #idle = true;
   space = -1;
   hasLargePages = false;
+  largePages = 0;
   #thread = -1;
   running: CpuSpace | null = null;
 
   /** @param describe makes a block's description */
   constructor(
     readonly readers: readonly EventReader[],
-    state: WebAssembly.Memory,
+    readonly memory: WebAssembly.Memory,
     readonly describe: (number: number) => CodeBlock,
   ) {
-    this.#u32 = new Uint32Array(state.buffer);
+    this.#u32 = new Uint32Array(memory.buffer);
     this.#u32[L.EVENTS >> 2] = L.EVENT_BUFFER;
     this.kinds = {
       accesses: readers.some((r) => r.kinds.accesses),
@@ -111,6 +118,7 @@ export class EventBuffer implements StreamContext {
     this.drain();
     this.#finish();
     this.#blocks.length = 0;
+    for (const reader of this.readers) reader.forgetBlocks?.();
   }
 
   // ---- large pages -----------------------------------------------------------------------
@@ -125,8 +133,11 @@ export class EventBuffer implements StreamContext {
   /** `va` of the running space lies on a page of 2^`bits` bytes. */
   sawPage(va: number, bits: number): void {
     if (bits === 12) return;
-    this.#here.set(Math.floor(va / 2 ** bits) * 2 ** bits, bits);
+    const page = Math.floor(va / 2 ** bits) * 2 ** bits;
+    if (this.#here.get(page) === bits) return;
+    this.#here.set(page, bits);
     this.hasLargePages = true;
+    this.largePages++;
   }
 
   // ---- events ----------------------------------------------------------------------------
@@ -219,6 +230,7 @@ export class EventBuffer implements StreamContext {
     if (large === undefined) this.#large.set(space, large = new Map());
     this.#here = large;
     this.hasLargePages = large.size > 0;
+    this.largePages++;
     for (const reader of this.readers) reader.enterSpace(space);
   }
 
@@ -230,6 +242,7 @@ export class EventBuffer implements StreamContext {
         if (page < to && page + 2 ** bits > from) large.delete(page);
       }
       this.hasLargePages = this.#here.size > 0;
+      this.largePages++;
     }
     for (const reader of this.readers) reader.invalidate(space, from, to);
   }

@@ -1,6 +1,7 @@
 /** Which models a machine gets for the cores it is asked to model, and how each is executed. */
 import type { Arch } from "../arch.ts";
-import { CoreModel, type SiteObserver } from "./core_model.ts";
+import { CompiledCore } from "./compiled_core.ts";
+import type { SiteObserver } from "./core_model.ts";
 import {
   type DirectionPredictor,
   type DirectionShape,
@@ -35,7 +36,7 @@ export interface ModelledCore {
   /** What of it generated code holds. */
   readonly inlined: { readonly preset: Preset; readonly branches: boolean } | null;
   /** What of it reads the event stream. */
-  readonly streamed: CoreModel | null;
+  readonly streamed: CompiledCore | null;
 }
 
 /** The model of a core that is the machine's first. */
@@ -54,21 +55,23 @@ export function modelledCore(
   return {
     preset: used,
     inlined: inlinedTlb ? { preset: used, branches: inlinedBranches } : null,
-    streamed: parts.tlb || parts.branches ? new CoreModel(used, arch, parts, own, observer) : null,
+    streamed: parts.tlb || parts.branches
+      ? new CompiledCore(used, arch, parts, own, observer)
+      : null,
   };
 }
 
 /** No core, but an observer of what the program executes. */
-export function observingCore(arch: Arch, observer: SiteObserver): CoreModel {
+export function observingCore(arch: Arch, observer: SiteObserver): CompiledCore {
   const parts = { tlb: false, branches: false, caches: false };
-  return new CoreModel(preset("reference"), arch, parts, undefined, observer);
+  return new CompiledCore(preset("reference"), arch, parts, undefined, observer);
 }
 
 /** The model of a core that is evaluated beside the machine's first. */
-export function besideCore(core: Preset | string, arch: Arch, detail?: boolean): CoreModel {
+export function besideCore(core: Preset | string, arch: Arch, detail?: boolean): CompiledCore {
   const used = presetOf(core, detail);
   const parts = { tlb: true, branches: true, caches: used.caches !== undefined };
-  return new CoreModel(used, arch, parts);
+  return new CompiledCore(used, arch, parts);
 }
 
 function presetOf(core: Preset | string, detail?: boolean): Preset {

@@ -5,11 +5,15 @@ import type { DirectionPredictor } from "./direction.ts";
 const MOST = 127;
 const LEAST = -128;
 
+/** Training goes on while the output is not beyond this: section 4.2 of the paper. */
+export function trainingThreshold(history: number): number {
+  return Math.floor(1.93 * history + 14);
+}
+
 export class Perceptron implements DirectionPredictor {
   readonly #entries: number;
   readonly #history: number;
   readonly #shift: number;
-  /** Training goes on while the output is not beyond this: section 4.2 of the paper. */
   readonly #threshold: number;
   /** For each perceptron the bias, then a weight for each past branch, the latest first. */
   readonly #weights: Int8Array;
@@ -22,7 +26,7 @@ export class Perceptron implements DirectionPredictor {
     this.#entries = entries;
     this.#history = history;
     this.#shift = 2 ** pcShift;
-    this.#threshold = Math.floor(1.93 * history + 14);
+    this.#threshold = trainingThreshold(history);
     this.#weights = new Int8Array(entries * (history + 1));
     this.#outcomes = new Int8Array(history).fill(-1);
   }

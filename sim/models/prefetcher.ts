@@ -8,20 +8,20 @@ export type PrefetcherKind = "off" | "next-line" | "stride";
 export const prefetcherKinds: readonly PrefetcherKind[] = ["off", "next-line", "stride"];
 
 /** Entries of the stride table, direct-mapped by pc. */
-const ENTRIES = 64;
+export const STRIDES = 64;
 /** Confidence from which a stride is believed, and its most. */
-const BELIEVED = 2;
-const MOST = 3;
+export const BELIEVED = 2;
+export const MOST = 3;
 
 export class StrideTable {
-  readonly #pc = new Float64Array(ENTRIES).fill(-1);
-  readonly #last = new Float64Array(ENTRIES);
-  readonly #stride = new Float64Array(ENTRIES);
-  readonly #confidence = new Uint8Array(ENTRIES);
+  readonly #pc = new Float64Array(STRIDES).fill(-1);
+  readonly #last = new Float64Array(STRIDES);
+  readonly #stride = new Float64Array(STRIDES);
+  readonly #confidence = new Uint8Array(STRIDES);
 
   /** The instruction at `pc` accesses `address`: what to fetch ahead, or -1. */
   train(pc: number, address: number): number {
-    const i = pc % ENTRIES;
+    const i = pc % STRIDES;
     if (this.#pc[i] !== pc) {
       this.#pc[i] = pc;
       this.#last[i] = address;

@@ -7,14 +7,14 @@
 import type { DirectionPredictor, DirectionShape } from "./direction.ts";
 
 /** A three-bit signed counter, and the least that predicts taken: -4..3, 0. */
-const MOST = 3;
-const LEAST = -4;
+export const MOST = 3;
+export const LEAST = -4;
 /** Useful counters have two bits; after so many branches their high, then their low bits are cleared. */
-const USEFUL = 3;
-const PERIOD = 1 << 18;
+export const USEFUL = 3;
+export const PERIOD = 1 << 18;
 /** A four-bit counter: at least 0 says that weak new entries are to be passed over. */
-const ALTERNATE_MOST = 7;
-const ALTERNATE_LEAST = -8;
+export const ALTERNATE_MOST = 7;
+export const ALTERNATE_LEAST = -8;
 
 export class Tage implements DirectionPredictor {
   readonly #shift: number;

@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { BytesInput, CapturedOutput, Machine, type MachineOptions, preset } from "../../mod.ts";
 import type { Preset } from "../../sim/models/preset.ts";
-import { CoreModel } from "../../sim/models/core_model.ts";
+import { CompiledCore } from "../../sim/models/compiled_core.ts";
 import { TextbookCore } from "../oracles/textbook_core.ts";
 
 const LIMIT = 300_000;
@@ -83,7 +83,7 @@ for (const [arch, debian] of [["x86_64", "amd64"], ["aarch64", "arm64"]] as cons
             // Walks read their entries through the caches; the trace cannot, so caches are apart.
             const { caches: _, ...core } = odd;
             const parts = { tlb: false, branches: false, caches: true };
-            const caches = new CoreModel(odd, arch, parts);
+            const caches = new CompiledCore(odd, arch, parts);
             const { counters } = await run({ cpu: core, heat, readers: [caches] });
             const seen = { ...caches.report(), ...counters };
             for (const [name, count] of Object.entries(expected)) {

@@ -1,0 +1,273 @@
+/**
+ * A modelled core that reads the event stream in WebAssembly (`wasm/core.ts`): `CoreModel` with the same counters,
+ * many times as fast.
+ */
+import type { Arch } from "../arch.ts";
+import type { CodeBlock, EventReader, StreamContext } from "../cpu/event_buffer.ts";
+import type { StreamKinds } from "../cpu/wasm/event_stream.ts";
+import type { CoreParts, SiteObserver } from "./core_model.ts";
+import { type DirectionPredictor, WasmPredictor } from "./direction.ts";
+import type { Side } from "./hierarchy.ts";
+import type { Preset } from "./preset.ts";
+import type { BranchKind } from "./stream_model.ts";
+import { BLOCK, INSTRUCTION, type WasmCore, wasmCore } from "./wasm/core.ts";
+import type { WasmCache } from "./wasm/caches.ts";
+import type { Cell } from "./wasm/function_writer.ts";
+
+const PAGE = 65536;
+/** The models' memory grows by so many bytes. */
+const STEP = 1 << 22;
+
+/** What the module exports. */
+interface Functions {
+  read(from: number, to: number): void;
+  finish(): void;
+  executing(index: number): void;
+  enterSpace(space: number): void;
+  forgetPages(): void;
+  invalidate?(space: number, from: number, to: number): void;
+  pageFault?(side: Side, va: number): void;
+}
+
+export class CompiledCore implements EventReader {
+  readonly kinds: StreamKinds;
+  readonly #core: WasmCore;
+  readonly #memory: WebAssembly.Memory;
+  readonly #predictor: DirectionPredictor | null;
+  readonly #physical: boolean;
+  readonly #line: number;
+  #functions!: Functions;
+  #context!: StreamContext;
+  #view!: DataView;
+  /** Where the next block's description goes. */
+  #free: number;
+  /** Numbers that have a description are below. */
+  #described = 0;
+  #sizesKnown = -1;
+  readonly #asids: number;
+  /** Spaces that have an ASID, the least recent first. */
+  readonly #recent: number[] = [];
+
+  constructor(
+    readonly preset: Preset,
+    readonly arch: Arch,
+    readonly parts: CoreParts,
+    predictor?: DirectionPredictor,
+    readonly observer: SiteObserver | null = null,
+  ) {
+    if (parts.caches && preset.caches === undefined) {
+      throw new RangeError(`the preset ${preset.name} has no caches`);
+    }
+    const observed = observer !== null;
+    this.kinds = {
+      accesses: parts.tlb || parts.caches || observed,
+      branches: parts.branches || observed,
+    };
+    this.#predictor = predictor ?? null;
+    const own = predictor === undefined
+      ? null
+      : predictor instanceof WasmPredictor
+      ? "wasm"
+      : "script";
+    this.#core = wasmCore(preset, parts, arch === "aarch64" ? 2 : 0, own, observed);
+    const { module, end } = this.#core;
+    this.#memory = new WebAssembly.Memory({ initial: module.pages });
+    this.#free = end;
+    this.#view = new DataView(this.#memory.buffer);
+    const bytes = new Uint8Array(this.#memory.buffer);
+    for (const { address, bytes: initial } of module.initial) bytes.set(initial, address);
+    this.#physical = this.#core.caches === null || this.#core.caches.key === "i32";
+    this.#line = this.#core.caches?.line ?? 64;
+    this.#asids = preset.tlb.asids ?? Infinity;
+  }
+
+  attach(context: StreamContext): void {
+    this.#context = context;
+    const { observer } = this;
+    observer?.attach(context);
+    const own = this.#predictor;
+    const machine = context.memory;
+    const code = this.#core.module.build(machine.buffer.byteLength / PAGE);
+    const block = (number: number): CodeBlock => context.block(number);
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
+      e: { own: this.#memory, machine },
+      f: {
+        describe: (number: number) => this.#describe(number),
+        pageBits: (va: number) => context.pageBits(va),
+        entryAddress: (va: number, index: number) => context.entryAddress(va, index),
+        predict: own instanceof WasmPredictor
+          ? own.step
+          : (pc: number, target: number, taken: number) => {
+            const predicted = own!.predict(pc, target);
+            own!.update(pc, taken !== 0, predicted);
+            return predicted;
+          },
+        at: (site: number, number: number, index: number, address: number) =>
+          observer!.at(site, block(number), index, address),
+        retired: (number: number, count: number) => observer!.retired(block(number), count),
+        branch: (kind: BranchKind, next: number, to: number) => observer!.branch(kind, next, to),
+      },
+    });
+    this.#functions = exports as unknown as Functions;
+  }
+
+  /** Describe a block to the module; returns where. */
+  #describe(number: number): number {
+    const block = this.#context.block(number);
+    const { pc, count, offsets, physical, physical2 } = block;
+    const at = this.#free;
+    this.#free += BLOCK.instructions + INSTRUCTION * (count + 1);
+    this.#free = Math.ceil(this.#free / 8) * 8;
+    if (this.#free > this.#memory.buffer.byteLength) {
+      this.#memory.grow(STEP / PAGE);
+      this.#view = new DataView(this.#memory.buffer);
+    }
+    const view = this.#view;
+    const long = (offset: number, value: number) => {
+      view.setUint32(at + offset, value >>> 0, true);
+      view.setInt32(at + offset + 4, Math.floor(value / 2 ** 32), true);
+    };
+    const straddles = physical2 >= 0;
+    const address = this.#physical ? physical : pc;
+    const lineOf = (offset: number): number => Math.floor((address + offset) / this.#line);
+    const base = lineOf(0);
+    long(BLOCK.pc, pc);
+    long(BLOCK.target, block.target);
+    long(BLOCK.line, base);
+    long(BLOCK.address, address);
+    long(BLOCK.second, this.#physical ? physical2 : pc + 4096 - pc % 4096);
+    view.setInt32(at + BLOCK.count, count, true);
+    view.setInt32(at + BLOCK.straddles, straddles ? 1 : 0, true);
+    let run = count;
+    for (let i = count; i >= 0; i--) {
+      const here = at + BLOCK.instructions + INSTRUCTION * i;
+      view.setUint16(here, offsets[i], true);
+      if (i === count) continue;
+      const first = lineOf(offsets[i]);
+      const last = lineOf(offsets[i + 1] - 1);
+      if (last !== first) run = i;
+      else if (i + 1 < count && lineOf(offsets[i + 1]) !== first) run = i + 1;
+      view.setUint8(here + 2, first - base);
+      view.setUint8(here + 3, run);
+    }
+    view.setInt32(this.#core.index + 4 * number, at, true);
+    this.#described = Math.max(this.#described, number + 1);
+    return at;
+  }
+  forgetBlocks(): void {
+    new Int32Array(this.#memory.buffer, this.#core.index, this.#described).fill(0);
+    this.#described = 0;
+    this.#free = this.#core.end;
+  }
+
+  // ---- what the machine does -------------------------------------------------------------
+
+  read(_words: Uint32Array, from: number, to: number): void {
+    this.#showSizes();
+    this.#functions.read(4 * from, 4 * to);
+  }
+  finish(): void {
+    this.#showSizes();
+    this.#functions.finish();
+  }
+  executing(index: number): void {
+    this.#showSizes();
+    this.#functions.executing(index);
+  }
+  /** Sizes of pages that were remembered are forgotten when others were seen. */
+  #showSizes(): void {
+    const { largePages, hasLargePages } = this.#context;
+    if (largePages === this.#sizesKnown) return;
+    this.#sizesKnown = largePages;
+    const { sizes, sizeBytes } = this.#core;
+    this.#view.setInt32(this.#core.hasLargePages.address, hasLargePages ? 1 : 0, true);
+    new Uint8Array(this.#memory.buffer, sizes, sizeBytes).fill(0);
+  }
+
+  enterThread(thread: number): void {
+    this.observer?.enterThread(thread);
+  }
+  /** Another space runs. Without an ASID left for it, the one that ran longest ago loses its own. */
+  enterSpace(space: number): void {
+    const spaces = this.#core.caches?.spaces ?? Infinity;
+    if (space >= spaces) throw new RangeError(`caches tell at most ${spaces} address spaces apart`);
+    this.observer?.enterSpace(space);
+    this.#functions.enterSpace(space);
+    if (this.#asids === Infinity || this.#core.translation === null) return;
+    const at = this.#recent.indexOf(space);
+    if (at >= 0) this.#recent.splice(at, 1);
+    this.#recent.push(space);
+    // Without ASIDs the running space is untagged: it is the one that is remembered.
+    while (this.#recent.length > Math.max(1, this.#asids)) {
+      this.#functions.invalidate!(this.#recent.shift()!, 0, 2 ** 48);
+    }
+  }
+  invalidate(space: number, from: number, to: number): void {
+    this.#functions.invalidate?.(space, from, to);
+    this.#functions.forgetPages();
+  }
+  pageFault(side: Side, va: number): void {
+    this.#functions.pageFault?.(side, va);
+  }
+
+  // ---- counters --------------------------------------------------------------------------
+
+  #read({ address }: Cell): number {
+    return this.#view.getUint32(address, true) + this.#view.getInt32(address + 4, true) * 2 ** 32;
+  }
+
+  /** Counters under their report names. */
+  report(): Record<string, number> {
+    const { translation: t, caches, branches: b, ...core } = this.#core;
+    const [loads, stores] = [this.#read(core.loads), this.#read(core.stores)];
+    const instructions = this.#read(core.instructions);
+    const report: Record<string, number> = {};
+    if (this.kinds.accesses) Object.assign(report, { loads, stores });
+    if (t !== null) {
+      Object.assign(report, {
+        "itlb.accesses": instructions + this.#read(core.fetchStraddles),
+        "itlb.misses": this.#read(t.itlbMisses),
+        "dtlb.accesses": loads + stores + this.#read(core.dataStraddles),
+        "dtlb.misses": this.#read(t.dtlbMisses),
+        "stlb.accesses": this.#read(t.stlbAccesses),
+        "stlb.misses": this.#read(t.stlbMisses),
+        "walks": this.#read(t.stlbMisses),
+        "walks.faulted": this.#read(t.faulted),
+      });
+      if (t.walkCaches.length > 0 || caches !== null) {
+        report["walks.references"] = this.#read(t.references);
+      }
+      for (const { level, hits } of t.walkCaches) {
+        report[`walks.cached.${level}`] = this.#read(hits);
+      }
+    }
+    if (b !== null) {
+      Object.assign(report, {
+        "branches.conditional": this.#read(b.conditional),
+        "branches.conditional.mispredicted": this.#read(b.conditionalWrong),
+        "branches.indirect": this.#read(b.indirect),
+        "branches.indirect.mispredicted": this.#read(b.indirectWrong),
+        "returns": this.#read(b.returns),
+        "returns.mispredicted": this.#read(b.returnsWrong),
+      });
+      if (b.btbMisses.length > 0) report["btb.accesses"] = this.#read(b.btbAccesses);
+      b.btbMisses.forEach((cell, i) => report[`btb.${i + 1}.misses`] = this.#read(cell));
+    }
+    if (caches === null) return report;
+    for (const name of ["l1i", "l1d", "l2", "llc"] as const) {
+      if (caches[name] !== null) this.#reportLevel(report, name, caches[name]);
+    }
+    report["l1i.accesses"] = instructions + this.#read(core.fetchLineStraddles);
+    const walks = caches.walks === caches.l1d && t !== null ? this.#read(t.references) : 0;
+    report["l1d.accesses"] = loads + stores + this.#read(core.lineStraddles) + walks;
+    return report;
+  }
+  #reportLevel(report: Record<string, number>, name: string, level: WasmCache): void {
+    report[`${name}.accesses`] = this.#read(level.accesses);
+    report[`${name}.misses`] = this.#read(level.misses);
+    const prefetches = this.#read(level.prefetches);
+    if (prefetches === 0) return;
+    report[`${name}.prefetches`] = prefetches;
+    report[`${name}.prefetches.useful`] = this.#read(level.useful);
+  }
+}

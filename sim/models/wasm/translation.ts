@@ -1,0 +1,233 @@
+/** `Translation` in WebAssembly: TLBs of two levels, page walks and their caches. */
+import { type HierarchyShape, Side, type WalkCacheShape } from "../hierarchy.ts";
+import type { TlbShape } from "../tlb.ts";
+import {
+  add,
+  and,
+  type Cell,
+  eq,
+  extend,
+  type FunctionWriter,
+  geS,
+  gtU,
+  i32,
+  i64,
+  type Local,
+  ltU,
+  or,
+  shl,
+  shrU,
+  toInteger,
+  type Value,
+} from "./function_writer.ts";
+import type { Callable, ModelModule } from "./model_module.ts";
+import { Store } from "./store.ts";
+
+/** Page sizes that page tables of both architectures may have, log2. */
+export const SIZES = [12, 14, 16, 21, 25, 29, 30] as const;
+/** log2 of the bytes that an entry of each level of the page table covers, from the leaves up. */
+const ENTRY_BITS: readonly number[] = [12, 21, 30, 39];
+/** Keys: a number of a page or entry, log2 of the page's size, the address space. */
+const BITS_SHIFT = 37;
+export const SPACE_SHIFT = 42;
+const NUMBER = (1n << BigInt(BITS_SHIFT)) - 1n;
+
+interface Place {
+  readonly store: Store;
+  readonly bits: number;
+}
+
+class Level {
+  readonly stores: readonly Store[];
+  readonly #places: readonly Place[];
+  constructor(m: ModelModule, shapes: readonly TlbShape[], seed: number) {
+    this.stores = shapes.map(({ entries, ways, replacement }) =>
+      new Store(m, { entries, ways, policy: replacement, key: "i64", seed })
+    );
+    this.#places = shapes
+      .flatMap(({ pageBits }, i) => pageBits.map((bits) => ({ store: this.stores[i], bits })))
+      .sort((a, b) => b.bits - a.bits);
+  }
+  /** Where pages of 2^`pageBits` bytes go, if anywhere. */
+  place(pageBits: number): Place | undefined {
+    return this.#places.find((p) => p.bits <= pageBits);
+  }
+}
+
+export class WasmTranslation {
+  readonly itlbMisses: Cell;
+  readonly dtlbMisses: Cell;
+  readonly stlbAccesses: Cell;
+  readonly stlbMisses: Cell;
+  readonly references: Cell;
+  readonly faulted: Cell;
+  /** The running space, shifted to where keys have it. */
+  readonly space: Cell;
+  readonly walkCaches: readonly { level: number; store: Store; hits: Cell }[];
+  /** `access[side](va, log2 of the page's size)`: whether level 1 held it. */
+  readonly access: readonly [Callable, Callable];
+  /** The same of a page of 4 KiB. */
+  readonly accessSmall: readonly [Callable, Callable];
+
+  constructor(m: ModelModule, shape: HierarchyShape, readEntry: Callable | null, seed = 1) {
+    this.itlbMisses = m.cell("i64");
+    this.dtlbMisses = m.cell("i64");
+    this.stlbAccesses = m.cell("i64");
+    this.stlbMisses = m.cell("i64");
+    this.references = m.cell("i64");
+    this.faulted = m.cell("i64");
+    this.space = m.cell("i64");
+    const first = [new Level(m, shape.itlb, seed), new Level(m, shape.dtlb, seed)] as const;
+    const data = new Level(m, shape.stlb, seed);
+    const second = [shape.istlb === undefined ? data : new Level(m, shape.istlb, seed), data];
+    this.walkCaches = (shape.walkCaches ?? []).map((c: WalkCacheShape) => ({
+      level: c.level,
+      store: new Store(m, { ...c, policy: c.replacement, key: "i64", seed }),
+      hits: m.cell("i64"),
+    })).sort((a, b) => a.level - b.level);
+    const walks = [0, 1, 2].map((leaf) => this.#walk(m, leaf, readEntry));
+    const sided = (side: Side): [Callable, Callable] => {
+      const bySize = SIZES.map((bits) =>
+        this.#access(m, side, first[side], second[side], bits, walks)
+      );
+      const any = m.function(["i64", "i32"], ["i32"], (f, va, bits) => {
+        SIZES.forEach((size, i) => f.if(eq(bits, size), () => f.return(bySize[i](va))));
+        f.return(i32(0));
+      });
+      return [any, bySize[0]];
+    };
+    const [instruction, data_] = [sided(Side.Instruction), sided(Side.Data)];
+    this.access = [instruction[0], data_[0]];
+    this.accessSmall = [instruction[1], data_[1]];
+    const levels = [...new Set([...first, ...second])];
+    this.#invalidation(m, levels);
+    m.function(["i32", "f64"], [], (f, side, address) => {
+      const va = f.keep(toInteger(address));
+      for (const s of [Side.Instruction, Side.Data]) {
+        f.if(eq(side, s), () => {
+          for (const level of new Set([first[s], second[s]])) {
+            for (const store of level.stores) {
+              store.each(
+                f,
+                (_, key) => this.#ifIn(f, key, this.space.value, va, add(va, 1), () => f.return()),
+              );
+            }
+          }
+        });
+      }
+      f.count(this.faulted);
+    }, "pageFault");
+  }
+
+  /** `invalidate(space, from, to)`. */
+  #invalidation(m: ModelModule, levels: readonly Level[]): void {
+    m.function(["i32", "f64", "f64"], [], (f, number, start, end) => {
+      const space = f.keep(shl(extend(number), SPACE_SHIFT));
+      const [from, to] = [f.keep(toInteger(start)), f.keep(toInteger(end))];
+      for (const { stores } of levels) {
+        for (const store of stores) {
+          store.each(
+            f,
+            (place, key) => this.#ifIn(f, key, space, from, to, () => store.clear(f, place)),
+          );
+        }
+      }
+      for (const { level, store } of this.walkCaches) {
+        store.each(f, (place, key) => {
+          const at = f.keep(shl(and(key, i64(NUMBER)), ENTRY_BITS[level]));
+          const here = eq(shrU(key, SPACE_SHIFT), shrU(space, SPACE_SHIFT));
+          f.if(
+            here,
+            () =>
+              f.if(
+                ltU(at, to),
+                () => f.if(gtU(add(at, 2 ** ENTRY_BITS[level]), from), () => store.clear(f, place)),
+              ),
+          );
+        });
+      }
+    }, "invalidate");
+  }
+
+  /** `body` if a TLB's entry is of `space` and its page touches `[from, to)`. */
+  #ifIn(f: FunctionWriter, key: Local, space: Value, from: Value, to: Value, body: () => void) {
+    f.if(eq(shrU(key, SPACE_SHIFT), shrU(space, SPACE_SHIFT)), () => {
+      const bits = f.keep(and(shrU(key, BITS_SHIFT), 31));
+      const page = f.keep(shl(and(key, i64(NUMBER)), bits));
+      f.if(ltU(page, to), () => f.if(gtU(add(page, shl(i64(1), bits)), from), body));
+    });
+  }
+
+  #key(f: FunctionWriter, page: Value, bits: number): Local {
+    return f.keep(or(or(page, i64(BigInt(bits) << BigInt(BITS_SHIFT))), this.space.value));
+  }
+
+  #access(
+    m: ModelModule,
+    side: Side,
+    first: Level,
+    second: Level,
+    pageBits: number,
+    walks: readonly Callable[],
+  ): Callable {
+    const leaf = pageBits >= 30 ? 2 : pageBits >= 21 ? 1 : 0;
+    const miss = m.function(["i64"], [], (f, va) => {
+      f.count(side === Side.Instruction ? this.itlbMisses : this.dtlbMisses);
+      f.count(this.stlbAccesses);
+      const place = second.place(pageBits);
+      if (place === undefined) return f.call(walks[leaf](va));
+      const page = f.keep(shrU(va, place.bits));
+      const key = this.#key(f, page, place.bits);
+      f.if(geS(place.store.find(page, key), 0), () => f.return());
+      f.call(walks[leaf](va));
+      f.call(place.store.fill(place.store.victim(page), key));
+    });
+    return m.function(["i64"], ["i32"], (f, va) => {
+      const place = first.place(pageBits);
+      if (place === undefined) {
+        f.call(miss(va));
+        return f.return(i32(0));
+      }
+      const page = f.keep(shrU(va, place.bits));
+      const key = this.#key(f, page, place.bits);
+      f.if(geS(place.store.find(page, key), 0), () => f.return(i32(1)));
+      f.call(miss(va));
+      f.call(place.store.fill(place.store.victim(page), key));
+      f.return(i32(0));
+    });
+  }
+
+  /** A walk that ends at an entry of level `leaf`. */
+  #walk(m: ModelModule, leaf: number, readEntry: Callable | null): Callable {
+    return m.function(["i64"], [], (f, va) => {
+      f.count(this.stlbMisses);
+      if (this.walkCaches.length === 0 && readEntry === null) return;
+      const indexOf = (level: number) => shrU(va, ENTRY_BITS[level]);
+      const keyOf = (level: number) => or(indexOf(level), this.space.value);
+      const known = f.keep(i32(4));
+      f.block((found) => {
+        for (const { level, store, hits } of this.walkCaches) {
+          if (level <= leaf) continue;
+          f.if(geS(store.find(indexOf(level), keyOf(level)), 0), () => {
+            f.count(hits);
+            f.set(known, i32(level));
+            found();
+          });
+        }
+      });
+      for (let level = 3; level >= leaf; level--) {
+        f.if(gtU(known, level), () => {
+          f.count(this.references);
+          if (readEntry !== null) f.call(readEntry(va, i32(3 - level)));
+        });
+      }
+      for (const { level, store } of this.walkCaches) {
+        if (level <= leaf) continue;
+        f.if(
+          gtU(known, level),
+          () => f.call(store.fill(store.victim(indexOf(level)), keyOf(level))),
+        );
+      }
+    });
+  }
+}
