@@ -53,9 +53,12 @@ export class WasmBranches {
       f.count(this.btbAccesses);
       const index = f.keep(shrU(pc, pcShift));
       levels.forEach((store, i) => {
-        f.if(geS(store.find(index, pc), 0), () => f.return());
+        f.block((missed) => {
+          store.ifMissed(f, index, pc, missed);
+          f.return();
+        });
         f.count(this.btbMisses[i]);
-        f.call(store.fill(store.victim(index), pc));
+        f.call(store.fill(index, store.victim(index), pc));
       });
     });
     const indirect = this.#indirect(m, shape, pcShift);
@@ -86,7 +89,7 @@ export class WasmBranches {
         const taken = f.keep(sub(kind, BranchKind.NotTaken));
         f.count(this.conditional);
         f.set(wrong, ne(direction(pc, to, taken), taken));
-        f.count(this.conditionalWrong, extend(wrong));
+        f.if(wrong, () => f.count(this.conditionalWrong));
         f.if(not(taken), () => f.return(wrong));
       });
       if (levels.length > 0) f.call(lookUp(pc));
@@ -125,7 +128,7 @@ export class WasmBranches {
       const wrong = f.keep(i32(1));
       f.if(geS(at, 0), () => f.set(wrong, ne(load("i64", shl(at, 3), targets), to)), () => {
         f.set(at, store.victim(index));
-        f.call(store.fill(at, pc, ...tag));
+        f.call(store.fill(index, at, pc, ...tag));
       });
       f.store("i64", shl(at, 3), to, targets);
       if (tagged) {

@@ -39,6 +39,8 @@ export class WasmCache {
   readonly #store: Store;
   /** `access(number, key, address, pc)`: whether the line was there. */
   access!: Callable;
+  /** `miss(number, key, address, pc)`: it is not; null with a prefetcher, which looks at hits too. */
+  #miss: Callable | null = null;
   /** `bring(number, key)`: a level above fetches a line ahead. */
   bring!: Callable;
   /** `take(number, key)`: a level below no longer holds a line. */
@@ -93,7 +95,7 @@ export class WasmCache {
           for (const level of this.above) f.call(level.take(line, gone));
         });
       }
-      f.call(store.fill(at, wanted));
+      f.call(store.fill(number, at, wanted));
       if (early >= 0) f.store("u8", at, ahead, early);
     });
     this.bring = m.function([key, key], [], (f, number, wanted) => {
@@ -108,44 +110,65 @@ export class WasmCache {
       f.call(fill(number, wanted, i32(1)));
     });
     const train = prefetcher === "stride" ? strideTable(m) : null;
-    this.access = m.function(
-      [key, key, key, "i64"],
-      ["i32"],
-      (f, number, wanted, address, pc) => {
+    const params = [key, key, key, "i64"] as const;
+    const miss = m.function(params, [], (f, number, wanted, address, pc) => {
+      f.count(this.misses);
+      if (this.next !== null) f.do(this.next.access(number, wanted, address, pc));
+      f.call(fill(number, wanted, i32(0)));
+    });
+    if (prefetcher === "off") {
+      this.#miss = miss;
+      this.access = m.function(params, ["i32"], (f, number, wanted, address, pc) => {
         f.count(this.accesses);
-        const at = f.keep(store.find(number, wanted));
-        const hit = geS(at, 0);
-        if (prefetcher === "off") f.if(hit, () => f.return(i32(1)));
-        const used = f.keep(i32(0));
-        f.if(hit, () => {
-          if (early < 0) return;
-          f.if(load("u8", at, early), () => {
-            f.store("u8", at, i32(0), early);
-            f.count(this.useful);
-            f.set(used, i32(1));
-          });
-        }, () => {
-          f.count(this.misses);
-          if (this.next !== null) f.do(this.next.access(number, wanted, address, pc));
-          f.call(fill(number, wanted, i32(0)));
-          f.set(used, i32(1));
+        store.ifMissed(f, number, wanted, () => {
+          f.call(miss(number, wanted, address, pc));
+          f.return(i32(0));
         });
-        if (prefetcher === "next-line") {
-          // Not beyond the page.
-          const following = add(number, 1);
-          const stays = ne(and(following, 4096 / this.line - 1), 0);
-          f.if(used, () => f.if(stays, () => f.call(prefetch(following, add(wanted, 1)))));
-        } else if (train !== null) {
-          const ahead = f.keep(train(pc, key === "i32" ? extend(address) : address));
-          f.if(geS(ahead, 0), () => {
-            const line = f.keep(toKey(shrU(ahead, lineBits), key));
-            const other = add(sub(wanted, number), line);
-            f.if(ne(line, number), () => f.call(prefetch(line, other)));
-          });
-        }
-        f.return(hit);
-      },
-    );
+        f.return(i32(1));
+      });
+      return;
+    }
+    this.access = m.function(params, ["i32"], (f, number, wanted, address, pc) => {
+      f.count(this.accesses);
+      const at = f.keep(store.find(number, wanted));
+      const hit = geS(at, 0);
+      const used = f.keep(i32(1));
+      f.if(hit, () => {
+        f.set(used, load("u8", at, early));
+        f.if(used, () => {
+          f.store("u8", at, i32(0), early);
+          f.count(this.useful);
+        });
+      }, () => f.call(miss(number, wanted, address, pc)));
+      if (train === null) {
+        // Not beyond the page.
+        const following = add(number, 1);
+        const stays = ne(and(following, 4096 / this.line - 1), 0);
+        f.if(used, () => f.if(stays, () => f.call(prefetch(following, add(wanted, 1)))));
+      } else {
+        const ahead = f.keep(train(pc, key === "i32" ? extend(address) : address));
+        f.if(geS(ahead, 0), () => {
+          const line = f.keep(toKey(shrU(ahead, lineBits), key));
+          const other = add(sub(wanted, number), line);
+          f.if(ne(line, number), () => f.call(prefetch(line, other)));
+        });
+      }
+      f.return(hit);
+    });
+  }
+
+  /** An access of level 1, whose accesses are counted elsewhere; `missed` if the line was not there. */
+  ifMissed(
+    f: FunctionWriter,
+    [number, key, address, pc]: readonly [Value, Value, Value, Value],
+    missed: () => void,
+  ): void {
+    const miss = this.#miss;
+    if (miss === null) return f.if(not(this.access(number, key, address, pc)), missed);
+    this.#store.ifMissed(f, number, key, () => {
+      f.call(miss(number, key, address, pc));
+      missed();
+    });
   }
 }
 
@@ -200,12 +223,11 @@ export class WasmCaches {
   /** Where page walks read. */
   readonly walks: WasmCache;
 
-  /** `instructionTaken` and `dataTaken` write what happens when level 1 loses a line to a level below. */
+  /** @param taken writes what happens when level 1 of instructions loses a line to a level below */
   constructor(
     m: ModelModule,
     shape: CachesShape,
-    instructionTaken: (f: FunctionWriter) => void,
-    dataTaken: (f: FunctionWriter) => void,
+    taken: (f: FunctionWriter) => void,
     seed = 1,
   ) {
     const { line = 64, indexed = "physical" } = shape;
@@ -219,8 +241,8 @@ export class WasmCaches {
     this.l1i = level(shape.l1i, next)!;
     this.l1d = level(shape.l1d, next)!;
     this.walks = shape.walks === "l2" && next !== null ? next : this.l1d;
-    this.l1i.writeTake(m, instructionTaken);
-    this.l1d.writeTake(m, dataTaken);
+    this.l1i.writeTake(m, taken);
+    this.l1d.writeTake(m, () => {});
     this.l2?.writeTake(m, () => {});
     this.llc?.writeTake(m, () => {});
     for (const one of [this.llc, this.l2, this.l1i, this.l1d]) one?.writeAccess(m);

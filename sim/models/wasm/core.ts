@@ -24,6 +24,7 @@ import {
   extend,
   type FunctionWriter,
   geU,
+  gtU,
   i32,
   i64,
   leU,
@@ -151,11 +152,10 @@ class CoreWriter {
   /** Instructions below this lie where it was fetched from last. */
   readonly #quiet: Cell;
   readonly #second: Cell;
-  /** Page and line that were fetched from last, and the same of data; -1 if level 1 may not hold it. */
+  /** Page and line that were fetched from last, page of the last access; -1 if level 1 may not hold it. */
   readonly #page: Cell;
   readonly #line: Cell;
   readonly #dataPage: Cell;
-  readonly #dataLine: Cell;
   /** What keys of the running space's lines have beside the number. */
   readonly #tag: Cell;
 
@@ -184,7 +184,6 @@ class CoreWriter {
     this.#page = m.cell("i64", -1);
     this.#line = m.cell(key, -1);
     this.#dataPage = m.cell("i64", -1);
-    this.#dataLine = m.cell(key, -1);
     this.#tag = m.cell("i64");
     const counters = {
       instructions: m.cell("i64"),
@@ -205,7 +204,6 @@ class CoreWriter {
         f.set(this.#line, this.#none);
         f.set(this.#quiet, i32(0));
       },
-      (f) => f.set(this.#dataLine, this.#none),
     );
     const read = this.#caches === null ? null : this.#readEntry(this.#caches);
     this.#translation = parts.tlb ? new WasmTranslation(m, preset.tlb, read) : null;
@@ -303,7 +301,6 @@ class CoreWriter {
     return this.#m.function(["i64", "i32"], [], (f, va, index) => {
       const at = f.keep(this.#imports.entryAddress(toNumber(va), index));
       f.if(eq(at, i32(-1)), () => f.return());
-      f.set(this.#dataLine, this.#none);
       const number = f.keep(this.#toKey(shrU(at, Math.log2(line))));
       const tagged = key === "i32" ? number : or(number, i64(walkTag));
       // No instruction: -1 - index.
@@ -329,19 +326,20 @@ class CoreWriter {
   #writeTranslate(translation: WasmTranslation, side: Side, bits: Callable): Callable {
     const { at } = this.#imports;
     return this.#m.function(["i64", "i32", "f64"], [], (f, va, index, address) => {
-      const walks = f.keep(translation.stlbMisses.value);
-      const hit = f.local("i32");
-      f.if(
-        this.core.hasLargePages.value,
-        () => f.set(hit, translation.access[side](va, bits(va))),
-        () => f.set(hit, translation.accessSmall[side](va)),
-      );
+      const walks = at === null ? null : f.keep(translation.stlbMisses.value);
+      f.block((missed) => {
+        f.if(this.core.hasLargePages.value, () => {
+          f.if(not(translation.access[side](va, bits(va))), missed);
+          f.return();
+        });
+        translation.ifMissed(f, side, va, missed);
+        f.return();
+      });
       if (at === null) return;
-      f.if(hit, () => f.return());
       const site = side === Side.Data ? Site.DtlbMisses : Site.ItlbMisses;
       f.call(at(i32(site), this.#number.value, index, address));
       f.if(
-        ne(translation.stlbMisses.value, walks),
+        ne(translation.stlbMisses.value, walks!),
         () => f.call(at(i32(Site.StlbMisses), this.#number.value, index, address)),
       );
     });
@@ -398,7 +396,6 @@ class CoreWriter {
       this.#translateData = this.#writeTranslate(translation, Side.Data, bits);
     }
     const fetchLine = caches === null ? null : this.#writeFetchLine(caches);
-    const nowhere: Value = { type: "f64", emit: (c) => c.op(0x44).raw(MINUS_ONE) };
     return m.function(["i32"], [], (f, to) => {
       const block = f.keep(this.#block.value);
       const from = f.keep(this.#fetched.value);
@@ -409,10 +406,10 @@ class CoreWriter {
         const page = f.keep(shrU(pc, 12));
         f.if(or(straddles, ne(page, this.#page.value)), () => {
           f.set(this.#page, page);
-          f.call(translate(pc, from, nowhere));
+          f.call(translate(pc, from, NOWHERE));
           f.if(straddles, () => {
             f.set(this.#page, add(page, 1));
-            f.call(translate(shl(add(page, 1), 12), from, nowhere));
+            f.call(translate(shl(add(page, 1), 12), from, NOWHERE));
           });
         });
       }
@@ -475,22 +472,24 @@ class CoreWriter {
 
   /** `fetchLine(line, address, index)`. */
   #writeFetchLine(caches: WasmCaches): Callable {
+    const { at } = this.#imports;
     return this.#m.function([this.#key, this.#key, "i32"], [], (f, line, address, index) => {
-      const last = caches.llc ?? caches.l2;
-      const before = last === null ? null : f.keep(last.misses.value);
-      f.set(this.#line, this.#tagged(line));
-      const hit = f.keep(caches.l1i.access(line, this.#tagged(line), address, this.#pcOf(index)));
-      const { at } = this.#imports;
-      if (at === null) return;
-      const nowhere: Value = { type: "f64", emit: (c) => c.op(0x44).raw(MINUS_ONE) };
-      f.if(hit, () => f.return());
-      f.call(at(i32(Site.L1iMisses), this.#number.value, index, nowhere));
-      if (before === null) return;
-      f.if(
-        ne(last!.misses.value, before),
-        () => f.call(at(i32(Site.LlcMisses), this.#number.value, index, nowhere)),
-      );
+      const missesBelow = this.#missesBelow(f, caches);
+      const tagged = f.keep(this.#tagged(line));
+      f.set(this.#line, tagged);
+      caches.l1i.ifMissed(f, [line, tagged, address, this.#pcOf(index)], () => {
+        if (at === null) return;
+        f.call(at(i32(Site.L1iMisses), this.#number.value, index, NOWHERE));
+        missesBelow(() => f.call(at(i32(Site.LlcMisses), this.#number.value, index, NOWHERE)));
+      });
     });
+  }
+  /** Notes what the last level has missed, if anyone is told; writes what happens if it missed since. */
+  #missesBelow(f: FunctionWriter, { llc, l2 }: WasmCaches): (then: () => void) => void {
+    const last = llc ?? l2;
+    if (last === null || this.#imports.at === null) return () => {};
+    const before = f.keep(last.misses.value);
+    return (then) => f.if(ne(last.misses.value, before), then);
   }
 
   /** Instruction `index` of the block is executed. */
@@ -506,68 +505,55 @@ class CoreWriter {
 
   // ---- data ------------------------------------------------------------------------------
 
-  /** `accessLine(line, address, index, va)`: a line that was not the last. */
-  #writeAccessLine(caches: WasmCaches, prefetches: boolean): Callable {
+  /** `accessLine(line, address, index, va)`. */
+  #writeAccessLine(caches: WasmCaches): Callable {
     const key = this.#key;
+    const { at } = this.#imports;
     return this.#m.function([key, key, "i32", "i64"], [], (f, line, address, index, va) => {
-      const tagged = f.keep(this.#tagged(line));
-      f.if(eq(tagged, this.#dataLine.value), () => f.return());
-      if (!prefetches) f.set(this.#dataLine, tagged);
-      const last = caches.llc ?? caches.l2;
-      const before = last === null ? null : f.keep(last.misses.value);
-      const hit = f.keep(caches.l1d.access(line, tagged, address, this.#pcOf(index)));
-      const { at } = this.#imports;
-      if (at === null) return;
-      f.if(hit, () => f.return());
-      f.call(at(i32(Site.L1dMisses), this.#number.value, index, toNumber(va)));
-      if (before === null) return;
-      f.if(
-        ne(last!.misses.value, before),
-        () => f.call(at(i32(Site.LlcMisses), this.#number.value, index, toNumber(va))),
-      );
+      const missesBelow = this.#missesBelow(f, caches);
+      caches.l1d.ifMissed(f, [line, this.#tagged(line), address, this.#pcOf(index)], () => {
+        if (at === null) return;
+        const tell = (site: Site) => f.call(at(i32(site), this.#number.value, index, toNumber(va)));
+        tell(Site.L1dMisses);
+        missesBelow(() => tell(Site.LlcMisses));
+      });
     });
   }
 
-  /** `access(address, size, physical, index)`: a load or store. */
-  #writeAccess(): Callable {
-    const caches = this.#caches;
-    const prefetches = caches !== null && (caches.l1d.shape.prefetcher ?? "off") !== "off";
-    const accessLine = caches === null ? null : this.#writeAccessLine(caches, prefetches);
-    return this.#m.function(["i64", "i32", "i32", "i32"], [], (f, address, size, start, index) => {
+  #translatePage(f: FunctionWriter, address: Local, index: Local): void {
+    if (this.#translation === null) return;
+    const page = f.keep(shrU(address, 12));
+    f.if(ne(page, this.#dataPage.value), () => {
+      f.set(this.#dataPage, page);
+      f.call(this.#translateData(address, index, toNumber(address)));
+    });
+  }
+
+  /** `accessMany(address, size, at, index)`: an access that may lie on several lines, or on two pages. */
+  #writeAccessMany(accessLine: Callable | null): Callable {
+    return this.#m.function(["i64", "i32", this.#key, "i32"], [], (f, address, size, at, index) => {
+      this.#translatePage(f, address, index);
       const room = f.keep(sub(i32(4096), and(wrap(address), 4095)));
       const two = f.keep(ltU(room, size));
-      f.count(this.core.dataStraddles, extend(two));
-      if (this.#translation !== null) {
-        const page = f.keep(shrU(address, 12));
-        f.if(ne(page, this.#dataPage.value), () => {
-          f.set(this.#dataPage, page);
-          f.call(this.#translateData(address, index, toNumber(address)));
-        });
-        f.if(two, () => {
-          f.set(this.#dataPage, add(page, 1));
-          const second = add(address, extend(room));
-          f.call(this.#translateData(second, index, toNumber(address)));
-        });
-      }
+      f.if(two, () => {
+        f.count(this.core.dataStraddles);
+        if (this.#translation === null) return;
+        f.set(this.#dataPage, add(shrU(address, 12), 1));
+        const second = add(address, extend(room));
+        f.call(this.#translateData(second, index, toNumber(address)));
+      });
       if (accessLine === null) return;
-      const isPhysical = this.#key === "i32";
       const bits = this.#lineBits;
-      const at = f.keep(isPhysical ? start : address);
       const first = f.keep(shrU(at, bits));
-      f.if(
-        ne(this.#tagged(first), this.#dataLine.value),
-        () => f.call(accessLine(first, at, index, address)),
-      );
-      const inLine = this.#isInt(and(at, 2 ** bits - 1));
-      f.if(and(not(two), leU(add(inLine, size), 2 ** bits)), () => f.return());
+      f.call(accessLine(first, at, index, address));
       const rest = (from: Value, to: Value): void =>
         f.for(from, f.keep(add(to, 1)), 1, (line) => {
           f.count(this.core.lineStraddles);
           f.call(accessLine(line, this.#ofLine(line), index, address));
         });
+      const isPhysical = this.#key === "i32";
       const length = isPhysical ? select(two, room, size) : size;
-      const end = f.keep(sub(add(at, this.#toKey(length)), 1));
-      rest(add(first, 1), shrU(end, bits));
+      rest(add(first, 1), shrU(sub(add(at, this.#toKey(length)), 1), bits));
       if (!isPhysical) return;
       f.if(two, () => {
         const second = f.keep(this.#second.value);
@@ -578,8 +564,29 @@ class CoreWriter {
       });
     });
   }
-  #isInt(v: Value): Value {
-    return v.type === "i64" ? wrap(v) : v;
+
+  /** What a load or store of `size` bytes at `address`, the first at `physical`, does. */
+  #access(
+    f: FunctionWriter,
+    accessLine: Callable | null,
+    accessMany: Callable,
+    { address, size, physical, index }: Readonly<
+      Record<"address" | "size" | "physical" | "index", Local>
+    >,
+  ): void {
+    const at = this.#key === "i32" ? physical : address;
+    // Without caches only pages count.
+    const unit = this.#caches === null ? 4096 : this.#caches.line;
+    const begin = and(at.type === "i64" ? wrap(at) : at, unit - 1);
+    f.if(gtU(add(begin, size), unit), () => f.call(accessMany(address, size, at, index)), () => {
+      this.#translatePage(f, address, index);
+      if (accessLine === null) return;
+      const line = f.keep(shrU(at, this.#lineBits));
+      if (this.#imports.at === null) {
+        const access = [line, this.#tagged(line), at, this.#pcOf(index)] as const;
+        this.#caches!.l1d.ifMissed(f, access, () => {});
+      } else f.call(accessLine(line, at, index, address));
+    });
   }
 
   // ---- branches --------------------------------------------------------------------------
@@ -598,8 +605,7 @@ class CoreWriter {
         if (this.#branches !== null) {
           const wrong = f.keep(this.#branches.branch(kind, here, next, target));
           if (at !== null) {
-            const nowhere: Value = { type: "f64", emit: (c) => c.op(0x44).raw(MINUS_ONE) };
-            f.if(wrong, () => f.call(at(i32(Site.Mispredicted), number, index, nowhere)));
+            f.if(wrong, () => f.call(at(i32(Site.Mispredicted), number, index, NOWHERE)));
           }
         }
         if (observeBranch === null) return;
@@ -622,27 +628,46 @@ class CoreWriter {
     accesses: boolean,
     branch: Callable | null,
   ): void {
-    const access = accesses ? this.#writeAccess() : null;
+    const accessLine = this.#caches === null ? null : this.#writeAccessLine(this.#caches);
+    const accessMany = accesses ? this.#writeAccessMany(accessLine) : null;
     this.#m.function(["i32", "i32"], [], (f, at, end) => {
       const high = f.local("i32");
       const third = f.local("i32");
       const index = f.local("i32");
-      const argument = f.local("i32");
+      const size = f.local("i32");
       const address = f.local("i64");
       const block = f.local("i32");
       const kind = f.local("i32");
-      const data = (write: boolean): void => {
-        if (access === null) return;
-        f.count(write ? this.core.stores : this.core.loads);
+      // Data accesses and stores among them, of these events.
+      const all = f.local("i64");
+      const stores = f.local("i64");
+      const is = (k: EventKind): Value => eq(kind, k);
+      const data = (): void => {
+        if (accessMany === null) return;
+        f.set(all, add(all, 1));
+        f.set(stores, add(stores, extend(kind)));
         this.#reach(f, fetch, index);
-        f.call(access(address, argument, third, index));
-        if (this.#caches !== null) f.set(this.#second, i32(-1));
+        this.#access(f, accessLine, accessMany, { address, size, physical: third, index });
+      };
+      const begin = (): void => {
+        if (!accesses) return;
+        f.call(finish());
+        f.set(block, described(third));
+        f.set(this.#block, block);
+        f.set(this.#number, third);
+        f.set(this.#count, add(and(sub(size, 1), 63), 1));
+        this.#entered(f, block);
       };
       const branches = (): void => {
         if (branch === null) return;
         f.set(block, described(third));
         if (accesses) this.#reach(f, fetch, index);
         f.call(branch(kind, block, third, index, address));
+      };
+      const rare = (): void => {
+        if (!accesses) return;
+        f.if(is(EventKind.Straddle), () => f.set(this.#second, third));
+        f.if(is(EventKind.Cut), () => f.set(this.#count, size));
       };
       f.block((done) =>
         f.loop((again) => {
@@ -652,32 +677,19 @@ class CoreWriter {
           f.set(address, and(address, i64((1n << 48n) - 1n)));
           f.set(third, loadOutside("i32", at, EVENT_WORD));
           f.set(index, shrU(high, INDEX_SHIFT));
-          f.set(argument, and(shrU(high, ARGUMENT_SHIFT), 63));
+          f.set(size, and(shrU(high, ARGUMENT_SHIFT), 63));
           f.set(kind, and(shrU(high, KIND_SHIFT), 15));
           f.set(at, add(at, EVENT_SIZE));
-          f.switch(kind, [
-            () => data(false),
-            () => data(true),
-            () => {
-              if (!accesses) return;
-              f.call(finish());
-              f.set(block, described(third));
-              f.set(this.#block, block);
-              f.set(this.#number, third);
-              f.set(this.#count, add(and(sub(argument, 1), 63), 1));
-              this.#entered(f, block);
-            },
-            () => {
-              if (accesses) f.set(this.#count, argument);
-            },
-            ...Array.from({ length: 7 }, () => branches),
-            () => {
-              if (accesses) f.set(this.#second, third);
-            },
-          ]);
+          f.if(leU(kind, EventKind.Store), data, () =>
+            f.if(is(EventKind.Block), begin, () => {
+              const isBranch = leU(sub(kind, EventKind.NotTaken), LAST - EventKind.NotTaken);
+              f.if(isBranch, branches, rare);
+            }));
           again();
         })
       );
+      f.count(this.core.loads, sub(all, stores));
+      f.count(this.core.stores, stores);
     }, "read");
   }
 
@@ -701,4 +713,10 @@ class CoreWriter {
   }
 }
 
-const MINUS_ONE = new Uint8Array(new Float64Array([-1]).buffer);
+/** The last kind of branch. */
+const LAST = EventKind.Return;
+/** No address: -1 as an f64. */
+const NOWHERE: Value = {
+  type: "f64",
+  emit: (c) => c.op(0x44).raw(new Uint8Array(new Float64Array([-1]).buffer)),
+};

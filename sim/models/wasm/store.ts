@@ -64,6 +64,8 @@ export class Store {
   readonly #used: number;
   readonly #tags: number;
   readonly #bits: number;
+  /** The key used last of each set: to use it again changes nothing, whatever the policy. */
+  readonly #last: number;
   readonly #time: Cell;
   readonly #random: Cell;
   /** `find(index, key[, tag])`: the place that holds `key` in the set of `index`, a use of it; or -1. */
@@ -72,7 +74,7 @@ export class Store {
   readonly peek: Callable;
   /** `victim(index)`: the place where a key of the set of `index` goes next. */
   readonly victim: Callable;
-  /** `fill(place, key[, tag])`, which `victim` named; a use. */
+  /** `fill(index, place, key[, tag])`, the place that `victim` named; a use. */
   readonly fill: Callable;
 
   constructor(
@@ -99,6 +101,9 @@ export class Store {
     this.#bits = stamped || policy === "random" ? -1 : m.allocate(this.#sets * 8);
     this.#time = m.cell("i64");
     this.#random = m.cell("i32", seed);
+    const lasts = new Uint8Array(this.#sets * this.#keySize).fill(255);
+    this.#last = m.allocate(lasts.length);
+    m.initial.push({ address: this.#last, bytes: lasts });
     const params = tagged ? [key, key, "i32"] as const : [key, key] as const;
     const hints = !tagged && ways > UNROLLED ? m.allocate(HINTS * 4) : -1;
     this.peek = m.function(params, ["i32"], (f, index, wanted, tag) => {
@@ -110,6 +115,7 @@ export class Store {
       const found = (place: Value, way?: Value): void => {
         const at = f.keep(place);
         this.#use(f, at, way, true);
+        this.#note(f, index, wanted);
         f.return(at);
       };
       if (hints < 0) {
@@ -128,12 +134,28 @@ export class Store {
       found(place);
     });
     this.victim = m.function([key], ["i32"], (f, index) => this.#victim(f, index));
-    const filled = tagged ? ["i32", key, "i32"] as const : ["i32", key] as const;
-    this.fill = m.function(filled, [], (f, place, wanted, tag) => {
+    const filled = tagged ? [key, "i32", key, "i32"] as const : [key, "i32", key] as const;
+    this.fill = m.function(filled, [], (f, index, place, wanted, tag) => {
       f.store(key, mul(place, this.#keySize), wanted, this.#keys);
       if (tagged) f.store("i32", mul(place, 4), tag, this.#tags);
       this.#use(f, place, undefined, false);
+      this.#note(f, index, wanted);
     });
+  }
+
+  /** Look `key` up in the set of `index`, a use of it; `missed` if it is not there. Not for tagged ones. */
+  ifMissed(f: FunctionWriter, index: Value, key: Value, missed: () => void): void {
+    f.if(
+      ne(load(this.key, this.#lastOf(index), this.#last), key),
+      () => f.if(eq(this.find(index, key), i32(-1)), missed),
+    );
+  }
+  /** Offset of the set's entry among the keys used last. */
+  #lastOf(index: Value): Value {
+    return mul(this.#set(index), this.#keySize);
+  }
+  #note(f: FunctionWriter, index: Value, key: Value): void {
+    f.store(this.key, this.#lastOf(index), key, this.#last);
   }
 
   get places(): number {
@@ -153,6 +175,7 @@ export class Store {
   clear(f: FunctionWriter, place: Value): void {
     const none = this.key === "i32" ? i32(NONE) : i64(NONE);
     f.store(this.key, mul(place, this.#keySize), none, this.#keys);
+    f.store(this.key, mul(this.#setOf(f, place), this.#keySize), none, this.#last);
     // What is empty is older than anything.
     if (this.#used >= 0) f.store("i64", mul(place, 8), i64(0), this.#used);
   }

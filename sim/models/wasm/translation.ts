@@ -13,6 +13,7 @@ import {
   i32,
   i64,
   type Local,
+  ltS,
   ltU,
   or,
   shl,
@@ -66,8 +67,9 @@ export class WasmTranslation {
   readonly walkCaches: readonly { level: number; store: Store; hits: Cell }[];
   /** `access[side](va, log2 of the page's size)`: whether level 1 held it. */
   readonly access: readonly [Callable, Callable];
-  /** The same of a page of 4 KiB. */
-  readonly accessSmall: readonly [Callable, Callable];
+  readonly #first: readonly [Level, Level];
+  /** `missed[side](va)`: level 1 does not hold its page of 4 KiB. */
+  readonly #missed: readonly [Callable, Callable];
 
   constructor(m: ModelModule, shape: HierarchyShape, readEntry: Callable | null, seed = 1) {
     this.itlbMisses = m.cell("i64");
@@ -77,7 +79,7 @@ export class WasmTranslation {
     this.references = m.cell("i64");
     this.faulted = m.cell("i64");
     this.space = m.cell("i64");
-    const first = [new Level(m, shape.itlb, seed), new Level(m, shape.dtlb, seed)] as const;
+    const first = this.#first = [new Level(m, shape.itlb, seed), new Level(m, shape.dtlb, seed)];
     const data = new Level(m, shape.stlb, seed);
     const second = [shape.istlb === undefined ? data : new Level(m, shape.istlb, seed), data];
     this.walkCaches = (shape.walkCaches ?? []).map((c: WalkCacheShape) => ({
@@ -87,18 +89,19 @@ export class WasmTranslation {
     })).sort((a, b) => a.level - b.level);
     const walks = [0, 1, 2].map((leaf) => this.#walk(m, leaf, readEntry));
     const sided = (side: Side): [Callable, Callable] => {
-      const bySize = SIZES.map((bits) =>
-        this.#access(m, side, first[side], second[side], bits, walks)
+      const missed = SIZES.map((bits) =>
+        this.#miss(m, side, first[side], second[side], bits, walks)
       );
+      const bySize = SIZES.map((bits, i) => this.#access(m, first[side], bits, missed[i]));
       const any = m.function(["i64", "i32"], ["i32"], (f, va, bits) => {
         SIZES.forEach((size, i) => f.if(eq(bits, size), () => f.return(bySize[i](va))));
         f.return(i32(0));
       });
-      return [any, bySize[0]];
+      return [any, missed[0]];
     };
     const [instruction, data_] = [sided(Side.Instruction), sided(Side.Data)];
     this.access = [instruction[0], data_[0]];
-    this.accessSmall = [instruction[1], data_[1]];
+    this.#missed = [instruction[1], data_[1]];
     const levels = [...new Set([...first, ...second])];
     this.#invalidation(m, levels);
     m.function(["i32", "f64"], [], (f, side, address) => {
@@ -162,7 +165,32 @@ export class WasmTranslation {
     return f.keep(or(or(page, i64(BigInt(bits) << BigInt(BITS_SHIFT))), this.space.value));
   }
 
-  #access(
+  /** Translate `va`, on a page of 4 KiB; `missed` if level 1 did not hold it. */
+  ifMissed(f: FunctionWriter, side: Side, va: Value, missed: () => void): void {
+    const { store } = this.#first[side].place(12)!;
+    const page = f.keep(shrU(va, 12));
+    store.ifMissed(f, page, this.#key(f, page, 12), () => {
+      f.call(this.#missed[side](va));
+      missed();
+    });
+  }
+
+  /** `access(va)` of a page of some size. */
+  #access(m: ModelModule, first: Level, pageBits: number, missed: Callable): Callable {
+    return m.function(["i64"], ["i32"], (f, va) => {
+      const place = first.place(pageBits);
+      if (place !== undefined) {
+        const page = f.keep(shrU(va, place.bits));
+        const key = this.#key(f, page, place.bits);
+        f.if(geS(place.store.find(page, key), 0), () => f.return(i32(1)));
+      }
+      f.call(missed(va));
+      f.return(i32(0));
+    });
+  }
+
+  /** `miss(va)`: level 1 does not hold the page; it is filled into each level that is without it. */
+  #miss(
     m: ModelModule,
     side: Side,
     first: Level,
@@ -171,29 +199,24 @@ export class WasmTranslation {
     walks: readonly Callable[],
   ): Callable {
     const leaf = pageBits >= 30 ? 2 : pageBits >= 21 ? 1 : 0;
-    const miss = m.function(["i64"], [], (f, va) => {
+    const fill = (f: FunctionWriter, { store, bits }: Place, va: Value): void => {
+      const page = f.keep(shrU(va, bits));
+      f.call(store.fill(page, store.victim(page), this.#key(f, page, bits)));
+    };
+    return m.function(["i64"], [], (f, va) => {
       f.count(side === Side.Instruction ? this.itlbMisses : this.dtlbMisses);
       f.count(this.stlbAccesses);
       const place = second.place(pageBits);
-      if (place === undefined) return f.call(walks[leaf](va));
-      const page = f.keep(shrU(va, place.bits));
-      const key = this.#key(f, page, place.bits);
-      f.if(geS(place.store.find(page, key), 0), () => f.return());
-      f.call(walks[leaf](va));
-      f.call(place.store.fill(place.store.victim(page), key));
-    });
-    return m.function(["i64"], ["i32"], (f, va) => {
-      const place = first.place(pageBits);
-      if (place === undefined) {
-        f.call(miss(va));
-        return f.return(i32(0));
+      if (place === undefined) f.call(walks[leaf](va));
+      else {
+        const page = f.keep(shrU(va, place.bits));
+        f.if(ltS(place.store.find(page, this.#key(f, page, place.bits)), i32(0)), () => {
+          f.call(walks[leaf](va));
+          fill(f, place, va);
+        });
       }
-      const page = f.keep(shrU(va, place.bits));
-      const key = this.#key(f, page, place.bits);
-      f.if(geS(place.store.find(page, key), 0), () => f.return(i32(1)));
-      f.call(miss(va));
-      f.call(place.store.fill(place.store.victim(page), key));
-      f.return(i32(0));
+      const own = first.place(pageBits);
+      if (own !== undefined) fill(f, own, va);
     });
   }
 
@@ -225,7 +248,7 @@ export class WasmTranslation {
         if (level <= leaf) continue;
         f.if(
           gtU(known, level),
-          () => f.call(store.fill(store.victim(indexOf(level)), keyOf(level))),
+          () => f.call(store.fill(indexOf(level), store.victim(indexOf(level)), keyOf(level))),
         );
       }
     });
