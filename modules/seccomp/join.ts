@@ -1,3 +1,4 @@
+import { type ElfFile, STT_FUNC } from "../../lib/elf/mod.ts";
 import {
   type Definition,
   imageExtent,
@@ -8,12 +9,20 @@ import type { Import, Summary } from "./summary.ts";
 
 const LOOKUPS = ["dlsym", "dlvsym"];
 
+/** A place from which any system call may come, as its number is not known. */
+export interface UnknownCall {
+  /** Path of the object, and the address in it. */
+  readonly object: string;
+  readonly address: number;
+  /** The function of a symbol that it lies in, if it does. */
+  readonly function?: string;
+}
+
 /** What a program may do, as its objects together say. */
 export interface Policy {
   /** Numbers of system calls, ascending. */
   readonly syscalls: readonly number[];
-  /** Places in objects from which any system call may come, as its number is not known. */
-  readonly unknown: readonly { readonly object: string; readonly address: number }[];
+  readonly unknown: readonly UnknownCall[];
   /** Functions that are named by texts of the program, which may look them up. */
   readonly lookedUp: readonly string[];
 }
@@ -21,7 +30,7 @@ export interface Policy {
 /** Follows what objects reach, from symbol to symbol, as the link resolves them. */
 export class Join {
   readonly #syscalls = new Set<number>();
-  readonly #unknown = new Map<string, { readonly object: string; readonly address: number }>();
+  readonly #unknown = new Map<string, UnknownCall>();
   readonly #lookedUp = new Set<string>();
   readonly #visited = new Map<LinkObject, Set<number>>();
   readonly #imported = new Map<LinkObject, Set<number>>();
@@ -90,7 +99,9 @@ export class Join {
       const { sets, imports } = this.#summary(object);
       const { syscalls, unknown, imports: used } = sets[next.set];
       for (const number of syscalls) this.#syscalls.add(number);
-      for (const address of unknown) this.#addUnknown(object.path, address);
+      for (const address of unknown) {
+        this.#addUnknown(object.path, address, functionAt(object.elf, address));
+      }
       let known = this.#imported.get(object);
       if (known === undefined) this.#imported.set(object, known = new Set());
       for (const index of used) {
@@ -102,8 +113,8 @@ export class Join {
     }
   }
 
-  #addUnknown(object: string, address: number): void {
-    this.#unknown.set(`${object}:${address}`, { object, address });
+  #addUnknown(object: string, address: number, name?: string): void {
+    this.#unknown.set(`${object}:${address}`, { object, address, function: name });
   }
 
   #resolve(from: LinkObject, { name, version, hidden }: Import): void {
@@ -157,4 +168,14 @@ export class Join {
     }
     return this.#names.has(name);
   }
+}
+
+/** Name of the function that an address lies in, by the dynamic symbols. */
+function functionAt({ symbols }: ElfFile, address: number): string | undefined {
+  for (let i = 0; i < (symbols?.length ?? 0); i++) {
+    const offset = address - symbols!.value(i);
+    const isIn = offset >= 0 && offset < symbols!.size(i) && symbols!.shndx(i) !== 0;
+    if (isIn && symbols!.type(i) === STT_FUNC) return symbols!.name(i);
+  }
+  return undefined;
 }

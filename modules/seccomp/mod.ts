@@ -16,7 +16,7 @@ import { decodeSummary, digestOf, SECTION, type Summary } from "./summary.ts";
 
 export { analyse } from "./analyse.ts";
 export { type Action, ACTIONS, filterOf } from "./filter.ts";
-export type { Policy } from "./join.ts";
+export type { Policy, UnknownCall } from "./join.ts";
 export { decodeSummary, digestOf, SECTION, withSummary } from "./summary.ts";
 export type { Import, Reach, Summary } from "./summary.ts";
 
@@ -29,6 +29,11 @@ export interface SeccompOptions {
   readonly analyse?: boolean;
   /** Guest paths of libraries that the program may open while it runs. */
   readonly open?: readonly string[];
+  /**
+   * What a system call of unknown number means: `allow` (the default) that everything is allowed, `refuse` that what
+   * no other place calls is refused there.
+   */
+  readonly unknown?: "allow" | "refuse";
   /** Names of system calls that are allowed in any case. */
   readonly allow?: readonly string[];
   /** Told what a program may do, before it starts; `filter` is undefined where nothing is refused. */
@@ -63,7 +68,8 @@ export function remember(summary: Summary): void {
  * See docs/modules/seccomp.md.
  */
 export function seccomp(options: SeccompOptions = {}): Module {
-  const { action = "kill", open = [], allow = [], report } = options;
+  const { action = "kill", open = [], allow = [], unknown: unknownMeans = "allow", report } =
+    options;
   const key: StateKey<State> = {
     create: () => ({ summaries: new Map(), allowed: undefined }),
     fork: ({ summaries, allowed }) => ({ summaries: new Map(summaries), allowed }),
@@ -90,10 +96,10 @@ export function seccomp(options: SeccompOptions = {}): Module {
     const { action: handles, back, restart } = KERNELS[link.arch];
     if (allowed.has(handles)) allowed.add(back);
     allowed.add(restart);
-    const isKnown = policy.unknown.length === 0;
-    const filter = isKnown ? filterOf(link.arch, allowed, action) : undefined;
+    const isBounded = policy.unknown.length === 0 || unknownMeans === "refuse";
+    const filter = isBounded ? filterOf(link.arch, allowed, action) : undefined;
     const { counters } = link;
-    counters.count("seccomp.allowed", isKnown ? allowed.size : 0);
+    counters.count("seccomp.allowed", isBounded ? allowed.size : 0);
     counters.count("seccomp.unknown", policy.unknown.length);
     counters.count("seccomp.filter.length", (filter?.length ?? 0) / 8);
     report?.({ ...policy, syscalls: [...allowed].sort((a, b) => a - b) }, filter);
@@ -113,7 +119,8 @@ export function seccomp(options: SeccompOptions = {}): Module {
     if (allowed === undefined) return;
     const join = new Join(link, summaries);
     join.everything(object);
-    const { syscalls, unknown } = join.policy();
+    const { syscalls, unknown: all } = join.policy();
+    const unknown = unknownMeans === "refuse" ? [] : all;
     const more = syscalls.filter((number) => !allowed.has(number));
     if (more.length === 0 && unknown.length === 0) return;
     const names = unknown.length > 0

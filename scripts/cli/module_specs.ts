@@ -198,10 +198,12 @@ export const namedModules: readonly NamedModule[] = [
       sections: "guest folder with copies of objects that have a .seccomp section",
       analyse: "yes or no: whether an object without a section is analysed",
       open: "libraries that the program may open later, paths with + between them",
+      unknown: "allow or refuse: what a system call whose number is not known means",
       allow: "names of system calls allowed in any case, with + between them",
     },
     make: (options) =>
       seccomp({
+        unknown: word(options, "unknown", ["allow", "refuse"]),
         action: word(options, "action", ["kill", "trap", "errno", "log"]),
         sections: options.sections,
         analyse: word(options, "analyse", ["yes", "no"]) !== "no",

@@ -143,8 +143,9 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     console.log(`\n${program}: ${names.length} system calls`);
     console.log(`  ${names.join(" ")}`);
     if (lookedUp.length > 0) console.log(`  ${lookedUp.length} functions may be looked up by name`);
-    for (const { object, address } of unknown) {
-      console.log(`  any, from 0x${address.toString(16)} of ${object}: its number is not known`);
+    for (const { object, address, function: name } of unknown) {
+      const place = `0x${address.toString(16)}${name === undefined ? "" : ` (${name})`}`;
+      console.log(`  any, from ${place} of ${object}: its number is not known`);
     }
   }
   return 0;

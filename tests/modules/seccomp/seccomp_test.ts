@@ -138,6 +138,27 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
     assertEquals(attached.exit, 128 + 31);
   });
 
+  test("a call of unknown number opens the filter, or is refused what nothing else calls", async () => {
+    const perl = (code: string, unknown?: "refuse") => {
+      let policy: Policy | undefined;
+      const report = (found: Policy) => policy = found;
+      const options = { modules: modules({ report, unknown }), report() {} };
+      return runIn(root!, ["/usr/bin/perl", "-e", code], options)
+        .then((run) => ({ ...run, policy: policy! }));
+    };
+    // getpid and vhangup.
+    const [known, other] = arch === "x86_64" ? [39, 153] : [172, 58];
+    const open = await perl(`print syscall(${known}) > 0, syscall(${other})`);
+    assertEquals([open.exit, open.stdout], [0, "1-1"]);
+    assertEquals(open.policy.unknown[0].function, "Perl_pp_syscall");
+    assertEquals(open.counters["syscalls.filtered"], 0);
+    const known1 = await perl(`print syscall(${known}) > 0`, "refuse");
+    assertEquals([known1.exit, known1.stdout], [0, "1"]);
+    assert(known1.counters["linker.seccomp.allowed"] < 160);
+    const refused = await perl(`syscall(${other})`, "refuse");
+    assertEquals([refused.exit, refused.counters["syscalls.refused"]], [128 + 31, 1]);
+  });
+
   test("what cannot be done is one error, and nothing has started", async () => {
     const run = (options: SeccompOptions) =>
       runIn(root!, ["/bin/ls"], { modules: modules(options) });
