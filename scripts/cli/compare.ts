@@ -9,10 +9,11 @@ import {
   UsageError,
   wholeNumber,
 } from "./command.ts";
-import { compareMachines, type CompareValues } from "./compare_machines.ts";
+import { type CompareValues, sideMachine, sidesOf } from "./compare_machines.ts";
 import type { CompareJob } from "./compare_worker.ts";
 import { machineOptions } from "./machine_options.ts";
 import { roiOption } from "./roi_option.ts";
+import { withRecipe } from "../sweep/recipe.ts";
 import { WorkerPool } from "./worker_pool.ts";
 
 interface Values extends CompareValues {
@@ -30,7 +31,8 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     ? undefined
     : await new Response(Deno.stdin.readable).bytes();
   const { layouts } = values;
-  const { base, variant } = await compareMachines(values, stdin);
+  const base = await sideMachine(values, "base", stdin);
+  const variant = await sideMachine(values, "variant", stdin);
   using pool = new WorkerPool<CompareJob, Measurement>(
     new URL("./compare_worker.ts", import.meta.url),
   );
@@ -38,7 +40,7 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     layouts,
     measure: (side, layout) => pool.run({ argv: positional, values, stdin, side, layout }),
   });
-  if (values.json) printJson(asData(result));
+  if (values.json) printJson(await asData(result, values, stdin));
   else {
     const { arch, manifest } = result.base;
     console.log(`${positional.join(" ")}: ${arch}, ${manifest.cpu ?? "no modelled core"}`);
@@ -54,15 +56,28 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   return 0;
 }
 
-function asData({ base, variant, spreads, warnings }: Comparison): unknown {
-  const side = ({ exit, counters, estimated, execution, manifest }: Measurement) => {
+async function asData(
+  { base, variant, spreads, warnings }: Comparison,
+  values: CompareValues,
+  stdin: Uint8Array<ArrayBuffer> | undefined,
+): Promise<unknown> {
+  const sides = sidesOf(values);
+  const side = async (result: Measurement, name: "base" | "variant") => {
+    const { exit, counters, estimated, execution } = result;
+    const manifest = await withRecipe(result.manifest, sides[name], stdin);
     return { exit, counters, estimated, execution, manifest };
   };
   const names = new Set([...Object.keys(base.counters), ...Object.keys(variant.counters)]);
   const delta = Object.fromEntries(
     [...names].map((n) => [n, (variant.counters[n] ?? 0) - (base.counters[n] ?? 0)]),
   );
-  return { base: side(base), variant: side(variant), delta, spreads, warnings };
+  return {
+    base: await side(base, "base"),
+    variant: await side(variant, "variant"),
+    delta,
+    spreads,
+    warnings,
+  };
 }
 
 const spec: CommandSpec<Values> = {

@@ -5,7 +5,7 @@
 import type { CommandSpec, OptionSpec, Parsed } from "./command.ts";
 
 /** Key of an option in `Parsed.values`: `--max-instructions <n>` is `maxInstructions`. */
-function keyOf({ flags }: OptionSpec): string {
+export function keyOf({ flags }: OptionSpec): string {
   return flags.slice(2).split(" ")[0].replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 }
 

@@ -30,8 +30,9 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const trace = LinkTrace && new LinkTrace(bindings, searches);
   const observeLinks = trace?.observe;
   const options = await machineOf(values);
+  const recorded = values.json || values.stats !== undefined ? await recording() : undefined;
   const machine = await Machine.create({
-    ...{ ...options, strace, observeLinks, roi: values.roi },
+    ...{ ...options, streams: recorded?.streams, strace, observeLinks, roi: values.roi },
     attribution: values.profile !== undefined,
     missCurves: values.missCurves !== undefined,
   });
@@ -47,10 +48,21 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const files = [...values.json ? ["-"] : [], ...values.stats === undefined ? [] : [values.stats]];
   if (files.length > 0) {
     const { manifestOf } = await import("../../sim/study/manifest.ts");
-    const manifest = await manifestOf(machine, positional, result);
+    const { withRecipe } = await import("../sweep/recipe.ts");
+    const made = await manifestOf(machine, positional, result);
+    const manifest = await withRecipe(made, values, await recorded?.stdin.bytes());
     for (const file of new Set(files)) writeStats(file, result, manifest);
   }
   return result.exit;
+}
+
+/** This process's streams, of which the input is kept: a result is reproduced from it. */
+async function recording() {
+  const { hostStreams } = await import("../../sim/kernel/fs/streams.ts");
+  const { RecordingInput } = await import("../sweep/recipe.ts");
+  const streams = hostStreams();
+  const stdin = new RecordingInput(streams.stdin);
+  return { stdin, streams: { ...streams, stdin } };
 }
 
 function writeStats(file: string, result: Result, manifest: Manifest): void {

@@ -1,7 +1,7 @@
 /** A study as data, and the runs that it asks for. */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { plainArguments } from "../cli/plain_arguments.ts";
+import { keyOf, plainArguments } from "../cli/plain_arguments.ts";
 import { type CommandSpec, UsageError } from "../cli/command.ts";
 import { machineOptions, type MachineValues } from "../cli/machine_options.ts";
 
@@ -132,10 +132,7 @@ const machineSpec: CommandSpec = {
   run: () => 0,
 };
 const optionNames = new Map(
-  machineOptions.map(({ flags }) => {
-    const long = flags.split(" ")[0];
-    return [long.slice(2).replace(/-(.)/g, (_, letter) => letter.toUpperCase()), long];
-  }),
+  machineOptions.map((option) => [keyOf(option), option.flags.split(" ")[0]]),
 );
 
 /** Options of a study as the texts of a command line. */

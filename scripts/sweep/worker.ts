@@ -12,7 +12,7 @@ async function run({ argv, values, stdin }: RunJob): Promise<Outcome> {
   const result = await measure(argv, { ...await machineOf(values), stdin: input });
   const { exit, counters, estimated, stdout } = result;
   const output = await sha256(new TextEncoder().encode(stdout));
-  const manifest = await withRecipe(result.manifest, { values, stdin });
+  const manifest = await withRecipe(result.manifest, values, input);
   return { exit, output, counters, estimated, manifest };
 }
 

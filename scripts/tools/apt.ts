@@ -25,8 +25,15 @@ async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-/** URLs of the Debian mirror (and of its security archive, if any) that the machine's apt uses. */
-async function configuredMirrors(): Promise<{ main?: string; security?: string }> {
+/** Base URLs of a mirror's archives. */
+interface Mirrors {
+  readonly main?: string;
+  readonly security?: string;
+}
+
+/** Those of `archive`: by default the Debian mirror, and its security archive, that the machine's apt uses. */
+export async function mirrors({ mirror }: Archive): Promise<Mirrors> {
+  if (mirror !== undefined) return { main: mirror };
   const lines = await text(["apt-get", "indextargets", "--format", "$(REPO_URI)"]);
   const uris = [...new Set(lines.split("\n").map((line) => line.replace(/\/$/, "")))];
   return {
@@ -36,9 +43,7 @@ async function configuredMirrors(): Promise<{ main?: string; security?: string }
 }
 
 async function sourceLines(archive: Archive, withSecurity: boolean): Promise<string> {
-  const configured = archive.mirror === undefined
-    ? await configuredMirrors()
-    : { main: archive.mirror };
+  const configured = await mirrors(archive);
   if (configured.main === undefined) {
     throw new CommandError("apt names no Debian mirror here; give one with --mirror URL");
   }
@@ -62,7 +67,7 @@ async function acquireSettings(): Promise<string> {
 }
 
 /** Makes `state` a state directory for `archive`; the environment that makes apt use it. */
-async function configure(
+export async function aptEnvironment(
   archive: Archive,
   state: string,
   withSecurity = true,
@@ -98,7 +103,7 @@ Acquire::Languages "none";
 
 /**
  * Downloads `packages` and everything they depend on into `${state}/cache/archives` and returns the
- * `.deb` files. `state` is created and can be kept as a cache. The security archive of an old suite
+ * `.deb` files in order, each with its URL. `state` is created and can be kept as a cache. The security archive of an old suite
  * may name packages it no longer has for an architecture: then it is left out.
  */
 export async function download(
@@ -106,7 +111,7 @@ export async function download(
   packages: readonly string[],
   state: string,
   log: (line: string) => void = () => {},
-): Promise<string[]> {
+): Promise<Map<string, string>> {
   try {
     return await downloadFrom(archive, packages, state, true);
   } catch (error) {
@@ -121,8 +126,8 @@ async function downloadFrom(
   packages: readonly string[],
   state: string,
   withSecurity: boolean,
-): Promise<string[]> {
-  const env = await configure(archive, state, withSecurity);
+): Promise<Map<string, string>> {
+  const env = await aptEnvironment(archive, state, withSecurity);
   const archives = `${state}/cache/archives`;
   await text(["apt-get", "-qq", "update"], { env });
   await text(["apt-get", "-qq", "-y", "--download-only", "install", ...packages], { env });
@@ -142,8 +147,9 @@ async function downloadFrom(
     ],
     { env },
   );
-  const names = wanted.split("\n").map((line) => /^'[^']*' (\S+\.deb) /.exec(line)?.[1]);
-  return names.filter((name) => name !== undefined).map((name) => `${archives}/${name}`).sort();
+  const found = [...wanted.matchAll(/^'([^']*)' (\S+\.deb) /gm)]
+    .map(([, url, name]): [string, string] => [`${archives}/${name}`, url]);
+  return new Map(found.sort(([a], [b]) => a < b ? -1 : 1));
 }
 
 /**
@@ -155,7 +161,7 @@ export async function downloadUpstream(
   name: string,
   state: string,
 ): Promise<string> {
-  const env = await configure(archive, state);
+  const env = await aptEnvironment(archive, state);
   const sources = (await sourceLines(archive, true)).replace(/^deb /gm, "deb-src ");
   await Deno.writeTextFile(`${state}/etc/sources.list`, sources);
   await text(["apt-get", "-qq", "update"], { env });

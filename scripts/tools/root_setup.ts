@@ -126,6 +126,8 @@ async function loaderCache(root: string, architecture: string): Promise<void> {
   const ldconfig = `${root}/usr/sbin/ldconfig`;
   const native = deno === Deno.build.arch;
   await text([...(native ? [] : [`qemu-${deno}`]), ldconfig, "-r", root]);
+  // Inode numbers of the host, by which ldconfig would be faster the next time.
+  await Deno.remove(`${root}/var/cache/ldconfig/aux-cache`).catch(() => {});
 }
 
 /**

@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util";
 import { download } from "./apt.ts";
 import { capture, CommandError, text } from "./command.ts";
+import { downloadLocked, lockOf, readLock } from "./root_lock.ts";
 import { packageSets } from "./root_packages.ts";
 import { architectures, finish, prepare } from "./root_setup.ts";
 
@@ -29,6 +30,8 @@ usage: deno run -A scripts/tools/rootfs.ts [options] [PACKAGE…]
   --out DIR        where roots go, as DIR/<name>-<arch> (default .cache/roots)
   --mirror URL     Debian mirror (default: the one this machine's apt uses)
   --keyring FILE   keyring for the mirror (default: Debian's archive keyring)
+  --lock FILE      make the root that FILE, a <name>-<arch>.lock.json, was written for: the same packages
+                   byte by byte, as long as the mirror has them (snapshot.debian.org has all)
   --force          make the root again even if the same request was made before
   --help           this text
 
@@ -112,25 +115,62 @@ export async function makeRoot(
   log(`${root}: downloading`);
   const state = `${base}/.apt/${suite}-${architecture}`;
   const files = await download(request, packages, state, log);
+  await Deno.remove(stamp).catch(() => {});
+  const notes = await build(root, architecture, [...files.keys()], log);
+  const lock = await lockOf(request, recipe, files);
+  await Deno.writeTextFile(`${root}.lock.json`, JSON.stringify(lock, null, 1) + "\n");
+  const contents = [...files.keys()]
+    .map((file) => file.slice(file.lastIndexOf("/") + 1, -".deb".length));
+  await Deno.writeTextFile(
+    stamp,
+    JSON.stringify({ key, suite, architecture, packages, notes, contents }, null, 1) + "\n",
+  );
+  return root;
+}
+
+/** Makes the root that the lock in `file` is of, in `${out}/${name}-${architecture}`; returns its path. */
+export async function makeLockedRoot(
+  file: string,
+  out: string,
+  options: { name?: string; mirror?: string; log?: (line: string) => void } = {},
+): Promise<string> {
+  const log = options.log ?? (() => {});
+  const lock = await readLock(file);
+  const { suite, architecture } = lock;
+  if (lock.recipe !== recipe) {
+    log(
+      `${file} is of recipe ${lock.recipe}, this is ${recipe}: the root may differ in other files`,
+    );
+  }
+  await Deno.mkdir(out, { recursive: true });
+  const base = await Deno.realPath(out);
+  const files = await downloadLocked(lock, options.mirror, `${base}/.apt/${suite}-${architecture}`);
+  const root = `${base}/${options.name ?? suite}-${architecture}`;
+  await build(root, architecture, files, log);
+  return root;
+}
+
+/** Puts the root made of the packages in `files` in the place of `root`; what could not be done. */
+async function build(
+  root: string,
+  architecture: string,
+  files: readonly string[],
+  log: (line: string) => void,
+): Promise<string[]> {
   log(`${root}: unpacking ${files.length} packages`);
   const growing = `${root}.new`;
   await Deno.remove(growing, { recursive: true }).catch(() => {});
   await prepare(growing, architecture);
   const postinsts = await unpack(files, growing);
-  const siblings = Object.keys(architectures).map((other) => `${base}/${name}-${other}`);
+  const stem = root.slice(0, -architecture.length);
+  const siblings = Object.keys(architectures).map((other) => `${stem}${other}`);
   const notes = await finish(growing, architecture, postinsts, siblings);
   for (const note of notes) log(`${root}: ${note}`);
-  await Deno.remove(stamp).catch(() => {});
   await Deno.remove(root, { recursive: true }).catch(() => {});
   await Deno.rename(growing, root);
-  const contents = files.map((file) => file.slice(file.lastIndexOf("/") + 1, -".deb".length));
-  await Deno.writeTextFile(
-    stamp,
-    JSON.stringify({ key, suite, architecture, packages, notes, contents }, null, 1) + "\n",
-  );
   const size = await capture(["du", "-sh", root]);
   log(`${root}: ready, ${new TextDecoder().decode(size.stdout).split("\t")[0]}`);
-  return root;
+  return notes;
 }
 
 function usage(message: string): never {
@@ -152,6 +192,7 @@ async function main(args: string[]): Promise<void> {
         out: { type: "string", default: ".cache/roots" },
         mirror: { type: "string" },
         keyring: { type: "string" },
+        lock: { type: "string" },
         force: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -178,8 +219,12 @@ async function main(args: string[]): Promise<void> {
   const set = positionals.length > 0 ? { ...chosen, packages: positionals } : chosen;
   const odd = set.packages.find((name) => !/^[a-z0-9][a-z0-9.+-]*$/.test(name));
   if (odd !== undefined) usage(`not a package name: ${odd}`);
-  const { mirror, keyring, force } = values;
+  const { mirror, keyring, force, lock } = values;
   try {
+    if (lock !== undefined) {
+      await makeLockedRoot(lock, values.out, { name: values.name, mirror, log: console.error });
+      return;
+    }
     for (const suite of suites) {
       const name = values.name ?? [suite, set.suffix].filter((part) => part).join("-");
       for (const architecture of names) {

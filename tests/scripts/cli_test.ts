@@ -11,6 +11,7 @@ const COMMANDS = [
   "sweep",
   "submit",
   "gather",
+  "reproduce",
   "plan",
   "inspect",
   "name-linker",

@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
-import { available, text } from "../../scripts/tools/command.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { available, CommandError, text } from "../../scripts/tools/command.ts";
+import { makeLockedRoot, makeRoot } from "../../scripts/tools/rootfs.ts";
 
 const roots = new URL("../../.cache/roots/", import.meta.url).pathname;
 const program = "import json, sys; print(sum(range(10)), json.loads('[1]'), sys.version_info[:2])";
@@ -35,3 +36,36 @@ print(data[:4] == u.MAGIC_NUMBER, int.from_bytes(data[8:12], 'little') == int(os
     },
   );
 }
+
+const made = await Deno.stat(`${roots}bookworm-amd64.json`).then(() => true, () => false);
+const needs = made ? "" : " (skipped: needs amd64 root, and the mirror it is from)";
+Deno.test({ name: `a lock makes the same root again${needs}`, ignore: needs !== "" }, async () => {
+  const out = await Deno.makeTempDir();
+  try {
+    const request = { suite: "bookworm", name: "a", architecture: "amd64", packages: [] };
+    const first = await makeRoot(request, out);
+    const lock = JSON.parse(await Deno.readTextFile(`${first}.lock.json`));
+    const archives = `${out}/.apt/bookworm-amd64/cache/archives`;
+    const files = (await Array.fromAsync(Deno.readDir(archives))).map(({ name }) => name);
+    const file = files.find((name) => name.startsWith("base-files_"));
+    const version = await text(["dpkg-deb", "--field", `${archives}/${file}`, "Version"]);
+    const [base] = lock.packages.filter((p: { package: string }) => p.package === "base-files");
+    assertEquals(base.version, version.trim());
+    const second = await makeLockedRoot(`${first}.lock.json`, out, { name: "b" });
+    assertEquals(await text(["diff", "-r", "--no-dereference", first, second]), "");
+    base.sha256 = "0".repeat(64);
+    await Deno.writeTextFile(`${out}/wrong.lock.json`, JSON.stringify(lock));
+    await assertRejects(
+      () => makeLockedRoot(`${out}/wrong.lock.json`, out, { name: "c" }),
+      CommandError,
+      `base-files ${base.version} of the lock`,
+    );
+    await assertRejects(
+      () => makeLockedRoot(`${first}.json`, out),
+      CommandError,
+      "no lock of a root",
+    );
+  } finally {
+    await Deno.remove(out, { recursive: true });
+  }
+});

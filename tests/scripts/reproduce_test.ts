@@ -1,0 +1,146 @@
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { BytesInput, measure } from "../../mod.ts";
+import { UsageError } from "../../scripts/cli/command.ts";
+import { type RecipeValues, RecordingInput, withRecipe } from "../../scripts/sweep/recipe.ts";
+import { type RecordedResult, reproduce, resultsIn } from "../../scripts/sweep/reproduce.ts";
+import { main } from "../../scripts/cli/main.ts";
+
+const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
+
+/** What the command line prints and answers, in this process. */
+async function isthmus(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { log, error } = console;
+  const [out, err]: string[][] = [[], []];
+  console.log = (line) => out.push(line);
+  console.error = (line) => err.push(line);
+  try {
+    return { code: await main(args), out: out.join("\n"), err: err.join("\n") };
+  } finally {
+    [console.log, console.error] = [log, error];
+  }
+}
+
+/** A result of /hello of a folder, with a module of that folder. */
+async function recorded(folder: string, values: RecipeValues = {}): Promise<RecordedResult> {
+  await Deno.chmod(folder, 0o755); // For the guest, who is another user.
+  await Deno.copyFile(`${guests}/x86_64/hello_pie`, `${folder}/hello`);
+  await Deno.writeTextFile(
+    `${folder}/m.ts`,
+    `export default { name: "m", register: () => ({}) };`,
+  );
+  const file = `${folder}/result.json`;
+  const options = Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const { code } = await isthmus(
+    ...["run", "--root", folder, "--cpu", "zen3", "--module", `${folder}/m.ts`, ...options],
+    ...["--stats", file, "--", "/hello"],
+  );
+  assertEquals(code, 0);
+  return JSON.parse(await Deno.readTextFile(file));
+}
+
+Deno.test("a result is reproduced from its file; what differs is named", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const result = await recorded(folder, { seed: 7 });
+    const file = `${folder}/result.json`;
+    const counters = Object.keys(result.counters).length + Object.keys(result.estimated).length;
+    assertEquals(await isthmus("reproduce", file), {
+      ...{ code: 0, out: `/hello: the same, ${counters} counters`, err: "" },
+    });
+    const now = result.counters["dtlb.misses"];
+    const changed = { ...result, counters: { ...result.counters, "dtlb.misses": now + 1 } };
+    await Deno.writeTextFile(file, JSON.stringify(changed));
+    assertEquals(await isthmus("reproduce", file), {
+      ...{ code: 1, out: `/hello: counters["dtlb.misses"] is ${now}, was ${now + 1}`, err: "" },
+    });
+    // The same bytes elsewhere are the same inputs.
+    await Deno.mkdir(`${folder}/elsewhere`);
+    await Deno.rename(`${folder}/hello`, `${folder}/elsewhere/hello`);
+    const root = `${folder}/elsewhere`;
+    assertEquals((await reproduce(result, { root })).difference, undefined);
+    await Deno.writeTextFile(`${root}/hello`, "\n", { append: true });
+    await assertRejects(() => reproduce(result, { root }), UsageError, `${root}/hello has SHA-256`);
+    const { err, code } = await isthmus("reproduce", file, "--root", "/nonexistent");
+    assertEquals([err, code], [
+      "isthmus: there is no /nonexistent: say by --root where the guest's files are",
+      2,
+    ]);
+    await Deno.writeTextFile(`${folder}/m.ts`, "// changed", { append: true });
+    await assertRejects(() => reproduce(result), UsageError, `${folder}/m.ts has SHA-256`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a module by URL is fetched, and is what it was", async () => {
+  let body = `export default { name: "u", register: () => ({}) };`;
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response(body, { headers: { "content-type": "application/typescript" } }),
+  );
+  const module = [`http://127.0.0.1:${server.addr.port}/u.ts`];
+  const argv = ["/x86_64/hello_pie"];
+  const values = { root: guests, module };
+  const { linux } = await import("../../mod.ts");
+  const url: { default: ReturnType<typeof linux>[0] } = await import(module[0]);
+  const made = await measure(argv, { root: guests, modules: [...linux(), url.default] });
+  const result = { ...made, manifest: await withRecipe(made.manifest, values) };
+  assertEquals((await reproduce(result)).difference, undefined);
+  body += " ";
+  await assertRejects(() => reproduce(result), UsageError, `${module[0]} has SHA-256`);
+});
+
+Deno.test("standard input is recorded as it is read, and given again", async () => {
+  const bytes = new TextEncoder().encode("some input");
+  const input = new RecordingInput(new BytesInput(bytes));
+  input.read(new Uint8Array(4));
+  assertEquals(new TextDecoder().decode(await input.bytes()), "some");
+  input.read(new Uint8Array(100));
+  assertEquals(await input.bytes(), bytes);
+  const argv = ["/x86_64/hello_pie"];
+  const made = await measure(argv, { root: guests });
+  const long = new Uint8Array(100_000);
+  const manifest = await withRecipe(made.manifest, { root: guests }, long);
+  assertEquals(manifest.recipe.stdin!.base64, undefined);
+  const result = { ...made, manifest };
+  await assertRejects(() => reproduce(result), UsageError, "--stdin FILE");
+  await assertRejects(
+    () => reproduce(result, { stdin: bytes }),
+    UsageError,
+    "not what the run read",
+  );
+  assertEquals((await reproduce(result, { stdin: long })).difference, undefined);
+});
+
+Deno.test("both sides of a comparison on layouts are reproduced", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const mod = new URL("../../mod.ts", import.meta.url).pathname;
+    // A process of its own: `compare` reads standard input to its end.
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--no-lock", mod, "compare", "--root", guests, "--cpu", "neoverse-n1"],
+        ...["--with", "ifed.eliminateBranches", "--layouts", "2", "--json"],
+        ...["--", "/aarch64/many/many", "1"],
+      ],
+      stdin: "null",
+    }).output();
+    await Deno.writeFile(`${folder}/compared.json`, stdout);
+    const again = await isthmus("reproduce", `${folder}/compared.json`);
+    assertEquals(again.code, 0, again.out);
+    assertEquals(again.out.split("\n").length, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("files without results are refused in one line", () => {
+  const wrong = (text: string, problem: string) => {
+    const error = assertThrows(() => resultsIn(text, "r.json"), UsageError);
+    assertStringIncludes(error.message, problem);
+  };
+  wrong("nonsense", "r.json is not JSON");
+  wrong("{}", "no results");
+  wrong("[1, 2]", "no results");
+  wrong('{ "counters": {}, "manifest": {} }', "made by a script");
+});
