@@ -54,7 +54,8 @@ export async function lockOf(
 export async function readLock(file: string): Promise<RootLock> {
   try {
     const lock = JSON.parse(await Deno.readTextFile(file)) as RootLock;
-    if (!Array.isArray(lock.packages)) throw new Error("it has no packages");
+    const isLocked = (p: LockedPackage) => p.sha256 !== undefined && p.path !== undefined;
+    if (!lock.packages.every(isLocked)) throw new Error("a package has no sha256 or path");
     return lock;
   } catch (error) {
     throw new CommandError(`${file} is no lock of a root: ${(error as Error).message}`);
