@@ -38,6 +38,7 @@ import type { MissCurve, MissCurves, MissCurvesOptions } from "./models/miss_cur
 import type { Preset } from "./models/preset.ts";
 import { GUEST, LinkerChoice, MODULAR, type Pipelines } from "./linker_choice.ts";
 import type { ObserveLinks } from "./modular_loader.ts";
+import type { GdbAddress } from "./debug/gdb_listener.ts";
 import type { Roi } from "./roi.ts";
 import type { Attribution, AttributionReport } from "./study/attribution.ts";
 import type { TraceSink } from "./trace.ts";
@@ -111,6 +112,8 @@ export interface MachineOptions {
   readonly roi?: Roi;
   /** Models of one's own that read the event stream, at the speed of generated code. */
   readonly readers?: readonly EventReader[];
+  /** Wait for gdb here before the first instruction, and serve it until the program ends. */
+  readonly gdb?: GdbAddress;
   /** Sees every event of the program, which then runs one instruction at a time. */
   readonly trace?: TraceSink;
 }
@@ -303,7 +306,9 @@ export class Machine {
       uid,
       gid,
     });
+    const gdb = options.gdb && await listen(options, kernel, engine, vfs);
     const outcome = await kernel.run();
+    await gdb?.close();
     vfs.close();
     const counters = roi?.counters ?? countersOf(parts, kernel.instructions);
     return {
@@ -412,6 +417,16 @@ export class Machine {
       name.includes("/") ? `no program ${name} in the guest` : `no program ${name} in ${search}`,
     );
   }
+}
+
+/** Wait for gdb, which then controls what `kernel` runs. */
+async function listen(options: MachineOptions, kernel: Kernel, engine: Engine, vfs: Vfs) {
+  if (options.roi !== undefined || options.trace !== undefined) {
+    throw new MachineError("gdb does not go with a region of interest or a trace");
+  }
+  const { DebugTarget } = await import("./debug/target.ts");
+  const { GdbListener } = await import("./debug/gdb_listener.ts");
+  return new GdbListener(new DebugTarget(kernel, engine), vfs, options.gdb!);
 }
 
 /** The models that were asked for; they are loaded only here. */

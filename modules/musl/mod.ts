@@ -253,8 +253,8 @@ function decideScope(link: LinkContext, object: LinkObject): void {
   link.rescope(object, [...new Set([...globals, ...searchListOf(link.batch[0])])]);
 }
 
-/** The link that asked last: this is asked for every object of every search. */
-let asked: { readonly link: LinkContext; readonly state: MuslState } | undefined;
+/** The link that asked last: this is asked for every object of every search. It is not kept alive for that. */
+let asked: { readonly link: WeakRef<LinkContext>; readonly state: WeakRef<MuslState> } | undefined;
 const withoutSize = new Map<string, LookupKey>();
 
 /**
@@ -263,8 +263,12 @@ const withoutSize = new Map<string, LookupKey>();
  */
 function resolve(lookup: SymbolLookup, next: Resolver): Definition | undefined {
   const { link, candidate, key } = lookup;
-  if (asked?.link !== link) asked = { link, state: muslStateOf(link) };
-  const { libc, services } = asked.state;
+  let state = asked?.link.deref() === link ? asked.state.deref() : undefined;
+  if (state === undefined) {
+    state = muslStateOf(link);
+    asked = { link: new WeakRef(link), state: new WeakRef(state) };
+  }
+  const { libc, services } = state;
   if (libc === undefined) return next(lookup);
   const plain = usesMusl(link.program) ? { ...lookup, version: undefined, newest: true } : lookup;
   const definition = next(plain);

@@ -5,6 +5,8 @@ import type { Manifest } from "../../sim/study/manifest.ts";
 import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
 import { profileFile } from "./profile_kinds.ts";
+import { gdbOption } from "./gdb_option.ts";
+import type { GdbAddress } from "../../sim/debug/gdb_listener.ts";
 import { roiOption } from "./roi_option.ts";
 
 interface Values extends MachineValues {
@@ -15,6 +17,7 @@ interface Values extends MachineValues {
   readonly roi?: Roi;
   readonly bindings?: string;
   readonly searches?: string;
+  readonly gdb?: GdbAddress;
   readonly json?: boolean;
 }
 
@@ -32,7 +35,8 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const options = await machineOf(values);
   const recorded = values.json || values.stats !== undefined ? await recording() : undefined;
   const machine = await Machine.create({
-    ...{ ...options, streams: recorded?.streams, strace, observeLinks, roi: values.roi },
+    ...{ ...options, streams: recorded?.streams, strace, observeLinks },
+    ...{ roi: values.roi, gdb: values.gdb },
     attribution: values.profile !== undefined,
     missCurves: values.missCurves !== undefined,
   });
@@ -111,6 +115,7 @@ const spec: CommandSpec<Values> = {
       help: "write the misses of TLBs of every size as JSON",
     },
     roiOption,
+    gdbOption,
     { flags: "--json", help: "the same as --stats -" },
   ],
   example: "isthmus run --root ./root --cpu neoverse-n1 --stats - -- /bin/ls -l /usr",

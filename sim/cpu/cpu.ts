@@ -58,6 +58,8 @@ export type CpuExit =
   | { readonly kind: "yield" }
   /** A breakpoint: the instruction at pc is next. */
   | { readonly kind: "break" }
+  /** A watched address: the instruction at pc is about to access it. */
+  | { readonly kind: "watch"; readonly address: number; readonly access: Access }
   /** A guest fault: deliver `signal` with `code`, `address` (si_addr as a bigint: may be non-canonical). */
   | {
     readonly kind: "fault";

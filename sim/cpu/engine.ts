@@ -49,6 +49,13 @@ const TAGGED = 2 ** 56;
 /** x86_64: the upper 17 bits of the kernel's addresses. */
 const KERNEL_HALF = 0x1ffff;
 
+/** Bytes of a program's memory that are watched, and accesses of which kind. */
+export interface WatchedRange {
+  readonly start: number;
+  readonly size: number;
+  readonly access: "read" | "write" | "any";
+}
+
 /** Per-address-space areas in state memory. */
 interface SpaceAreas {
   readonly links: number;
@@ -148,6 +155,10 @@ export class Engine implements Cpu, CodeSource {
   /** Block whose tail runs from SCRATCH, if any. */
   #scratchBlock: Block | null = null;
   #linksStale = false;
+  /** Thrown before an access to watched bytes. */
+  readonly #watching = new Error("watched bytes are accessed");
+  /** Watched bytes by space. */
+  readonly #watched = new Map<CpuSpace, readonly WatchedRange[]>();
   /** Addresses by space whose next execution leaves with a `break` exit. */
   readonly #breaks = new Map<CpuSpace, ReadonlySet<number>>();
   /** Whether breakpoints are gone over. */
@@ -243,6 +254,11 @@ export class Engine implements Cpu, CodeSource {
   hostRange(start: number, end: number): void {
     this.#hostStart = start;
     this.#hostEnd = end;
+  }
+
+  /** Whether control that gets to `pc` leaves to the host. */
+  isHost(pc: number): boolean {
+    return pc >= this.#hostStart && pc < this.#hostEnd;
   }
 
   // ---- registers -------------------------------------------------------------------------
@@ -352,8 +368,9 @@ export class Engine implements Cpu, CodeSource {
     try {
       exit = this.#loop();
     } catch (e) {
-      if (e !== this.#fault) throw e;
-      exit = this.#memoryFault();
+      if (e === this.#fault) exit = this.#memoryFault();
+      else if (e === this.#watching) exit = this.#watchExit();
+      else throw e;
     }
     this.#scratchBlock = null;
     this.retired = budget - this.#signed(L.BUDGET);
@@ -390,7 +407,7 @@ export class Engine implements Cpu, CodeSource {
       if (record === 0) {
         let { pc } = this;
         if (pc >= TAGGED && this.arch === "aarch64") pc = this.#ignoreTag();
-        if (pc >= this.#hostStart && pc < this.#hostEnd) {
+        if (this.isHost(pc)) {
           return { kind: "host", id: (pc - this.#hostStart) / 16 };
         }
         const { resets } = this.counts;
@@ -697,6 +714,42 @@ export class Engine implements Cpu, CodeSource {
     return true;
   }
 
+  /**
+   * Leave with a `watch` exit before every access of the program to `ranges` of `space`. Replaces those of
+   * before. Their pages stay out of the soft TLB, so accesses to them are slow.
+   */
+  watchData(space: CpuSpace, ranges: readonly WatchedRange[]): void {
+    if (ranges.length > 0) this.#watched.set(space, ranges);
+    else if (!this.#watched.delete(space)) return;
+    this.#soft.flush();
+  }
+
+  /** Leave if the access to `size` bytes at `FAULT_ADDRESS` is to watched bytes. */
+  #heedWatched(size: number, access: Access, record: number): void {
+    const first = this.#address(0);
+    const other = access === Access.Write ? "read" : "write";
+    for (const range of this.#watched.get(this.#space!) ?? []) {
+      if (range.access === other || first >= range.start + range.size) continue;
+      if (first + size <= range.start) continue;
+      this.#fault.access = access;
+      this.#u32[L.EXIT_RECORD >> 2] = record;
+      throw this.#watching;
+    }
+  }
+
+  /** Whether bytes on the page of `va` are watched. */
+  #watchesPage(va: number): boolean {
+    const page = Math.floor(va / 4096);
+    return (this.#watched.get(this.#space!) ?? []).some(({ start, size }) =>
+      Math.floor(start / 4096) <= page && page <= Math.floor((start + size - 1) / 4096)
+    );
+  }
+
+  #watchExit(): CpuExit {
+    this.#rewindTo(this.#u32[L.EXIT_RECORD >> 2], false);
+    return { kind: "watch", address: this.#address(0), access: this.#fault.access };
+  }
+
   /** The region at `head` often leaves through the link at `slot` to the current pc. */
   #hotLink(slot: number, head: number): void {
     const block = this.blocks.blockOfLink(slot);
@@ -864,6 +917,7 @@ export class Engine implements Cpu, CodeSource {
     const stamp = this.watch === null ? 0 : this.#model(va, pageShift, number, record);
     this.stream?.sawPage(va, pageShift);
     if (this.#observe !== undefined || this.#checksAlignment) return physical;
+    if (this.#watched.size > 0 && this.#watchesPage(va)) return physical;
     this.#soft.fill(L.READ_TLB, va, physical, stamp);
     if (writable && this.blocks.codeFrames[physical >>> 12] === 0) {
       this.#soft.fill(L.WRITE_TLB, va, physical, stamp);
@@ -949,6 +1003,7 @@ export class Engine implements Cpu, CodeSource {
     const size = sizeAndNumber & 0xff;
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
+    if (this.#watched.size > 0) this.#heedWatched(size, Access.Read, record);
     if (this.#checksAlignment) this.#checkAlignment(size, record);
     const access = this.#loadAccess(record);
     if (this.#observe !== undefined) {
@@ -997,6 +1052,7 @@ export class Engine implements Cpu, CodeSource {
     const size = sizeAndNumber & 0xff;
     const number = sizeAndNumber >> 8;
     const offset = this.#u32[L.FAULT_ADDRESS >> 2] & 4095;
+    if (this.#watched.size > 0) this.#heedWatched(size, Access.Write, record);
     if (this.#checksAlignment) this.#checkAlignment(size, record);
     if (this.#observe !== undefined) {
       this.#checkAll(size, Access.Write, record);
@@ -1114,6 +1170,7 @@ export class Engine implements Cpu, CodeSource {
 
   spaceFreed(space: CpuSpace): void {
     this.#breaks.delete(space);
+    this.#watched.delete(space);
     const areas = this.#spaces.get(space);
     if (areas === undefined) return;
     this.#clearAreas(areas);

@@ -181,6 +181,7 @@ export function enterProgram(
   if (image.threadPointer !== undefined) cpu.threadPointer = image.threadPointer;
   installFilters(thread, image.filters);
   image.prepare?.(stack.pointer);
+  kernel.debugger?.executed(thread);
   return 0;
 }
 

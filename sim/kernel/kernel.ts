@@ -24,6 +24,7 @@ import { setNumber64 } from "./abi/struct.ts";
 import { x86_64 } from "./abi/x86_64.ts";
 import { ThreadCall } from "./call.ts";
 import { Clock } from "./clock.ts";
+import type { Debugger } from "./debugger.ts";
 import { readArguments, runHandler, SyscallHooks } from "./dispatch.ts";
 import { guestLoader } from "./elf_loader.ts";
 import { ENOSYS } from "./errno.ts";
@@ -210,6 +211,8 @@ export class Kernel {
     throw new KernelError(`guest entered host function ${id}, and nobody handles it`);
   };
   readonly report: (message: string) => void;
+  /** Whoever stops threads to look at them. */
+  debugger: Debugger | null = null;
 
   readonly #options: KernelOptions;
   /** State memory. */
@@ -221,6 +224,8 @@ export class Kernel {
   #outcome: Outcome | null = null;
   /** Work of the host that the machine stands still for. */
   #hostWork: Promise<unknown> | null = null;
+  /** The turn that a debugger has stopped, and how many instructions are left of it. */
+  #held: { readonly thread: Thread; readonly left: number } | null = null;
 
   constructor(options: KernelOptions) {
     this.#options = options;
@@ -366,15 +371,27 @@ export class Kernel {
 
   #runMachine(): void {
     while (this.#outcome === null && this.#hostWork === null) {
+      const only = this.debugger?.only ?? null;
+      const held = this.#held;
+      if (held !== null) {
+        this.#held = null;
+        if (only !== null && !only.has(held.thread)) this.scheduler.ready(held.thread);
+        else if (this.#mayRun(held.thread)) this.#goOn(held.thread, held.left);
+        continue;
+      }
       this.timers.expire(this.clock.now);
-      const thread = this.scheduler.next();
+      const thread = this.scheduler.next(only);
       if (thread !== null) {
         this.#turn(thread);
         continue;
       }
       const next = this.timers.next;
-      if (next === Infinity) throw new KernelError(this.#deadlock());
-      this.clock.jumpTo(next);
+      if (next < Infinity) {
+        this.clock.jumpTo(next);
+        continue;
+      }
+      if (this.debugger === null) throw new KernelError(this.#deadlock());
+      this.#hostWork = this.debugger.idle(this.#deadlock());
     }
   }
 
@@ -399,6 +416,7 @@ export class Kernel {
 
   /** A process has exited; the first one's end is the machine's. */
   processExited(process: Process): void {
+    this.debugger?.exited(process);
     if (process !== this.#main) return;
     const status = process.exitStatus!;
     const signal = status & 0x7f;
@@ -408,15 +426,20 @@ export class Kernel {
   /** One turn of a runnable thread. */
   #turn(thread: Thread): void {
     this.switchTo(thread);
-    if (thread.call.blocked !== null) {
-      this.#resumeCall(thread);
-      if (!this.#mayRun(thread)) return;
-    } else if (!this.#mayRun(thread)) return;
+    if (thread.call.blocked !== null) this.#resumeCall(thread);
+    if (this.#mayRun(thread)) this.#goOn(thread, this.#quantum);
+  }
 
-    let left = this.#quantum;
+  /** The loaded thread, which may run, has `left` instructions of its turn. */
+  #goOn(thread: Thread, left: number): void {
     while (left > 0) {
-      const retired = this.#runCpu(thread, left);
-      left -= retired;
+      const most = this.debugger?.before(thread) ?? left;
+      if (typeof most !== "number") {
+        this.#held = { thread, left };
+        this.#hostWork = most;
+        return;
+      }
+      left -= this.#runCpu(thread, Math.min(left, most));
       if (this.timers.next <= this.clock.now) this.timers.expire(this.clock.now);
       if (this.#hostWork !== null || this.#outcome !== null) break;
       if (!this.#mayRun(thread)) return;
@@ -440,7 +463,7 @@ export class Kernel {
   #mayRun(thread: Thread): boolean {
     if (thread.status === "dead" || thread.process.stopped) return this.#aside(thread);
     const { call } = thread;
-    if (thread.signalled || thread.savedMask !== null) {
+    if (thread.signalled || thread.savedMask !== null || thread.passedSignal !== null) {
       if (!deliverSignals(this, thread)) return this.#aside(thread);
       return true;
     }
@@ -513,6 +536,10 @@ export class Kernel {
       }
       case "yield":
         this.#ended = true;
+        return;
+      case "break":
+      case "watch":
+        this.debugger?.reached(thread, exit);
     }
   }
 

@@ -12,8 +12,9 @@ export class Scheduler {
     this.#queue.push(thread);
   }
 
-  /** The next thread to run, or null when all sleep. */
-  next(): Thread | null {
+  /** The next thread to run, of `only` if given; null when all sleep. */
+  next(only: ReadonlySet<Thread> | null = null): Thread | null {
+    if (only !== null) return this.#nextOf(only);
     while (this.#head < this.#queue.length) {
       const thread = this.#queue[this.#head++];
       if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
@@ -30,6 +31,13 @@ export class Scheduler {
     this.#queue = [];
     this.#head = 0;
     return null;
+  }
+
+  #nextOf(only: ReadonlySet<Thread>): Thread | null {
+    const mayRun = (thread: Thread): boolean =>
+      only.has(thread) && thread.status === "runnable" && !thread.process.stopped;
+    const at = this.#queue.findIndex((thread, i) => i >= this.#head && mayRun(thread));
+    return at < 0 ? null : this.#queue.splice(at, 1)[0];
   }
 
   /** Whether another thread waits for the CPU. */

@@ -145,9 +145,14 @@ export function deliverSignals(kernel: Kernel, thread: Thread): boolean {
   const { process } = thread;
   for (;;) {
     if (process.dying !== null) return false;
-    const info = thread.pending.take(thread.mask) ?? process.pending.take(thread.mask);
+    const passed = thread.passedSignal;
+    thread.passedSignal = null;
+    const info = passed ?? thread.pending.take(thread.mask) ?? process.pending.take(thread.mask);
     if (info === null) break;
     const signo = infoSigno(info);
+    if (passed === null && signo !== SIGKILL && kernel.debugger?.intercepts(thread, info)) {
+      return true; // The debugger stops the thread before it runs.
+    }
     const action = process.actions.value.get(signo);
     if (action.handler === SIG_IGN && (signo !== SIGKILL && signo !== SIGSTOP)) continue;
     if (action.handler === SIG_DFL || signo === SIGKILL || signo === SIGSTOP) {

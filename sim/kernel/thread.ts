@@ -34,6 +34,8 @@ export class Thread implements Waiter {
   /** The mask to return to when a call has replaced it for its own duration (sigsuspend, ppoll). */
   savedMask: SigSet | null = null;
   readonly pending: PendingSignals = new PendingSignals();
+  /** A signal that a debugger has seen and passes on: it is delivered before any other. */
+  passedSignal: Uint8Array | null = null;
   signalStack: SignalStack = { sp: 0, flags: SS_DISABLE, size: 0 };
   /** The last fault, as signal frames report it. */
   fault: { address: bigint; trapno: number; error: number } | undefined;

@@ -80,8 +80,8 @@ const FXSAVE_SIZE = 512;
 const RED_ZONE = 128;
 /** UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
 const UC_FLAGS = 6;
-const USER_CS = 0x33;
-const USER_DS = 0x2b;
+export const USER_CS = 0x33;
+export const USER_DS = 0x2b;
 const SA_SIGINFO = 4;
 const DIRECTION = 0x400;
 const TRAP = 0x100;
