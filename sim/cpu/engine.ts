@@ -44,6 +44,8 @@ const SIGSEGV = 11;
 const BUS_ADRALN = 1;
 const SEGV_MAPERR = 1;
 const SI_KERNEL = 0x80;
+/** Beside the kinds of access: a load of what is stored to next. */
+const UPDATE = -1;
 /** aarch64: addresses from here on have a tag. */
 const TAGGED = 2 ** 56;
 /** x86_64: the upper 17 bits of the kernel's addresses. */
@@ -895,22 +897,33 @@ export class Engine implements Cpu, CodeSource {
   }
 
   /** Take the page fault of an access if there is one to take; throws what cannot be mended. */
-  #check(extra: number, access: Access, record: number): void {
+  #check(extra: number, access: Access | typeof UPDATE, record: number): void {
     const va = this.#address(extra);
     this.#checked = record;
-    const result = this.#canonical(va) ? this.#space!.resolve(va, access) : -1;
+    const result = this.#canonical(va) ? this.#space!.resolve(va, this.#taken(va, access)) : -1;
     if (result === 0) return;
     const low = this.#u32[L.FAULT_ADDRESS >> 2] + extra;
     const carry = low >= U32 ? 1 : 0;
     const high = result < 0 ? this.#u32[(L.FAULT_ADDRESS >> 2) + 1] : Math.floor(va / U32) - carry;
-    this.#refuse(result, low >>> 0, high + carry, access, record);
+    this.#refuse(
+      result,
+      low >>> 0,
+      high + carry,
+      access === UPDATE ? Access.Write : access,
+      record,
+    );
   }
 
   /**
    * Translate the address in `FAULT_ADDRESS` (plus `extra`) for access `number` of `record`; throws
    * the fault. Returns the physical address, shows the access to the models, fills the soft TLB.
    */
-  #translate(extra: number, access: Access, record: number, number: number): number {
+  #translate(
+    extra: number,
+    access: Access | typeof UPDATE,
+    record: number,
+    number: number,
+  ): number {
     this.#check(extra, access, record);
     const va = this.#address(extra);
     const { physical, writable, pageShift } = this.#space!.resolved;
@@ -926,26 +939,35 @@ export class Engine implements Cpu, CodeSource {
   }
 
   /** Take the page faults of an access of `size` bytes. */
-  #checkAll(size: number, access: Access, record: number): void {
+  #checkAll(size: number, access: Access | typeof UPDATE, record: number): void {
     this.#check(0, access, record);
     this.#check(size - 1, access, record);
   }
 
-  /** RFLAGS.AC: refuse the access if its address is not as aligned as it must be. That goes before page faults. */
+  /** RFLAGS.AC: refuse an access whose address is not as aligned as it must be. Canonical it is first, mapped after. */
   #checkAlignment(size: number, record: number): void {
-    const va = this.#address(0);
-    if (!this.#canonical(va)) return;
     const low = this.#u32[L.FAULT_ADDRESS >> 2];
+    const high = this.#u32[(L.FAULT_ADDRESS >> 2) + 1];
+    if (high >>> 15 !== 0 && high >>> 15 !== KERNEL_HALF) return;
     if (low % this.isa.alignment!(this.#bytesOf(record), size) === 0) return;
     this.#refuse((SIGBUS << 8) | BUS_ADRALN, 0, 0, Access.Read, record);
   }
 
-  /** What a load faults as: on x86_64, what an instruction is to store to as well is refused as a store. */
-  #loadAccess(record: number): Access {
+  /** Whether a load is of what the instruction stores to next, which faults as a store on x86_64. */
+  #loadAccess(record: number): Access.Read | typeof UPDATE {
     if (this.arch !== "x86_64") return Access.Read;
     const index = this.#view.getUint16(record + R.INDEX, true);
     const { updates } = this.blocks.accessesOf(this.#blockOf(record), index);
-    return updates ? Access.Write : Access.Read;
+    return updates ? UPDATE : Access.Read;
+  }
+
+  /**
+   * The page fault to take for an access. Where a page is, the load of an update takes none and the store that
+   * follows does, as when the soft TLB serves the load.
+   */
+  #taken(va: number, access: Access | typeof UPDATE): Access {
+    if (access !== UPDATE) return access;
+    return (this.#space!.walkEnd?.(va) ?? 0) < 0 ? Access.Write : Access.Read;
   }
 
   /** The event of an access that generated code did not append. */

@@ -9,7 +9,7 @@ import { type Encoding, row, type Semantic } from "./row.ts";
 const jcc: Semantic = (x) => x.e.branch(x.e.condition(x.extra));
 const jmp: Semantic = (x) => x.e.jump();
 
-/** Refuse a branch to `target` (i64) if that is not canonical: #GP at the branch, of which nothing was done. */
+/** Refuse a branch to `target` (i64) if that is not canonical: #GP at the branch, which changed no register. */
 export function canonical(x: Instruction, target: Node): void {
   const e = x.e;
   e.if(e.gtU(e.add(target, e.i64(1n << 47n)), e.i64((1n << 48n) - 1n)), () => x.protection());
@@ -27,10 +27,15 @@ const call: Semantic = (x) => {
 };
 
 const callIndirect: Semantic = (x) => {
+  const e = x.e;
   const target = x.get(0);
+  const stack = e.fixed(gpr(4));
+  const top = e.sub(e.get64(stack), e.i64(8));
+  // Processors store the return address before they look at the target.
+  e.store(top, e.imm(0));
   canonical(x, target);
-  push(x, x.e.imm(0));
-  x.e.callIndirect(target);
+  e.set64(stack, top);
+  e.callIndirect(target);
 };
 
 /** RET; with an immediate it releases that many bytes of arguments. */

@@ -66,6 +66,10 @@ function describeUndefined(bytes: Uint8Array, level: Level): string {
   }
   return `undefined instruction ${text}`;
 }
+/** INT n, and what vector 80 hexadecimal is. */
+const INT = 0xcd;
+const SYSTEM_CALL_32 =
+  "INT 0x80, the 32-bit system call, which is not there, as in a Linux without CONFIG_IA32_EMULATION";
 const LEGACY_PREFIXES = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 
 /** The instruction set of `rows` as a processor of `level` has it. */
@@ -118,7 +122,11 @@ export function instructionSet(rows: readonly Encoding[], level: Level): Isa {
     },
     describe(bytes: Uint8Array, offset: number, available: number, pc: number): string {
       const row = decoder.rowAt(bytes, offset, available, pc);
-      if (row > 0) return rows[row].name;
+      if (row > 0) {
+        const { name } = rows[row];
+        const vector = bytes[bytes.indexOf(INT, offset) + 1];
+        return name === "int Kb" && vector === 0x80 ? SYSTEM_CALL_32 : name;
+      }
       const end = offset + Math.min(available, 15);
       return describeUndefined(bytes.subarray(offset, end), level);
     },

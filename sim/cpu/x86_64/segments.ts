@@ -177,13 +177,14 @@ const far = (call: boolean): Semantic => (x) => {
   const target = x.wide(e.load(x.size === 64 ? "i64" : "i32", x.address(), x.size));
   const selector = e.load("i32", e.add(x.address(), e.i64(x.size / 8)), 16);
   permit(x, isUserCode(x, selector), selector);
-  canonical(x, target);
-  if (call) {
+  if (!call) canonical(x, target);
+  else {
     const next = e.imm(0), bits = x.size;
     const top = e.get64(e.fixed(gpr(4)));
     const at = (i: number): Node => e.sub(top, e.i64(i * bits / 8));
     e.store(at(1), bits === 64 ? e.i64(USER_CODE) : e.i32(USER_CODE), bits);
     e.store(at(2), bits === 64 ? next : e.wrap(next), bits);
+    canonical(x, target);
     e.set64(e.fixed(gpr(4)), at(2));
   }
   e.jumpIndirect(target);

@@ -139,13 +139,8 @@ function restoreForm(x: Instruction, compacted: boolean, header: Node, form: Nod
 const restore: Semantic = (x) => {
   const e = x.e;
   align(x);
-  // On two pages: processors look at these two places first.
-  e.if(x.straddles(x.address(), e.i32(AVX_OFFSET)), () => {
-    e.load("i32", at(x, XCOMP_BV), 8);
-    e.load("i32", x.address(), 8);
-  });
-  const header = e.load("i64", at(x, XSTATE_BV));
   const form = e.load("i64", at(x, XCOMP_BV));
+  const header = e.load("i64", at(x, XSTATE_BV));
   const supported = xcr0(x.level);
   const refuse = (condition: Node): void => e.if(condition, () => x.protection());
   const other = (v: Node): Node => e.ne(e.and(v, e.i64(~BigInt(supported))), e.i64(0));

@@ -206,3 +206,10 @@ Deno.test("an unmasked SSE exception faults and leaves the destination", () => {
   run("f2 0f 2c c0"); // cvttsd2si eax, xmm0
   assertEquals(cpu.reg(0), 1n);
 });
+
+Deno.test("INT 0x80 is refused by name, as Linux does that has no 32-bit system calls", () => {
+  const exit = run("cd 80");
+  const { signal, trapno, error, detail = "" } = exit.kind === "fault" ? exit : {} as never;
+  assertEquals([signal, trapno, error, cpu.pc], [11, 13, 0x80 * 8 + 2, next]);
+  assertEquals(detail.slice(0, 36), "INT 0x80, the 32-bit system call, wh");
+});

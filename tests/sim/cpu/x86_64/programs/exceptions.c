@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -15,12 +16,6 @@
 static uint8_t *pages;
 static uint64_t start, resume;
 static int signals, repair;
-/*
- * Where processors differ from the machine, or from each other: the write bit of a page fault's error code at
- * what reads before it writes; the byte that a masked store is said to fault at; the flags that an interrupted
- * comparison of strings leaves.
- */
-static int any_write, any_byte, any_flags;
 
 static void place(const char *what, uint64_t address) {
   int64_t offset = (int64_t)(address - (uint64_t)pages);
@@ -37,13 +32,13 @@ static void handler(int signal, siginfo_t *info, void *context) {
   greg_t *r = u->uc_mcontext.gregs;
   signals++;
   printf("  signal %d code %d trap %lld error %llx", signal, info->si_code, r[REG_TRAPNO],
-         r[REG_ERR] & (any_write ? ~2ll : ~0ll));
+         r[REG_ERR]);
   place("at", r[REG_RIP]);
-  place("address", (uint64_t)info->si_addr & (any_byte ? -PAGE : -1ul));
+  place("address", (uint64_t)info->si_addr);
   printf(" rcx %lld", r[REG_RCX]);
   place("rsi", r[REG_RSI]);
   place("rdi", r[REG_RDI]);
-  printf(" flags %llx\n", any_flags ? 0 : r[REG_EFL] & 0x40dd5 & ~0x10ull);
+  printf(" flags %llx\n", r[REG_EFL] & 0x50dd5 & ~0x10ull);
   if (repair) {
     mprotect(pages, 3 * PAGE, PROT_READ | PROT_WRITE);
     repair = 0;
@@ -132,10 +127,8 @@ static void strings(void) {
   BOTH("rep stosl down", none, none, "std\n rep stosl", middle, middle + 41, 30, 0x89abcdef);
   BOTH("rep lodsb", none, none, "rep lodsb", middle + PAGE - 3, middle, 10, 0);
   BOTH("rep lodsq", none, none, "rep lodsq", middle + PAGE - 20, middle, 10, 0);
-  any_flags = 1;
   BOTH("repe cmpsb", none, none, "repe cmpsb", middle + PAGE - 9, middle + PAGE - 9, 50, 0);
   BOTH("repne scasb", none, none, "mov $0x101, %%eax\n repne scasb", middle, middle + PAGE - 2, 50, 0);
-  any_flags = 0;
   BOTH("movsq alone", none, none, "movsq", middle, middle + PAGE - 4, 5, 0);
   BOTH("within", all, all, "rep movsb", middle - 100, middle + PAGE - 100, 200, 0);
 }
@@ -150,17 +143,11 @@ static void stores(void) {
   OVER("movw", "mov %%ax, (%%rdi)", 1);
   OVER("movups", "movups (%%rsi), %%xmm0\n movups %%xmm0, (%%rdi)", 9);
   OVER("vmovups", "vmovups (%%rsi), %%ymm0\n vmovups %%ymm0, (%%rdi)\n vzeroupper", 15);
-  any_byte = 1;
-  OVER("vmaskmovps", "vpcmpeqd %%ymm1, %%ymm1, %%ymm1\n vmaskmovps %%ymm1, %%ymm1, (%%rdi)\n vzeroupper", 12);
-  OVER("maskmovdqu", "pcmpeqd %%xmm1, %%xmm1\n maskmovdqu %%xmm1, %%xmm1", 12);
-  any_byte = 0;
-  any_write = 1;
   OVER("add to memory", "add %%rax, (%%rdi)", 5);
   OVER("lock xadd", "lock xadd %%eax, (%%rdi)", 2);
   OVER("xchg", "xchg %%rax, (%%rdi)", 7);
   OVER("cmpxchg, not equal", "cmpxchg %%rsi, (%%rdi)", 4);
   OVER("bts", "mov $40, %%ecx\n bts %%rcx, (%%rdi)", 4);
-  any_write = 0;
   OVER("fstpt", "fldpi\n fstpt (%%rdi)\n fninit", 4);
   OVER("fistpll", "fldpi\n fistpll (%%rdi)\n fninit", 4);
   OVER("movbe", "movbe %%rax, (%%rdi)", 2);
@@ -172,6 +159,100 @@ static void stores(void) {
   OVER("movntdq", "movntdq %%xmm0, (%%rdi)", 16 - 16);
 }
 
+/* What is stored or loaded piece by piece over the end of a page, with that page, the next or both away. */
+static void pieces(void) {
+  const int all = PROT_READ | PROT_WRITE;
+#define PIECES(name, before, code)                                                       \
+  for (int away = 1; away < 4; away++) {                                                 \
+    prepare(name, away & 1 ? PROT_NONE : all, PROT_NONE);                                \
+    mprotect(pages + PAGE, PAGE, away & 2 ? PROT_NONE : all);                            \
+    RUN("vpcmpeqd %%ymm1, %%ymm1, %%ymm1\n fninit\n fld1\n" code "\n fninit\n vzeroupper", 1, pages + PAGE - before, 7, 7); \
+    changes();                                                                           \
+  }
+#define ELEMENT(shift) "mov $-1, %%ebx\n movd %%ebx, %%xmm1\n pslldq $" shift ", %%xmm1\n"
+  PIECES("vmaskmovps", 8, "vmaskmovps %%xmm1, %%xmm1, (%%rdi)");
+  PIECES("vmaskmovps over the end", 6, "vmaskmovps %%xmm1, %%xmm1, (%%rdi)");
+  PIECES("vmaskmovps, first element", 8, ELEMENT("0") "vmaskmovps %%xmm1, %%xmm1, (%%rdi)");
+  PIECES("vmaskmovps, third element", 8, ELEMENT("8") "vmaskmovps %%xmm1, %%xmm1, (%%rdi)");
+  PIECES("vmaskmovpd", 20, "vmaskmovpd %%ymm1, %%ymm1, (%%rdi)");
+  PIECES("vpmaskmovq", 16, "vpmaskmovq %%ymm1, %%ymm1, (%%rdi)");
+  PIECES("vmaskmovps loaded", 8, "vmaskmovps (%%rdi), %%xmm1, %%xmm1");
+  PIECES("vmaskmovps loaded, third element", 8, ELEMENT("8") "vmaskmovps (%%rdi), %%xmm1, %%xmm1");
+  PIECES("maskmovdqu", 8, "maskmovdqu %%xmm1, %%xmm1");
+  PIECES("maskmovdqu, upper half over the end", 6, "maskmovdqu %%xmm1, %%xmm1");
+  PIECES("maskmovdqu, lower half over the end", 14, "maskmovdqu %%xmm1, %%xmm1");
+  PIECES("maskmovdqu of nothing", 8, "pxor %%xmm1, %%xmm1\n maskmovdqu %%xmm1, %%xmm1");
+  PIECES("maskmovq", 4, "pcmpeqd %%mm1, %%mm1\n maskmovq %%mm1, %%mm1");
+  PIECES("fstpt", 8, "fstpt (%%rdi)");
+  PIECES("fstpt over the end", 6, "fstpt (%%rdi)");
+  PIECES("fnstenv", 16, "fnstenv (%%rdi)");
+  PIECES("fldenv", 16, "fldenv (%%rdi)");
+  PIECES("fnsave", 64, "fnsave (%%rdi)");
+  PIECES("frstor", 64, "frstor (%%rdi)");
+  PIECES("fxsave", 64, "fxsave (%%rdi)");
+  PIECES("fxrstor", 64, "fxrstor (%%rdi)");
+  PIECES("xsave", 64, "xor %%edx, %%edx\n xsave (%%rdi)");
+  PIECES("xsaveopt", 512, "xor %%edx, %%edx\n xsaveopt (%%rdi)");
+  PIECES("xsavec", 512, "xor %%edx, %%edx\n xsavec (%%rdi)");
+  PIECES("xrstor", 64, "xor %%edx, %%edx\n xrstor (%%rdi)");
+  PIECES("cmpxchg8b", 4, "cmpxchg8b (%%rdi)");
+  PIECES("rep stosb", 3, "rep stosb");
+}
+
+/* Branches to what is not canonical: at the branch, of which nothing was done. */
+static void branches(void) {
+#define BRANCH(name, code) ONE(name, "movabs $0x8000123456789abc, %%rbx\n" code)
+  BRANCH("jmp, not canonical", "jmp *%%rbx");
+  BRANCH("jmp through memory, not canonical", "mov %%rbx, (%%rsi)\n jmp *(%%rsi)");
+  BRANCH("call, not canonical", "mov %%rdi, %%rsp\n mov %%rsp, %%rsi\n call *%%rbx");
+  BRANCH("ret, not canonical", "mov %%rbx, (%%rsi)\n mov %%rsi, %%rsp\n ret");
+  BRANCH("ret with arguments, not canonical", "mov %%rbx, (%%rsi)\n mov %%rsi, %%rsp\n ret $16");
+  BRANCH("far ret, not canonical", "mov %%rbx, (%%rsi)\n movq $0x33, 8(%%rsi)\n mov %%rsi, %%rsp\n lretq");
+  BRANCH("far jump, not canonical", "mov %%rbx, (%%rsi)\n movw $0x33, 8(%%rsi)\n rex.w ljmp *(%%rsi)");
+  BRANCH("far call, not canonical", "mov %%rdi, %%rsp\n mov %%rbx, (%%rsi)\n movw $0x33, 8(%%rsi)\n rex.w lcall *(%%rsi)");
+  BRANCH("iret, not canonical", "mov %%rbx, (%%rsi)\n movq $0x33, 8(%%rsi)\n movq $0x302, 16(%%rsi)\n"
+                                "movq $0, 24(%%rsi)\n movq $0x2b, 32(%%rsi)\n mov %%rsi, %%rsp\n iretq");
+  ONE("jmp to the first that is not", "movabs $0x800000000000, %%rbx\n jmp *%%rbx");
+  ONE("jmp to the last that is not", "movabs $0xffff7fffffffffff, %%rbx\n jmp *%%rbx");
+  ONE("jmp to the kernel's half", "movabs $0xffff800000000000, %%rbx\n jmp *%%rbx");
+  ONE("jmp to the last of ours", "movabs $0x7fffffffffff, %%rbx\n jmp *%%rbx");
+}
+
+/* Minor faults of a fresh page: one, where what is read is written too. */
+static void updates(void) {
+#define FAULTS(name, code)                                                               \
+  do {                                                                                   \
+    struct rusage before, after;                                                         \
+    uint8_t *fresh = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); \
+    getrusage(RUSAGE_SELF, &before);                                                     \
+    __asm__ volatile(code ::"D"(fresh), "c"(0l), "a"(5l), "d"(0l), "b"(0l) : "memory", "cc", "r8"); \
+    getrusage(RUSAGE_SELF, &after);                                                      \
+    printf("faults of %s: %ld\n", name, after.ru_minflt - before.ru_minflt);             \
+    munmap(fresh, 2 * PAGE);                                                             \
+  } while (0)
+  FAULTS("a load and a store", "mov (%%rdi), %%r8\n mov %%r8, (%%rdi)");
+  FAULTS("add", "addl $1, (%%rdi)");
+  FAULTS("lock and", "lock andl $-1, (%%rdi)");
+  FAULTS("adc over two pages", "adcl $0, 4094(%%rdi)");
+  FAULTS("not", "notl (%%rdi)");
+  FAULTS("inc", "incb (%%rdi)");
+  FAULTS("shl by nothing", "shll %%cl, (%%rdi)");
+  FAULTS("rcl by a constant zero", "rcll $0, (%%rdi)");
+  FAULTS("shld by nothing", "shldl %%cl, %%eax, (%%rdi)");
+  FAULTS("xchg", "xchg %%r8, (%%rdi)");
+  FAULTS("xadd", "xadd %%rcx, (%%rdi)");
+  FAULTS("cmpxchg, not equal", "cmpxchg %%ecx, (%%rdi)");
+  FAULTS("cmpxchg8b, not equal", "cmpxchg8b (%%rdi)");
+  FAULTS("cmpxchg16b, not equal", "cmpxchg16b (%%rdi)");
+  FAULTS("btc", "btcl $3, (%%rdi)");
+  FAULTS("bt", "btl $3, (%%rdi)");
+  FAULTS("cmp", "cmpl $3, (%%rdi)");
+  FAULTS("push from memory", "push (%%rdi)\n pop %%r8");
+  FAULTS("pop to memory", "push %%rax\n pop (%%rdi)");
+  FAULTS("movs", "mov %%rdi, %%rsi\n movsb");
+  FAULTS("maskmovq", "pcmpeqd %%mm1, %%mm1\n maskmovq %%mm1, %%mm1\n emms");
+}
+
 static void raised(void) {
   ONE("int3", "int3");
   ONE("int 3 of two bytes", ".byte 0xcd, 3");
@@ -180,6 +261,10 @@ static void raised(void) {
   ONE("int1", ".byte 0xf1");
   ONE("ud2", "ud2");
   ONE("ud1", ".byte 0x0f, 0xb9, 0xc0");
+  ONE("ud0", ".byte 0x0f, 0xff, 0xc0");
+  ONE("ud0 of memory that is not there", "xor %%ebx, %%ebx\n .byte 0x0f, 0xff, 0x03");
+  ONE("into, not in 64 bits", ".byte 0xce");
+  ONE("int 1 of two bytes", ".byte 0xcd, 1");
   ONE("push es, not in 64 bits", ".byte 6");
   ONE("lock without memory", ".byte 0xf0, 0x01, 0xc0");
   ONE("sixteen bytes", ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
@@ -254,7 +339,8 @@ static void mapped(void) {
   pages = old;
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+  int intel = count > 1 && strcmp(arguments[1], "intel") == 0;
   pages = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   stack_t alternate = {.ss_sp = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), .ss_size = 65536};
   sigaltstack(&alternate, NULL);
@@ -263,6 +349,12 @@ int main(void) {
   for (int i = 0; i < 5; i++) sigaction(all[i], &action, NULL);
   strings();
   stores();
+  updates();
+  /* Others may fault at other bytes of what is accessed in pieces, and elsewhere at what is not canonical. */
+  if (intel) {
+    pieces();
+    branches();
+  }
   raised();
   floating();
   mapped();
