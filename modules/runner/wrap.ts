@@ -4,6 +4,7 @@ import {
   type ElfFile,
   type ElfMachine,
   SHT_INIT_ARRAY,
+  STB_WEAK,
   STT_FUNC,
   STT_OBJECT,
 } from "../../lib/elf/mod.ts";
@@ -93,7 +94,8 @@ export function wrap(options: WrapOptions): Uint8Array {
     data: new Uint8Array(WORD * wanted.length),
   });
   wanted.forEach((name, index) => {
-    const symbol = builder.symbol({ name });
+    // Who links a program with the object has no runner's library: its symbol may be missing then.
+    const symbol = builder.symbol(index === 0 ? { name, bind: STB_WEAK } : { name });
     builder.relocate({ section: slots, offset: WORD * index, type: GLOB_DAT[machine], symbol });
   });
   builder.symbol({ name: WORDS, section: slots, value: 0, size: slots.size, type: STT_OBJECT });
