@@ -839,7 +839,9 @@ export class Engine implements Cpu, CodeSource {
     const { signal, code, access } = f;
     const end = this.#canonical(va) ? this.#space!.walkEnd?.(va) ?? -1 : -1;
     const walk = { present: end >= 0, level: end < 0 ? ~end : end };
-    const report = this.isa.accessFault?.({ signal, code, access, va, ...walk });
+    const bytes = record === 0 ? undefined : this.#bytesOf(record);
+    const at = { state: this.#view, bytes };
+    const report = this.isa.accessFault?.({ signal, code, access, va, ...walk, ...at });
     return { kind: "fault", signal, code, address, resume: true, ...report };
   }
 

@@ -12,6 +12,7 @@ import { rows as floatRows } from "./float_rows.ts";
 import { rows as halfRows } from "./half_rows.ts";
 import { rows as loadStore } from "./load_store.ts";
 import { rows as simd } from "./simd/rows.ts";
+import { checkingStack } from "./row.ts";
 import { abort, semanticTrap } from "./syndrome.ts";
 import { rows as system } from "./system.ts";
 
@@ -22,8 +23,8 @@ export const rows = [
   ...dataImmediate,
   ...branches,
   ...system,
-  ...loadStore,
-  ...atomics,
+  ...checkingStack(loadStore),
+  ...checkingStack(atomics),
   ...dataRegister,
   ...floatRows,
   ...halfRows,
@@ -61,7 +62,7 @@ export const aarch64: Isa = {
 
   accessFault: abort,
 
-  trap: (signal, code, _access, _state, bytes) => semanticTrap(signal, code, bytes),
+  trap: (signal, code, _access, state, bytes) => semanticTrap(signal, code, state, bytes),
 
   describe(bytes: Uint8Array, offset: number, available: number): string {
     if (available < 4) return "truncated instruction";

@@ -18,6 +18,8 @@ export interface RegisterField {
   readonly shift: number;
   readonly mask: number;
   readonly offsets: Uint16Array;
+  /** Whether 31 is SP. */
+  readonly stack?: boolean;
 }
 
 function offsets(of: (i: number) => number, plus = 0): Uint16Array {
@@ -63,7 +65,7 @@ export class Field {
   }
   /** As a general register where 31 is SP. */
   get sp(): RegisterField {
-    return { shift: this.shift, mask: this.mask, offsets: stack };
+    return { shift: this.shift, mask: this.mask, offsets: stack, stack: true };
   }
   /** As a vector register. */
   get v(): RegisterField {

@@ -1,6 +1,7 @@
 /** Decode rows: a bit pattern, what its fields mean, and its semantic function. */
 import { type Decoded, Flow, type Row } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
+import { SP } from "../layout.ts";
 import {
   type Field,
   type FieldNames,
@@ -14,6 +15,8 @@ import {
 export interface RowSpec<S extends string> {
   /** Register operands, in the order of `e.reg(i)`; at most six. */
   readonly regs?: readonly RegisterField[];
+  /** Which of `regs` is the base of its accesses, if they want an aligned stack pointer (CheckSPAlignment). */
+  readonly base?: number;
   /** Fields that are fixed at translation time. */
   readonly statics?: readonly S[];
   /** The field that is `e.imm(1)`, unsigned. */
@@ -28,6 +31,25 @@ export interface RowSpec<S extends string> {
   readonly emit: (e: Emitter, statics: { readonly [K in S]: number }) => void;
 }
 
+const SIGBUS = 7;
+const BUS_ADRALN = 1;
+
+/** Stack pointer alignment check, which Linux asks for (SCTLR_EL1.SA0). */
+function checkStack(e: Emitter, base: number): void {
+  const stack = e.get64(e.reg(base));
+  e.if(e.and(e.wrap(stack), e.i32(15)), () => e.fault(SIGBUS, BUS_ADRALN, stack));
+}
+
+/** Rows of accesses, with the check of a stack pointer that is their base. */
+export function checkingStack(rows: readonly AArch64Row[]): AArch64Row[] {
+  return rows.map((row) =>
+    row.changed((spec) => {
+      const base = spec.regs?.findIndex((field) => field.stack) ?? -1;
+      return base < 0 ? spec : { ...spec, base };
+    })
+  );
+}
+
 type Emit = (e: Emitter, statics: Record<string, number>) => void;
 type Build = (fields: Readonly<Record<string, Field>>) => RowSpec<string>;
 
@@ -36,6 +58,7 @@ class Meaning {
   readonly #regs: readonly RegisterField[];
   readonly #names: readonly string[];
   readonly #statics: readonly Field[];
+  readonly #base: number | undefined;
   readonly #imm1: Field | undefined;
   readonly #operands: RowSpec<string>["operands"];
   readonly valid: RowSpec<string>["valid"];
@@ -48,6 +71,7 @@ class Meaning {
     this.#regs = spec.regs ?? [];
     this.#names = spec.statics ?? [];
     this.#statics = this.#names.map((name) => fields[name]);
+    this.#base = spec.base;
     this.#imm1 = spec.imm1;
     this.#operands = spec.operands;
     this.valid = spec.valid;
@@ -62,8 +86,12 @@ class Meaning {
       statics |= field.of(word) << at;
       at += field.width;
     }
-    out.statics = statics;
     const regs = this.#regs;
+    if (this.#base !== undefined) {
+      const { shift, mask } = regs[this.#base];
+      if (((word >>> shift) & mask) === SP) statics |= 1 << at;
+    }
+    out.statics = statics;
     for (let i = 0; i < regs.length; i++) {
       out.regs[i] = regs[i].offsets[(word >>> regs[i].shift) & regs[i].mask];
     }
@@ -84,6 +112,7 @@ class Meaning {
       named[this.#names[i]] = (statics >>> at) & this.#statics[i].mask;
       at += this.#statics[i].width;
     }
+    if (this.#base !== undefined && (statics >>> at & 1) !== 0) checkStack(e, this.#base);
     this.#emit(e, named);
   }
 }

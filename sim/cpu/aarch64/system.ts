@@ -1,9 +1,10 @@
 /** Hints, barriers, system instructions and system registers (DDI 0487, C4.1.93 and C5). */
 import { Flow } from "../ir/decoded.ts";
+import type { Emitter } from "../ir/emitter.ts";
 import { FPCR, FPSR, MONITOR_ADDRESS, TPIDR } from "../layout.ts";
 import { ticks } from "../time.ts";
 import { setExplicit } from "./flags.ts";
-import { COLLECT, fpcr, FPCR_MASK, FPSR_MASK } from "./float/status.ts";
+import { fpcr, FPCR_MASK, FPSR_MASK, withControl, withStatus } from "./float/status.ts";
 import { idRegister } from "./id_registers.ts";
 import { zeroVector } from "./registers.ts";
 import { row } from "./row.ts";
@@ -30,11 +31,19 @@ const hints = [
   })),
 ];
 
+/** What maintenance by address wants of it: that it can be read. */
+function translate(e: Emitter): void {
+  e.load("i32", e.get64(e.reg(0)), 8);
+}
+
 const operations = [
   row("IC IVAU", "1101010100 0 01 011 0111 0101 001 rt:5", (f) => ({
     flow: Flow.Stop,
     regs: [f.rt.x],
-    emit: (e) => e.exit("mode"),
+    emit: (e) => {
+      translate(e);
+      e.exit("mode");
+    },
   })),
   row("DC ZVA", "1101010100 0 01 011 0111 0100 001 rt:5", (f) => ({
     regs: [f.rt.x],
@@ -45,8 +54,9 @@ const operations = [
   })),
   // Clean and invalidate by address: caches are coherent here.
   row("DC CVAC/CVAU/CVAP/CIVAC", "1101010100 0 01 011 0111 crm:4 001 rt:5", (f) => ({
+    regs: [f.rt.x],
     valid: (w) => [10, 11, 12, 14].includes(f.crm.of(w)),
-    emit: () => {},
+    emit: translate,
   })),
 ];
 
@@ -65,23 +75,17 @@ const registers = [
   })),
   row("MSR FPCR", "1101010100 0 11 011 0100 0100 000 rt:5", (f) => ({
     regs: [f.rt.x],
-    emit: (e) => {
-      const collecting = e.and(fpcr(e), e.i32(COLLECT));
-      e.setState(FPCR, e.or(e.and(e.get32(e.reg(0)), e.i32(FPCR_MASK)), collecting));
-    },
+    emit: (e) => e.setState(FPCR, withControl(e, e.get32(e.reg(0)))),
   })),
   row("MRS FPSR", "1101010100 1 11 011 0100 0100 001 rt:5", (f) => ({
     regs: [f.rt.out],
-    emit: (e) => {
-      e.set64(e.reg(0), e.zext(e.getState("i32", FPSR)));
-      e.setState(FPCR, e.or(fpcr(e), e.i32(COLLECT)));
-    },
+    emit: (e) => e.set64(e.reg(0), e.zext(e.getState("i32", FPSR))),
   })),
   row("MSR FPSR", "1101010100 0 11 011 0100 0100 001 rt:5", (f) => ({
     regs: [f.rt.x],
     emit: (e) => {
       e.setState(FPSR, e.and(e.get32(e.reg(0)), e.i32(FPSR_MASK)));
-      e.setState(FPCR, e.or(fpcr(e), e.i32(COLLECT)));
+      e.setState(FPCR, withStatus(e, e.get32(e.reg(0))));
     },
   })),
   row("MRS TPIDR_EL0", "1101010100 1 11 011 1101 0000 010 rt:5", (f) => ({

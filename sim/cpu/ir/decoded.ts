@@ -68,6 +68,9 @@ export interface AccessFault {
   readonly present: boolean;
   /** Level of the table entry that decided, from 0 (a page's) to 3. */
   readonly level: number;
+  /** State memory; the instruction's bytes, if it is one of a program's. */
+  readonly state: DataView;
+  readonly bytes?: Uint8Array;
 }
 
 /** An instruction set: its decoder and its semantics. */
@@ -86,8 +89,10 @@ export interface Isa {
   readonly flags: import("./flags.ts").FlagModel;
   /** Handlers made ahead, if there are any. */
   readonly common?: import("../common_handlers.ts").CommonHandlers;
-  /** Trap number (x86) and error code or syndrome of an access that was refused. */
-  accessFault?(fault: AccessFault): { readonly trapno: number; readonly error: number };
+  /** Trap number (x86) and error code or syndrome of an access that was refused; another address to show. */
+  accessFault?(
+    fault: AccessFault,
+  ): { readonly trapno: number; readonly error: number; readonly address?: bigint };
   /**
    * What the kernel makes of a fault that semantics raised, or, with `access`, of an access to an address
    * that can be nobody's. `bytes` are the instruction's and what follows; `state` is state memory.

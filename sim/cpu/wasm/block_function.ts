@@ -7,6 +7,7 @@
  * Registers are in locals from their first use on. Every write goes to state memory at once, so that any
  * access may fault.
  */
+import { AlignmentChecks } from "./alignment_checks.ts";
 import type { Block } from "../blocks.ts";
 import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { bitsOf, Emitter } from "../ir/emitter.ts";
@@ -61,10 +62,12 @@ export class BlockFunction extends Lowering {
     this.#flagKind = this.newLocal("i32");
     this.#flagA = this.newLocal("i64");
     this.#flagB = this.newLocal("i64");
+    const checks = new AlignmentChecks();
     for (let i = 0; i < block.count; i++) {
       source.decodeAt(block, i, scratch);
       const e = new Emitter(scratch);
       source.isa.emit(scratch.row, scratch.statics, e);
+      checks.next(e.body);
       this.#index = i;
       this.#access = FIRST_ACCESS;
       this.lower(e.body, e.variables);

@@ -2,6 +2,7 @@
  * What is known of a region before it is lowered: its blocks' semantics, how they are connected, and
  * where the lazy flags are.
  */
+import { AlignmentChecks } from "./alignment_checks.ts";
 import type { Block } from "../blocks.ts";
 import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { Emitter } from "../ir/emitter.ts";
@@ -72,11 +73,13 @@ export class RegionPlan {
   /** Run the semantics of a block's instructions. */
   #emit(block: Block, scratch: Decoded): Member {
     const instructions: Emitter[] = [];
+    const checks = new AlignmentChecks();
     let kindSet = -1;
     for (let i = 0; i < block.count; i++) {
       this.#source.decodeAt(block, i, scratch);
       const e = new Emitter(scratch);
       this.#source.isa.emit(scratch.row, scratch.statics, e);
+      checks.next(e.body);
       instructions.push(e);
       const kind = kindSetBy(e.body);
       if (kind !== -1) kindSet = kind;

@@ -4,7 +4,7 @@
  */
 import type { Cpu } from "../../cpu/cpu.ts";
 import { isAbort } from "../../cpu/aarch64/syndrome.ts";
-import { COLLECT, FPCR_MASK } from "../../cpu/aarch64/float/status.ts";
+import { FPCR_MASK, setStatus } from "../../cpu/aarch64/float/status.ts";
 import { FPCR, FPSR, GPR, POR, SP, VECTOR, XCR0 } from "../../cpu/layout.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Abi, RestoredFrame, SignalFrame } from "./abi.ts";
@@ -118,9 +118,7 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   if (fpsimd < 0 || (view.getUint32(SC_PSTATE, true) & NOT_A_PROGRAM) !== 0) return null;
   const state = cpu.stateBytes;
   const live = new DataView(state.buffer, state.byteOffset);
-  live.setUint32(FPSR, view.getUint32(fpsimd + 8, true), true);
-  const collecting = live.getUint32(FPCR, true) & COLLECT;
-  live.setUint32(FPCR, (view.getUint32(fpsimd + 12, true) & FPCR_MASK) | collecting, true);
+  setStatus(live, view.getUint32(fpsimd + 12, true), view.getUint32(fpsimd + 8, true));
   state.set(bytes.subarray(fpsimd + 16, fpsimd + FPSIMD_SIZE), VECTOR);
   state.set(bytes.subarray(SC_REGS, SC_REGS + 32 * 8), GPR);
   const overlay = findRecord(view, POE_MAGIC);
@@ -206,6 +204,7 @@ export const aarch64: Abi = {
   start(cpu, pc, stackPointer) {
     cpu.load(freshState());
     cpu.flags = 0;
+    setStatus(new DataView(cpu.stateBytes.buffer, cpu.stateBytes.byteOffset), 0, 0);
     resetOverlay(cpu);
     cpu.setRegNumber(SP, stackPointer);
     cpu.pc = pc;

@@ -1,10 +1,11 @@
 /**
  * Floating-point arithmetic, for one number or a vector of them: WebAssembly's operation, and where
- * its result is a NaN or FPCR is not zero, an exact slow path.
+ * its result may have raised more than inexactness or FPCR's state word is not zero, an exact slow path.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
+import { hasExtreme, isOrdinary, returnIfItStands, type Rounded } from "./exact.ts";
 import { flushOperands } from "./flush.ts";
 import { fusedMultiplyAdd } from "./fused.ts";
 import { softHelper } from "./host.ts";
@@ -15,12 +16,11 @@ import {
   type FloatKind,
   fromBits,
   isNaNBits,
-  isNormal,
   isSignalling,
   processNaNs,
   toBits,
 } from "./nan.ts";
-import { fpcr, inexactAlready } from "./status.ts";
+import { fpcr } from "./status.ts";
 import * as soft from "./soft_float.ts";
 
 /** FPCR.FZ. */
@@ -37,8 +37,8 @@ interface Operation {
   readonly fast: string;
   /** Result where an operand is a NaN, if the general rule does not hold. */
   readonly nan?: (e: Emitter, k: FloatKind, operands: Node[]) => void;
-  /** The result is one of the operands: nothing is rounded, nothing overflows. */
-  readonly choice?: boolean;
+  /** How the result is rounded; without it, it is one of the operands. */
+  readonly rounded?: Rounded;
   readonly soft: (f: soft.Format, fpcr: number, ...bits: bigint[]) => bigint;
 }
 
@@ -62,43 +62,46 @@ const extremum = float.map((k, i) =>
 const TWO = [0x40000000n, 0x4000000000000000n];
 
 const operations = {
-  add: { arity: 2, fast: "add", soft: (f, c, a, b) => soft.add(f, a, b, c) },
+  add: { arity: 2, fast: "add", rounded: "add", soft: (f, c, a, b) => soft.add(f, a, b, c) },
   sub: {
     arity: 2,
     fast: "sub",
+    rounded: "sub",
     soft: (f, c, a, b) => soft.add(f, a, b ^ (1n << BigInt(f.width - 1)), c),
   },
-  mul: { arity: 2, fast: "mul", soft: (f, c, a, b) => soft.fusedMultiplyAdd(f, null, a, b, c) },
-  div: { arity: 2, fast: "div", soft: (f, c, a, b) => soft.divide(f, a, b, c) },
+  mul: {
+    arity: 2,
+    fast: "mul",
+    rounded: "mul",
+    soft: (f, c, a, b) => soft.fusedMultiplyAdd(f, null, a, b, c),
+  },
+  div: { arity: 2, fast: "div", rounded: "div", soft: (f, c, a, b) => soft.divide(f, a, b, c) },
   max: {
     arity: 2,
     fast: "max",
-    choice: true,
     soft: (f, c, a, b) => soft.extremum(f, a, b, true, c),
   },
   min: {
     arity: 2,
     fast: "min",
-    choice: true,
     soft: (f, c, a, b) => soft.extremum(f, a, b, false, c),
   },
   maxnm: {
     arity: 2,
     fast: "max",
-    choice: true,
     nan: numberWins,
     soft: (f, c, a, b) => soft.extremum(f, a, b, true, c),
   },
   minnm: {
     arity: 2,
     fast: "min",
-    choice: true,
     nan: numberWins,
     soft: (f, c, a, b) => soft.extremum(f, a, b, false, c),
   },
   mulx: {
     arity: 2,
     fast: "mul",
+    rounded: "mul",
     soft: (f, c, a, b) => {
       const r = soft.fusedMultiplyAdd(f, null, a, b, c);
       if (r !== soft.defaultNaN(f)) return r;
@@ -108,7 +111,7 @@ const operations = {
       return sign | TWO[f === soft.DOUBLE ? 1 : 0];
     },
   },
-  sqrt: { arity: 1, fast: "sqrt", soft: (f, c, a) => soft.squareRoot(f, a, c) },
+  sqrt: { arity: 1, fast: "sqrt", rounded: "sqrt", soft: (f, c, a) => soft.squareRoot(f, a, c) },
 } satisfies Record<string, Operation>;
 export type ArithmeticName = keyof typeof operations;
 
@@ -132,27 +135,45 @@ for (const [name, operation] of Object.entries<Operation>(operations)) {
         operation.nan?.(e, k, bits);
         e.return(processNaNs(e, k, ...bits));
       });
-      const fast = toBits(e, k, fastScalar(e, k, operation, bits));
-      const stands = operation.choice
-        ? e.eqz(e.and(fpcr(e), e.i32(FLUSH)))
-        : e.and(inexactAlready(e), isNormal(e, k, fast));
-      e.if(stands, () => e.return(fast));
+      const operands = bits.map((b) => fromBits(e, k, b));
+      const fast = e.op(`${k.type}.${operation.fast}`, operands);
+      if (operation.rounded) returnIfItStands(e, k, operation.rounded, operands, fast);
+      else e.if(e.eqz(e.and(fpcr(e), e.i32(FLUSH))), () => e.return(toBits(e, k, fast)));
       return e.call(exact, ...bits);
     });
   });
   slowVector[name] = float.map((k, i) =>
     lanewise(`${name}_${k.shape}`, k, operation.arity, (e, ...lanes) => {
-      const r = e.variable(k.int, toBits(e, k, fastScalar(e, k, operation, lanes)));
+      const fast = e.op(`${k.type}.${operation.fast}`, lanes.map((x) => fromBits(e, k, x)));
+      const r = e.variable(k.int, toBits(e, k, fast));
       e.if(
-        e.or(isNaNBits(e, k, e.read(r)), fpcr(e)),
+        e.or(isSpecial(e, k, operation, fast), fpcr(e)),
         () => e.assign(r, e.call(slow[name][i], ...lanes)),
       );
       return e.read(r);
     })
   );
 }
-function fastScalar(e: Emitter, k: FloatKind, operation: Operation, bits: Node[]): Node {
-  return e.op(`${k.type}.${operation.fast}`, bits.map((b) => fromBits(e, k, b)));
+
+/** Whether a float or a vector has a NaN. */
+function hasNaN(e: Emitter, k: FloatKind, x: Node): Node {
+  return x.type === "v128"
+    ? e.op("v128.any_true", [e.op(`${k.shape}.ne`, [x, x])])
+    : e.op(`${k.type}.ne`, [x, x]);
+}
+/** Whether the result of an operation, a float or a vector, may have raised more than inexactness. */
+function isSpecial(e: Emitter, k: FloatKind, operation: Operation, r: Node): Node {
+  switch (operation.rounded) {
+    case "mul":
+    case "div":
+      return r.type === "v128" ? hasExtreme(e, k, r) : e.eqz(isOrdinary(e, k, r));
+    case "add":
+    case "sub":
+      // An infinity less itself is a NaN.
+      return hasNaN(e, k, e.op(`${r.type === "v128" ? k.shape : k.type}.sub`, [r, r]));
+    default:
+      return hasNaN(e, k, r);
+  }
 }
 
 /** `name` of floats (f32 or f64). */
@@ -162,10 +183,10 @@ export function arithmetic(
   name: ArithmeticName,
   ...operands: Node[]
 ): Node {
-  const fast = e.op(`${k.type}.${operations[name].fast}`, operands);
+  const operation: Operation = operations[name];
+  const fast = e.op(`${k.type}.${operation.fast}`, operands);
   const r = e.variable(k.type, fast);
-  const value = e.read(r);
-  e.if(e.or(e.op(`${k.type}.ne`, [value, value]), fpcr(e)), () => {
+  e.if(e.or(isSpecial(e, k, operation, e.read(r)), fpcr(e)), () => {
     const bits = operands.map((x) => toBits(e, k, x));
     e.assign(r, fromBits(e, k, e.call(slow[name][index(k)], ...bits)));
   });
@@ -179,12 +200,11 @@ export function vectorArithmetic(
   name: ArithmeticName,
   ...operands: Node[]
 ): Node {
-  const fast = e.op(`${k.shape}.${operations[name].fast}`, operands);
+  const operation: Operation = operations[name];
+  const fast = e.op(`${k.shape}.${operation.fast}`, operands);
   const r = e.variable("v128", fast);
-  const value = e.read(r);
-  const anyNaN = e.op("v128.any_true", [e.op(`${k.shape}.ne`, [value, value])]);
   e.if(
-    e.or(anyNaN, fpcr(e)),
+    e.or(isSpecial(e, k, operation, e.read(r)), fpcr(e)),
     () => e.assign(r, e.call(slowVector[name][index(k)], ...operands)),
   );
   return e.read(r);

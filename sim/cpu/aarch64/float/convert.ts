@@ -7,7 +7,7 @@ import { flushOperands } from "./flush.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
 import { float, type FloatKind, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
-import { Exception, fpcr, raise } from "./status.ts";
+import { Exception, fpcr, isDefaultMode, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
 import { Rounding } from "./soft_float.ts";
 
@@ -80,7 +80,7 @@ function signedOne(e: Emitter, k: FloatKind, x: Node): Node {
   return fromBits(e, k, e.or(sign, toBits(e, k, scalar(e, k, 1))));
 }
 
-/** IR functions (bits, mode) → bits. */
+/** IR functions (bits, mode, bits rounded with FPCR at its default) → bits. */
 const roundSlow: Helper[] = float.map((k, i) => {
   const exact = softHelper(
     `round_${k.type}`,
@@ -92,8 +92,11 @@ const roundSlow: Helper[] = float.map((k, i) => {
       return soft.roundToIntegral(formats[i], x, control, rounding, named === EXACT);
     },
   );
-  return pure(`aarch64.round_${k.type}`, [k.int, "i32"], k.int, (e, bits, mode) => {
+  return pure(`aarch64.round_${k.type}`, [k.int, "i32", k.int], k.int, (e, bits, mode, fast) => {
     e.if(isNaNBits(e, k, bits), () => e.return(processNaNs(e, k, bits)));
+    const silent = e.or(e.ne(mode, e.i32(EXACT)), e.eqz(fpcr(e)));
+    const stands = e.or(silent, e.eq(bits, fast));
+    e.if(e.and(isDefaultMode(e), stands), () => e.return(fast));
     return e.call(exact, bits, mode);
   });
 });
@@ -111,24 +114,27 @@ const roundSlowVector: Helper[][] = float.map((k, i) =>
     lanewise(
       `round${mode}_${k.shape}`,
       k,
-      1,
-      (e, bits) => e.call(roundSlow[i], bits, e.i32(mode)),
+      2,
+      (e, bits, fast) => e.call(roundSlow[i], bits, e.i32(mode), fast),
     )
   )
 );
 
 /** FRINT* of a float or a vector. */
 export function roundToIntegral(e: Emitter, k: FloatKind, x: Node, mode: Mode): Node {
-  const r = e.variable(x.type, roundFast(e, k, x, mode));
+  const fast = roundFast(e, k, x, mode);
+  const r = e.variable(x.type, fast);
   const p = prefix(k, x);
   const unequal = e.op(`${p}.ne`, [x, x]);
   const special = x.type === "v128" ? e.op("v128.any_true", [unequal]) : unequal;
   e.if(e.or(special, fpcr(e)), () => {
     e.assign(
       r,
-      x.type === "v128"
-        ? e.call(roundSlowVector[index(k)][mode - EXACT], x)
-        : fromBits(e, k, e.call(roundSlow[index(k)], toBits(e, k, x), e.i32(mode))),
+      x.type === "v128" ? e.call(roundSlowVector[index(k)][mode - EXACT], x, fast) : fromBits(
+        e,
+        k,
+        e.call(roundSlow[index(k)], toBits(e, k, x), e.i32(mode), toBits(e, k, fast)),
+      ),
     );
   });
   return e.read(r);
@@ -153,6 +159,33 @@ const toIntegerSoft: Helper[] = float.map((k, i) =>
   )
 );
 
+/** IR functions (x, x rounded, in range, integer, mode, signed, width) → the integer as i64. */
+const toIntegerSlow: Helper[] = float.map((k, i) =>
+  pure(
+    `aarch64.to_integer_${k.type}`,
+    [k.type, k.type, "i32", "i64", "i32", "i32", "i32"],
+    "i64",
+    (e, x, rounded, inRange, fast, mode, signed, width) => {
+      e.if(e.op(`${k.type}.ne`, [x, x]), () => {
+        raise(e, Exception.Invalid);
+        e.return(e.i64(0));
+      });
+      const whole = e.op(`${k.type}.eq`, [x, e.op(`${k.type}.trunc`, [rounded])]);
+      const stands = e.and(inRange, e.or(whole, e.eqz(fpcr(e))));
+      e.if(e.and(isDefaultMode(e), stands), () => e.return(fast));
+      return e.call(toIntegerSoft[i], toBits(e, k, x), mode, signed, width);
+    },
+  )
+);
+
+/** Whether a rounded number fits; of the least negative one, it may be denied. */
+function isInRange(e: Emitter, k: FloatKind, x: Node, signed: boolean, width: number): Node {
+  const limit = scalar(e, k, 2 ** (signed ? width - 1 : width));
+  if (signed) return e.op(`${k.type}.lt`, [e.op(`${k.type}.abs`, [x]), limit]);
+  // Negative numbers are large ones here.
+  return e.ltU(toBits(e, k, x), toBits(e, k, limit));
+}
+
 /** FCVT{N,P,M,Z,A}{S,U}: a float to an i32 or i64, saturating; a NaN becomes 0. */
 export function toInteger(
   e: Emitter,
@@ -163,19 +196,22 @@ export function toInteger(
   sf: number,
 ): Node {
   const int = sf ? "i64" : "i32";
-  const truncate = (v: Node): Node => e.op(`${int}.trunc_sat_${k.type}_${signed ? "s" : "u"}`, [v]);
-  const r = e.variable(int, truncate(mode === Rounding.Zero ? x : roundFast(e, k, x, mode)));
-  e.if(fpcr(e), () =>
-    e.if(e.op(`${k.type}.ne`, [x, x]), () => raise(e, Exception.Invalid), () => {
-      const exact = e.call(
-        toIntegerSoft[index(k)],
-        toBits(e, k, x),
-        e.i32(mode),
-        e.i32(signed ? 1 : 0),
-        e.i32(sf ? 64 : 32),
-      );
-      e.assign(r, sf ? exact : e.wrap(exact));
-    }));
+  const rounded = mode === Rounding.Zero ? x : roundFast(e, k, x, mode);
+  const r = e.variable(int, e.op(`${int}.trunc_sat_${k.type}_${signed ? "s" : "u"}`, [rounded]));
+  const inRange = isInRange(e, k, rounded, signed, sf ? 64 : 32);
+  e.if(e.or(e.eqz(inRange), fpcr(e)), () => {
+    const exact = e.call(
+      toIntegerSlow[index(k)],
+      x,
+      rounded,
+      inRange,
+      wide(e, e.read(r)),
+      e.i32(mode),
+      e.i32(signed ? 1 : 0),
+      e.i32(sf ? 64 : 32),
+    );
+    e.assign(r, sf ? exact : e.wrap(exact));
+  });
   return e.read(r);
 }
 
@@ -205,14 +241,36 @@ const fromIntegerSoft: Helper[] = float.map((k, i) =>
   )
 );
 
+/** IR functions (integer as i64, signed, float) → the float. */
+const fromIntegerSlow: Helper[] = float.map((k, i) =>
+  pure(
+    `aarch64.from_integer_${k.type}`,
+    ["i64", "i32", k.type],
+    k.type,
+    (e, value, signed, fast) => {
+      const back = e.select(
+        signed,
+        e.op(`i64.trunc_sat_${k.type}_s`, [fast]),
+        e.op(`i64.trunc_sat_${k.type}_u`, [fast]),
+      );
+      // What saturates on its way back was rounded up.
+      const fits = e.op(`${k.type}.lt`, [fast, scalar(e, k, 2 ** 63)]);
+      const exact = e.and(fits, e.eq(back, value));
+      e.if(e.and(isDefaultMode(e), exact), () => e.return(fast));
+      return fromBits(e, k, e.call(fromIntegerSoft[i], value, signed));
+    },
+  )
+);
+
 /** SCVTF and UCVTF of an i32 or i64. */
 export function fromInteger(e: Emitter, k: FloatKind, value: Node, signed: boolean): Node {
   const suffix = signed ? "s" : "u";
-  const r = e.variable(k.type, e.op(`${k.type}.convert_${value.type}_${suffix}`, [value]));
+  const fast = e.op(`${k.type}.convert_${value.type}_${suffix}`, [value]);
+  if (k.type === "f64" && value.type === "i32") return fast;
+  const r = e.variable(k.type, fast);
   e.if(fpcr(e), () => {
     const extended = value.type === "i32" && signed ? e.sext(value) : wide(e, value);
-    const exact = e.call(fromIntegerSoft[index(k)], extended, e.i32(signed ? 1 : 0));
-    e.assign(r, fromBits(e, k, exact));
+    e.assign(r, e.call(fromIntegerSlow[index(k)], extended, e.i32(signed ? 1 : 0), e.read(r)));
   });
   return e.read(r);
 }

@@ -2,30 +2,20 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
-import { float, type FloatKind, isNaNBits, isSignalling } from "./nan.ts";
+import { constantVector, float, type FloatKind, isNaNBits, isSignalling } from "./nan.ts";
 import { Exception, fpcr, raise } from "./status.ts";
 
 const FLUSH = 1 << 24;
 
-/** Constant of bits in every lane. */
-function constant(e: Emitter, k: FloatKind, bits: bigint): Node {
-  return e.v128(
-    Array.from(
-      { length: 16 },
-      (_, i) => Number((bits >> BigInt(8 * (i % (16 / k.lanes)))) & 0xffn),
-    ),
-  );
-}
-
 /** IR functions: subnormal lanes as zeros of their sign, which raises InputDenormal. */
 const flushedHelpers = float.map((k) =>
   pure(`aarch64.flush_${k.shape}`, ["v128"], "v128", (e, x) => {
-    const least = constant(e, k, k.infinity & -k.infinity);
+    const least = constantVector(e, k, k.infinity & -k.infinity);
     const small = e.op(`${k.shape}.lt`, [e.op(`${k.shape}.abs`, [x]), least]);
-    const zero = e.op(`${k.shape}.eq`, [x, constant(e, k, 0n)]);
+    const zero = e.op(`${k.shape}.eq`, [x, constantVector(e, k, 0n)]);
     const subnormal = e.op("v128.andnot", [small, zero]);
     e.if(e.op("v128.any_true", [subnormal]), () => raise(e, Exception.InputDenormal));
-    const sign = e.op("v128.and", [x, constant(e, k, k.sign)]);
+    const sign = e.op("v128.and", [x, constantVector(e, k, k.sign)]);
     return e.op("v128.bitselect", [sign, x, small]);
   })
 );
@@ -66,6 +56,15 @@ export function flushOperands(e: Emitter, k: FloatKind, ...operands: Node[]): No
   return variables.map((v) => e.read(v));
 }
 
+/** Whether some float of either is a NaN; of infinities, it may be said too. */
+function mayBeUnordered(e: Emitter, k: FloatKind, a: Node, b: Node): Node {
+  const vector = a.type === "v128";
+  const shape = vector ? k.shape : k.type;
+  const sum = e.op(`${shape}.add`, [a, b]);
+  const unequal = e.op(`${shape}.ne`, [sum, sum]);
+  return vector ? e.op("v128.any_true", [unequal]) : unequal;
+}
+
 /**
  * The operands of a comparison: flushed if FPCR.FZ is set, and Invalid raised for a NaN if the
  * comparison `signals`, else for a signalling NaN.
@@ -78,9 +77,10 @@ export function comparands(
   b: Node,
 ): [Node, Node] {
   const [x, y] = [e.variable(a.type, a), e.variable(b.type, b)];
-  e.if(fpcr(e), () => {
+  const flushes = e.and(fpcr(e), e.i32(FLUSH));
+  e.if(e.or(mayBeUnordered(e, k, a, b), flushes), () => {
     e.call(invalidHelpers[signals ? 1 : 0][index(k)], asVector(e, k, a), asVector(e, k, b));
-    e.if(e.and(fpcr(e), e.i32(FLUSH)), () => {
+    e.if(flushes, () => {
       e.assign(x, flushed(e, k, a));
       e.assign(y, flushed(e, k, b));
     });

@@ -4,7 +4,7 @@ import type { Helper, Node, Type } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
 import { softHelper } from "./host.ts";
 import { float, isNaNBits } from "./nan.ts";
-import { Exception, fpcr, raise } from "./status.ts";
+import { Exception, fpcr, isDefaultMode, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
 
 /** Formats as `ftype` numbers them; half precision travels in the low bits of an i32. */
@@ -110,6 +110,18 @@ function isNaN(e: Emitter, bits: Node, p: Precision): Node {
   return isNaNBits(e, float[p], bits);
 }
 
+/** Whether `r`, to nearest or odd, has raised nothing new in FPSR. */
+function stands(e: Emitter, bits: Node, from: Precision, r: Node, to: Precision): Node {
+  if (from === Precision.Half || to === Precision.Double) return isDefaultMode(e);
+  const back = fast(e, r, to, from);
+  const exact = e.and(isDefaultMode(e), e.eq(back, bits));
+  // An overflow that is rounded to odd is the largest number.
+  const [least, most] = to === Precision.Half ? [0x400, 0x7bff] : [0x800000, 0x7f7fffff];
+  const magnitude = e.and(r, e.i32(to === Precision.Half ? 0x7fff : 0x7fffffff));
+  const inside = e.and(e.gtU(magnitude, e.i32(least)), e.ltU(magnitude, e.i32(most)));
+  return e.or(exact, e.and(e.eqz(fpcr(e)), inside));
+}
+
 function converter(from: Precision, to: Precision, odd: boolean): Helper {
   const name = `${letter(from)}_${letter(to)}${odd ? "_odd" : ""}`;
   const params: Type[] = [typeOf(from)];
@@ -138,8 +150,9 @@ function converter(from: Precision, to: Precision, odd: boolean): Helper {
       }
       e.return(convertNaN(e, bits, from, to));
     });
-    e.if(fpcr(e), () => e.return(e.call(exact, bits)));
-    return odd ? doubleToSingleOdd(e, bits) : fast(e, bits, from, to);
+    const r = odd ? doubleToSingleOdd(e, bits) : fast(e, bits, from, to);
+    e.if(stands(e, bits, from, r, to), () => e.return(r));
+    return e.call(exact, bits);
   });
 }
 const noNaN: Readonly<Record<number, Helper>> = Object.fromEntries(

@@ -12,20 +12,13 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
+import { hasExtreme, isOrdinary, power, returnIfSumStands, twoProduct, twoSum } from "./exact.ts";
 import { flushOperands } from "./flush.ts";
 import { hostFuses } from "./fused_probe.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
-import {
-  float,
-  type FloatKind,
-  fromBits,
-  isNaNBits,
-  isNormal,
-  processNaNs,
-  toBits,
-} from "./nan.ts";
-import { Exception, fpcr, inexactAlready, raise } from "./status.ts";
+import { float, type FloatKind, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
+import { Exception, fpcr, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
 
 const formats = [soft.SINGLE, soft.DOUBLE];
@@ -59,11 +52,8 @@ const slow: Helper[] = float.map((k, i) => {
       });
       e.return(result);
     });
-    if (hostFuses) {
-      const operands = [addend, a, b].map((x) => fromBits(e, k, x));
-      const fast = toBits(e, k, hostFused(e, k, operands));
-      e.if(e.and(inexactAlready(e), isNormal(e, k, fast)), () => e.return(fast));
-    }
+    const operands = [addend, a, b].map((x) => fromBits(e, k, x));
+    returnIfSumStands(e, k, operands, hostFuses ? hostFused(e, k, operands) : null);
     return e.call(exact, addend, a, b);
   });
 });
@@ -85,63 +75,26 @@ function towardsOdd(e: Emitter, s: Node, t: Node): Node {
   return e.op("f64.reinterpret_i64", [e.add(bits, e.select(inexact, step, e.i64(0)))]);
 }
 
-/** a + b exactly, as the rounded sum and its error (Knuth). */
-function twoSum(e: Emitter, a: Node, b: Node): [Node, Node] {
-  const f = (name: string, x: Node, y: Node): Node => e.op(`f64.${name}`, [x, y]);
-  const s = f("add", a, b);
-  const bPart = f("sub", s, a);
-  const aPart = f("sub", s, bPart);
-  return [s, f("add", f("sub", a, aPart), f("sub", b, bPart))];
-}
-
-/** a · b exactly, as the rounded product and its error. */
-function twoProduct(e: Emitter, a: Node, b: Node): [Node, Node] {
-  const f = (name: string, x: Node, y: Node): Node => e.op(`f64.${name}`, [x, y]);
-  const splitter = e.op("f64.reinterpret_i64", [e.i64(0x41a0000002000000n)]); // 2^27 + 1
-  const split = (x: Node): [Node, Node] => {
-    const g = f("mul", splitter, x);
-    const high = f("sub", g, f("sub", g, x));
-    return [high, f("sub", x, high)];
-  };
-  const p = f("mul", a, b);
-  const [ah, al] = split(a);
-  const [bh, bl] = split(b);
-  const low = f("add", f("sub", f("mul", ah, bh), p), f("mul", ah, bl));
-  return [p, f("add", f("add", low, f("mul", al, bh)), f("mul", al, bl))];
-}
-
-/** 2^exponent as f64. */
-function power(e: Emitter, exponent: number): Node {
-  return e.op("f64.reinterpret_i64", [e.i64(BigInt(exponent + 1023) << 52n)]);
-}
-
 const double = pure("aarch64.fma_f64", ["f64", "f64", "f64"], "f64", (e, addend, a, b) => {
   const k = float[1];
   const f = (name: string, x: Node, y: Node): Node => e.op(`f64.${name}`, [x, y]);
   const below = (x: Node, exponent: number): Node =>
-    f("lt", e.op("f64.abs", [x]), power(e, exponent));
+    f("lt", e.op("f64.abs", [x]), power(e, k, exponent));
   const [p, pError] = twoProduct(e, a, b);
   const safe = e.and(
     e.and(below(a, 990), below(b, 990)),
     e.and(
       below(addend, 1000),
-      e.and(below(p, 1000), f("gt", e.op("f64.abs", [p]), power(e, -900))),
+      e.and(below(p, 1000), f("gt", e.op("f64.abs", [p]), power(e, k, -900))),
     ),
   );
   e.if(e.or(e.eqz(safe), fpcr(e)), () => {
     const bits = [addend, a, b].map((x) => toBits(e, k, x));
-    // A zero product is exact, so one addition does it.
-    const zero = e.op("f64.reinterpret_i64", [e.i64(0)]);
-    const plain = e.and(
-      e.or(f("eq", a, zero), f("eq", b, zero)),
-      e.and(below(p, 0), below(addend, 1000)),
-    );
-    e.if(e.and(plain, e.eqz(fpcr(e))), () => e.return(f("add", p, addend)));
     e.return(fromBits(e, k, e.call(slow[1], ...bits)));
   });
-  const [t, tError] = twoSum(e, addend, pError);
-  const [v, vError] = twoSum(e, p, t);
-  const [z, zError] = twoSum(e, tError, vError);
+  const [t, tError] = twoSum(e, k, addend, pError);
+  const [v, vError] = twoSum(e, k, p, t);
+  const [z, zError] = twoSum(e, k, tError, vError);
   return f("add", v, towardsOdd(e, z, zError));
 });
 
@@ -149,11 +102,9 @@ const single = pure("aarch64.fma_f32", ["f32", "f32", "f32"], "f32", (e, addend,
   const k = float[0];
   const promote = (x: Node): Node => e.op("f64.promote_f32", [x]);
   const p = e.op("f64.mul", [promote(a), promote(b)]);
-  const [s, error] = twoSum(e, p, promote(addend));
+  const [s, error] = twoSum(e, float[1], p, promote(addend));
   const r = e.op("f32.demote_f64", [towardsOdd(e, s, error)]);
-  const infinity = e.op("f64.reinterpret_i64", [e.i64(0x7ff0000000000000n)]);
-  const finite = e.op("f64.lt", [e.op("f64.abs", [s]), infinity]);
-  e.if(e.or(e.eqz(finite), fpcr(e)), () => {
+  e.if(e.or(e.eqz(isOrdinary(e, float[0], r)), fpcr(e)), () => {
     const bits = [addend, a, b].map((x) => toBits(e, k, x));
     e.return(fromBits(e, k, e.call(slow[0], ...bits)));
   });
@@ -171,13 +122,12 @@ function hostFused(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
   return vector ? sum : e.op(`${k.shape}.extract_lane`, [sum], 0);
 }
 
-/** By the host's fused operation, the slow path where it yields a NaN or FPCR is not zero. */
+/** By the host's fused operation, the slow path where more than inexactness may be raised. */
 function byHost(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
   const vector = operands[0].type === "v128";
   const r = e.variable(operands[0].type, hostFused(e, k, operands));
   const value = e.read(r);
-  const unequal = e.op(`${vector ? k.shape : k.type}.ne`, [value, value]);
-  const special = vector ? e.op("v128.any_true", [unequal]) : unequal;
+  const special = vector ? hasExtreme(e, k, value) : e.eqz(isOrdinary(e, k, value));
   e.if(e.or(special, fpcr(e)), () => {
     const exact = vector
       ? e.call(vectors[index(k)], ...operands)

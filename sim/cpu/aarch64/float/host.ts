@@ -2,6 +2,7 @@
 import type { Helper, Type } from "../../ir/types.ts";
 import { FPCR, FPSR } from "../../layout.ts";
 import { takeExceptions } from "./soft_float.ts";
+import { Exception, UNSEEN } from "./status.ts";
 
 type Bits = bigint | number;
 
@@ -24,8 +25,13 @@ export function softHelper(
     reads: [],
     writes: [],
     run: (state: DataView, ...bits: Bits[]) => {
-      const r = run(state.getUint32(FPCR, true), ...bits.map(unsigned));
-      state.setUint32(FPSR, state.getUint32(FPSR, true) | takeExceptions(), true);
+      const control = state.getUint32(FPCR, true);
+      const r = run(control & ~UNSEEN, ...bits.map(unsigned));
+      const raised = takeExceptions();
+      if (raised !== 0) {
+        state.setUint32(FPSR, state.getUint32(FPSR, true) | raised, true);
+        if (raised & Exception.Inexact) state.setUint32(FPCR, control & ~UNSEEN, true);
+      }
       return result === "i64" ? r : Number(BigInt.asIntN(32, r));
     },
   };

@@ -49,6 +49,15 @@ export const float: readonly [FloatKind, FloatKind] = [
 export function bitsConstant(e: Emitter, k: FloatKind, value: bigint): Node {
   return k.int === "i64" ? e.i64(value) : e.i32(Number(BigInt.asIntN(32, value)));
 }
+/** A vector constant with the bits in every lane. */
+export function constantVector(e: Emitter, k: FloatKind, bits: bigint): Node {
+  return e.v128(
+    Array.from(
+      { length: 16 },
+      (_, i) => Number((bits >> BigInt(8 * (i % (16 / k.lanes)))) & 0xffn),
+    ),
+  );
+}
 /** The float's bits, and back. */
 export function toBits(e: Emitter, k: FloatKind, x: Node): Node {
   return e.op(`${k.int}.reinterpret_${k.type}`, [x]);
@@ -108,12 +117,4 @@ const helpers = float.map((k) => [1, 2, 3].map((n) => processing(k, n)));
 /** NaN result (as bits) for these operands (as bits), at least one of which is a NaN. */
 export function processNaNs(e: Emitter, k: FloatKind, ...operands: Node[]): Node {
   return e.call(helpers[k.lanes === 4 ? 0 : 1][operands.length - 1], ...operands);
-}
-
-/** Whether a float is finite and larger in magnitude than the least normal number. */
-export function isNormal(e: Emitter, k: FloatKind, bits: Node): Node {
-  const magnitude = e.and(bits, bitsConstant(e, k, k.sign - 1n));
-  const least = k.infinity & -k.infinity;
-  const above = e.gtU(magnitude, bitsConstant(e, k, least));
-  return e.and(above, e.ltU(magnitude, bitsConstant(e, k, k.infinity)));
 }

@@ -1,18 +1,18 @@
 /**
- * FPSR's cumulative exception bits.
+ * FPSR's cumulative exception bits, which are exact from a program's first instruction.
  *
- * They are collected from the moment that a program first touches FPSR: until then floating point runs
- * at full speed. So a program that reads FPSR before it ever wrote it does not see what came before the
- * read; those of C clear the flags first (feclearexcept), which is such a touch. From then on a bit of our
- * own in the state word of FPCR, which programs do not see, sends every operation to a path that keeps
- * them. The same holds for FPSR.QC, the cumulative saturation bit of integer vector instructions.
+ * Floating point runs at the host's speed where a result tells that it can have raised nothing but
+ * inexactness, and FPSR.IXC is set already. A bit of our own in the state word of FPCR, which programs do
+ * not see, says that IXC is clear; so one comparison of that word with zero finds every other rounding
+ * mode and the results whose exactness counts. Those go to `exact.ts`, and what it cannot
+ * answer to the host's exact arithmetic.
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
 import { FPCR, FPSR } from "../../layout.ts";
 
-/** Our bit in the state word of FPCR. */
-export const COLLECT = 1;
+/** Our bit in the state word of FPCR: FPSR.IXC is clear. */
+export const UNSEEN = 1;
 /** Bits of FPCR that programs write and read: AHP, DN, FZ, RMode, FZ16. */
 export const FPCR_MASK = 0x07c80000;
 /** Bits of FPSR that programs write and read: QC and the cumulative exception bits. */
@@ -32,16 +32,28 @@ export const enum Exception {
 export function fpcr(e: Emitter): Node {
   return e.getState("i32", FPCR);
 }
-/** Set bits of FPSR. */
+/** Set bits of FPSR, which are not Inexact. */
 export function raise(e: Emitter, exceptions: Exception): void {
   e.setState(FPSR, e.or(e.getState("i32", FPSR), e.i32(exceptions)));
 }
 
-/**
- * Whether only inexactness, which FPSR shows already, can come of a normal result: nothing but our
- * bit is set in FPCR, and IXC in FPSR.
- */
-export function inexactAlready(e: Emitter): Node {
-  const seen = e.ne(e.and(e.getState("i32", FPSR), e.i32(Exception.Inexact)), e.i32(0));
-  return e.and(seen, e.eq(fpcr(e), e.i32(COLLECT)));
+/** FPCR is as a program finds it: to nearest, nothing flushed, NaNs propagated. */
+export function isDefaultMode(e: Emitter): Node {
+  return e.eqz(e.and(fpcr(e), e.i32(~UNSEEN)));
+}
+
+/** FPCR's state word for the program's value of FPCR, or of FPSR. */
+export function withControl(e: Emitter, control: Node): Node {
+  return e.or(e.and(control, e.i32(FPCR_MASK)), e.and(fpcr(e), e.i32(UNSEEN)));
+}
+export function withStatus(e: Emitter, status: Node): Node {
+  const inexact = e.shrU(e.and(status, e.i32(Exception.Inexact)), e.i32(4));
+  return e.or(e.and(fpcr(e), e.i32(~UNSEEN)), e.xor(inexact, e.i32(UNSEEN)));
+}
+
+/** Sets both state words, on the host. */
+export function setStatus(state: DataView, control: number, status: number): void {
+  const unseen = status & Exception.Inexact ? 0 : UNSEEN;
+  state.setUint32(FPCR, (control & FPCR_MASK) | unseen, true);
+  state.setUint32(FPSR, status, true);
 }

@@ -16,7 +16,7 @@ import { estimate, exponentReciprocal, fixedEstimate } from "../float/estimate.t
 import { convertBits, convertToOdd, Precision } from "../float/formats.ts";
 import { comparands } from "../float/flush.ts";
 import { lanewise } from "../float/lanes.ts";
-import { float, type FloatKind, fromBits, toBits } from "../float/nan.ts";
+import { constantVector, float, type FloatKind, fromBits, toBits } from "../float/nan.ts";
 import { fpcr } from "../float/status.ts";
 import { Rounding } from "../float/soft_float.ts";
 import { familyRow, row } from "../row.ts";
@@ -53,7 +53,7 @@ const rounded = (mode: Mode): Unary => (e, k, a) => roundToIntegral(e, k, a, mod
 const comparedToZero = (name: string): Unary => (e, k, a) =>
   e.op(`${k.shape}.${name}`, comparands(e, k, name !== "eq", a, zeros(e)));
 
-/** FCVT{N,P,M,Z,A}{S,U}: four singles at once while FPCR is zero. */
+/** FCVT{N,P,M,Z,A}{S,U}: four singles at once if all fit. */
 function converted(name: string, mode: Rounding, signed: boolean): Unary {
   const lanes = perLane(
     name,
@@ -72,9 +72,17 @@ function converted(name: string, mode: Rounding, signed: boolean): Unary {
     if (k.lanes !== 4 || round === undefined) return e.call(lanes[index(k)], a);
     const whole = round === null ? a : e.op(`f32x4.${round}`, [a]);
     const r = e.variable("v128", e.op(operation, [whole]));
-    e.if(fpcr(e), () => e.assign(r, e.call(lanes[0], a)));
+    e.if(e.or(e.eqz(fit(e, whole, signed)), fpcr(e)), () => e.assign(r, e.call(lanes[0], a)));
     return e.read(r);
   };
+}
+/** Whether four rounded singles are integers of 32 bits; of the least negative one, it may be denied. */
+function fit(e: Emitter, x: Node, signed: boolean): Node {
+  const limit = constantVector(e, float[0], signed ? 0x4f000000n : 0x4f800000n);
+  const magnitude = signed ? absolute(e, float[0], x) : x;
+  const below = e.op("f32x4.lt", [magnitude, limit]);
+  const inside = signed ? below : e.op("v128.and", [below, e.op("f32x4.ge", [x, zeros(e)])]);
+  return e.op("i32x4.all_true", [inside]);
 }
 
 function fromIntegers(signed: boolean): Unary {

@@ -1,4 +1,5 @@
 /** All rows of Advanced SIMD. */
+import { checkingStack } from "../row.ts";
 import { rows as complex } from "./complex.ts";
 import { rows as copy } from "./copy.ts";
 import { rows as crypto } from "./crypto.ts";
@@ -14,7 +15,7 @@ import { rows as threeSame } from "./three_same.ts";
 import { rows as twoMisc } from "./two_misc.ts";
 
 export const rows = collectingSaturation([
-  ...loadStore,
+  ...checkingStack(loadStore),
   ...copy,
   ...threeSame,
   ...float,

@@ -1,14 +1,14 @@
 /**
  * FPSR.QC, the cumulative saturation bit: an instruction sets it if one of its elements did not fit.
  *
- * While FPSR is collected (`float/status.ts`), every saturating instruction first asks the host, which
- * works it out from the instruction word with exact integers; before, nothing is asked.
+ * Until it is set, an instruction whose result looks saturated asks the host, which works it out
+ * from the instruction word with exact integers.
  */
 import type { Emitter } from "../../ir/emitter.ts";
-import type { Helper } from "../../ir/types.ts";
+import type { Helper, Node } from "../../ir/types.ts";
 import { FPSR, SCRATCH } from "../../layout.ts";
-import { COLLECT, fpcr } from "../float/status.ts";
 import type { AArch64Row } from "../row.ts";
+import { lane, zeros } from "./lanes.ts";
 
 /** FPSR.QC. */
 const QC = 1 << 27;
@@ -203,6 +203,38 @@ const collector: Helper = {
 
 const SATURATING = /^(SQ|UQ|SUQ|USQ)/;
 
+/** Whether some lane of `x`, of `8 << size` bits, has these bits, which repeat from the lowest byte up. */
+function hasLane(e: Emitter, size: number, x: Node, top: number, rest: number): Node {
+  const bytes = Array.from({ length: 16 }, (_, i) => (i + 1) % (1 << size) === 0 ? top : rest);
+  return e.op("v128.any_true", [lane(e, size, "eq", x, e.v128(bytes))]);
+}
+
+/** log2 of the bytes of a row's narrower elements. */
+function elementSize(name: string, statics: Readonly<Record<string, number>>): number {
+  const width = /(\d+)\)$/.exec(name)?.[1];
+  if (width !== undefined) return Math.log2(Number(width)) - 3;
+  // By element, those of 16 bits have an index of three bits.
+  return statics.size ?? ("m" in statics ? 1 : 2);
+}
+
+/**
+ * Whether an instruction may have saturated, by its result and what its operands were. The upper
+ * half of a saturated element looks like a saturated one, so `size` may be that of the narrower elements.
+ */
+function mayHave(e: Emitter, name: string, size: number, result: Node, before: Node[]): Node {
+  const signed = e.or(hasLane(e, size, result, 0x7f, 0xff), hasLane(e, size, result, 0x80, 0));
+  // A doubled product saturates by itself only where both factors are the least number.
+  if (/^SQDML[AS]L/.test(name)) return e.or(signed, hasLane(e, size, before[1], 0x80, 0));
+  if (!/^U|^SQ.*U/.test(name)) return signed;
+  const either = e.or(signed, hasLane(e, size, result, 0xff, 0xff));
+  // Unsigned results are also cut off at zero: of negative operands, and of differences.
+  if (name.startsWith("UQSUB")) return e.or(either, hasLane(e, size, result, 0, 0));
+  const source = /^SQ.*SHRUN|^SQXTUN/.test(name) ? size + 1 : size;
+  if (!/^SQ.*SHRUN|^SQXTUN|^SQSHLU|^USQADD/.test(name)) return either;
+  const negative = lane(e, source, "lt_s", before[1], zeros(e));
+  return e.or(either, e.op("v128.any_true", [negative]));
+}
+
 /** The rows, those that saturate with a look at FPSR.QC. */
 export function collectingSaturation(rows: readonly AArch64Row[]): AArch64Row[] {
   return rows.map((row) =>
@@ -213,14 +245,16 @@ export function collectingSaturation(rows: readonly AArch64Row[]): AArch64Row[] 
         out.imm0Low = w;
       },
       emit: (e: Emitter, statics) => {
-        e.if(e.and(fpcr(e), e.i32(COLLECT)), () => {
-          spec.regs!.forEach((_, i) => {
-            const v = e.getVector(e.reg(i));
-            e.setState(SCRATCH + 16 * i, v);
-          });
-          e.call(collector, e.imm32(0));
-        });
+        const before = spec.regs!.map((_, i) => e.getVector(e.reg(i)));
         spec.emit(e, statics);
+        e.if(e.eqz(e.and(e.getState("i32", FPSR), e.i32(QC))), () => {
+          const result = e.getVector(e.reg(0));
+          const size = elementSize(row.name, statics);
+          e.if(mayHave(e, row.name, size, result, before), () => {
+            before.forEach((x, i) => e.setState(SCRATCH + 16 * i, x));
+            e.call(collector, e.imm32(0));
+          });
+        });
       },
     }))
   );

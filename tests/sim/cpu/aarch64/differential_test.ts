@@ -1,6 +1,6 @@
 /**
- * Every row against qemu: random instances run from random machine states; registers, flags, vectors
- * and memory must come out equal, and FPSR where it is collected.
+ * Every row against qemu: random instances run from random machine states; registers, flags, vectors,
+ * memory and FPSR must come out equal.
  */
 import { assertEquals } from "@std/assert";
 import {

@@ -50,6 +50,7 @@ static void report(int signal, siginfo_t *info, void *frame) {
          : machine->fault_address == 0                      ? "none"
                                                             : "other");
   machine->pc = machine->regs[30];
+  if (strncmp(name, "sp ", 3) == 0) machine->sp = machine->regs[4];
 }
 
 static void call(void *target, void *address) {
@@ -67,6 +68,19 @@ static void run(const char *what, uint32_t word, void *address) {
   at[0] = word;
   at[1] = 0xd65f03c0; /* ret */
   __builtin___clear_cache(code, code + 8);
+  call(code, address);
+}
+
+/* The same with the address in sp. */
+static void stacked(const char *what, uint32_t word, void *address) {
+  uint32_t *at = (uint32_t *)code;
+  name = what;
+  at[0] = 0x910003e4; /* mov x4, sp */
+  at[1] = 0x9100007f; /* mov sp, x3 */
+  at[2] = word;
+  at[3] = 0x9100009f; /* mov sp, x4 */
+  at[4] = 0xd65f03c0; /* ret */
+  __builtin___clear_cache(code, code + 20);
   call(code, address);
 }
 
@@ -185,6 +199,12 @@ int main(void) {
   run("casp read-only, unequal", 0x48227c64, constant);
   run("ldxr read-only", 0xc85f7c61, constant);
   run("dc zva read-only", 0xd50b7423, constant);
+  run("dc zva nowhere", 0xd50b7423, end + 64);
+  run("dc cvac", 0xd50b7a23, end);
+  run("dc cvau", 0xd50b7b23, end + 24);
+  run("dc civac", 0xd50b7e23, end);
+  run("ic ivau", 0xd50b7523, end);
+  run("ic ivau of data is no fault", 0xd50b7523, data);
   run("prfm", 0xf9800060, end);
   run("ldr beyond the file", 0xf9400061, file + PAGE);
   run("ldr 0", 0xf9400061, 0);
@@ -205,6 +225,17 @@ int main(void) {
   run("cas unaligned", 0x88a17c62, data + 2);
   run("casp aligned by 8", 0x48227c64, data + 8);
   run("ldr unaligned is no fault", 0xf9400061, data + 1);
+  stacked("sp ldr", 0xf94003e1, data + 8);
+  stacked("sp str", 0xf90007e1, data + 8);
+  stacked("sp ldp post-index", 0xa8c10be1, data + 8);
+  stacked("sp str pre-index", 0xf81f0fe1, data + 1);
+  stacked("sp ldr register", 0xf8626be1, data + 8);
+  stacked("sp ldxr", 0xc85f7fe1, data + 4);
+  stacked("sp ldadd", 0xb82103e2, data + 8);
+  stacked("sp ld1", 0x4c4073e0, data + 8);
+  stacked("sp stp nowhere", 0xa9000be1, end + 8);
+  stacked("sp ldr aligned is no fault", 0xf94003e3, data);
+  stacked("sp prfm is no fault", 0xf98003e0, data + 8);
   run("udf", 0, data);
   run("hlt", 0xd4400000, data);
   run("hvc", 0xd4000002, data);

@@ -30,32 +30,56 @@ const lines = (text: string): Line[] =>
 /**
  * Where Linux on a processor differs from qemu 7.2: undefined instructions have the code ILL_ILLOPC
  * (arch/arm64/kernel/traps.c, do_el0_undef); si_addr is the address, whatever it is
- * (arch/arm64/mm/fault.c, do_bad_area).
+ * (arch/arm64/mm/fault.c, do_bad_area); the stack pointer is looked at before where it points.
  */
 function asLinux(line: string): string {
   if (line.includes(": signal 4 code 2 at code+0")) return line.replace("code 2", "code 1");
   if (line.startsWith("ldr of the kernel's")) return line.replace("at 0", "at ffff000000000000");
+  if (line.startsWith("sp stp nowhere")) return line.replace("11 code 1", "7 code 1");
   if (line.startsWith("ldr beyond 48 bits")) return line.replace("at 0", "at 55000000000000");
   return line;
 }
-/** Accesses that need alignment without FEAT_LSE2 (DDI 0487, B2.5.2), which qemu 7.2 permits, by what follows. */
-const QEMU_PERMITS = new Map([
-  ["ldxp aligned by 8", ["stxr unaligned", "data+1"]],
-  ["ldadd unaligned", ["ldapr unaligned", "data+4"]],
+/** A line: what faults there, with which signal and code, at what address. */
+const fault = (name: string, signal: string, at: string): string => {
+  const pc = name.startsWith("sp ") ? "code+8" : "code+0";
+  return `${name}: signal ${signal} at ${at}, pc ${pc}, x1 1111 x2 2222 x3 0 ${at}`;
+};
+/**
+ * What qemu 7.2 permits and Linux does not, by the line that follows: accesses that need alignment without
+ * FEAT_LSE2 (DDI 0487, B2.5.2), cache maintenance of what is not mapped, stack pointers that are no
+ * multiple of 16 (SCTLR_EL1.SA0; arch/arm64/kernel/entry-common.c, el0_sp).
+ */
+const QEMU_PERMITS = new Map<string, readonly string[]>([
+  ["ldxp aligned by 8", [fault("stxr unaligned", "7 code 1", "data+1")]],
+  ["ldadd unaligned", [fault("ldapr unaligned", "7 code 1", "data+4")]],
+  ["ldr beyond the file", [
+    fault("dc cvac", "11 code 1", "data+4096"),
+    fault("dc cvau", "11 code 1", "data+4120"),
+    fault("dc civac", "11 code 1", "data+4096"),
+    fault("ic ivau", "11 code 1", "data+4096"),
+  ]],
+  ["sp ldxr", [
+    fault("sp ldr", "7 code 1", "data+8"),
+    fault("sp str", "7 code 1", "data+8"),
+    fault("sp ldp post-index", "7 code 1", "data+8"),
+    fault("sp str pre-index", "7 code 1", "data+1"),
+    fault("sp ldr register", "7 code 1", "data+8"),
+  ]],
+  ["sp stp nowhere", [
+    fault("sp ldadd", "7 code 1", "data+8"),
+    fault("sp ld1", "7 code 1", "data+8"),
+  ]],
 ]);
 /** `qemu`'s lines as they should be. */
 function expected(qemu: readonly string[]): string[] {
-  return qemu.flatMap((line) => {
-    const before = QEMU_PERMITS.get(line.split(":")[0]);
-    if (before === undefined) return [asLinux(line)];
-    const [name, at] = before;
-    const fault = `${name}: signal 7 code 1 at ${at}, pc code+0, x1 1111 x2 2222 x3 0 ${at}`;
-    return [fault, asLinux(line)];
-  });
+  return qemu.flatMap((line) => [...QEMU_PERMITS.get(line.split(":")[0]) ?? [], asLinux(line)]);
 }
 
 /** Syndromes (DDI 0487, ESR_EL1), and whether the frame shows the address: by name and signal. */
 const SYNDROMES: readonly [RegExp, string][] = [
+  [/^sp /, "9a000000 none"],
+  [/^(dc c|ic i)/, "92000147 same"],
+  [/^dc zva nowhere/, "92000047 same"],
   [/^(ldr|ldp|ld4).*: signal 11 code 1 at data/, "92000007 same"],
   [/^(str|stp|st1|st4).*: signal 11 code 1 at data/, "92000047 same"],
   [/: signal 11 code 2 at constant/, "9200004f same"],

@@ -7,7 +7,7 @@ import { Engine } from "../../../../sim/cpu/engine.ts";
 import { Evaluator } from "../../../../sim/cpu/ir/evaluator.ts";
 import { SpaceMemory } from "../../../../sim/cpu/ir/space_memory.ts";
 import type { Isa } from "../../../../sim/cpu/ir/decoded.ts";
-import { COLLECT } from "../../../../sim/cpu/aarch64/float/status.ts";
+import { setStatus, UNSEEN } from "../../../../sim/cpu/aarch64/float/status.ts";
 import { FPCR, FPSR, gpr, RESERVED, vector } from "../../../../sim/cpu/layout.ts";
 import { aarch64 } from "../../../../sim/cpu/aarch64/isa.ts";
 
@@ -18,8 +18,6 @@ export const NZCV = 256;
 export const CONTROL = 264;
 export const STATUS = 272;
 export const CODE = 280;
-/** Not 0: FPSR is collected (the harness does not look at this). */
-export const COLLECTING = 296;
 export const V = 304;
 export const MEMORY = 816;
 export const MEMORY_SIZE = 304;
@@ -95,7 +93,7 @@ export class Subject {
     after.set(state.subarray(vector(0), vector(32)), V);
     new DataView(after.buffer).setUint32(NZCV, engine.flags, true);
     after.set(state.subarray(FPCR, FPCR + 4), CONTROL);
-    after[CONTROL] &= ~COLLECT;
+    after[CONTROL] &= ~UNSEEN;
     after.set(state.subarray(FPSR, FPSR + 4), STATUS);
     return after;
   }
@@ -113,9 +111,11 @@ export class Subject {
     this.#bytes.set(before, STATE);
     state.set(before.subarray(X, X + 256), gpr(0));
     state.set(before.subarray(V, V + 512), vector(0));
-    state.set(before.subarray(CONTROL, CONTROL + 4), FPCR);
-    if (before[COLLECTING] !== 0) state[FPCR] |= COLLECT;
-    state.set(before.subarray(STATUS, STATUS + 4), FPSR);
+    setStatus(
+      new DataView(state.buffer, state.byteOffset),
+      view.getUint32(CONTROL, true),
+      view.getUint32(STATUS, true),
+    );
     engine.flags = view.getUint32(NZCV, true);
     engine.clearMonitor();
     engine.pc = SLOT;

@@ -5,7 +5,6 @@ import { AArch64Row } from "../../../../sim/cpu/aarch64/row.ts";
 import { fieldsOf } from "../../../../sim/cpu/aarch64/pattern.ts";
 import {
   CODE,
-  COLLECTING,
   CONTROL,
   MEMORY,
   NZCV,
@@ -270,7 +269,6 @@ export function randomState(words: readonly number[], zva: boolean, random: Rand
   view.setUint32(NZCV, random.next() & 0xf0000000, true);
   if (random.below(4) === 0) view.setUint32(CONTROL, random.next() & 0x07c80000, true);
   view.setUint32(STATUS, random.pick([0, 0, 0x10, 0x9f, 0x01]), true);
-  state[COLLECTING] = random.below(2);
   for (let i = 0; i < WORDS; i++) view.setUint32(CODE + 4 * i, words[i] ?? NOP, true);
   for (let i = 0; i < 32; i++) fillVector(view, V + 16 * i, random);
   for (let i = MEMORY; i + 4 <= STATE_SIZE; i += 4) view.setUint32(i, random.next(), true);
