@@ -112,6 +112,11 @@ export interface MachineOptions {
   readonly roi?: Roi;
   /** Models of one's own that read the event stream, at the speed of generated code. */
   readonly readers?: readonly EventReader[];
+  /**
+   * File of the host for the core of every process that dies of a signal that dumps one, whether the guest has
+   * asked for it or not; `%p`, `%e` and `%s` in it are as in core(5).
+   */
+  readonly coreFile?: string;
   /** Wait for gdb here before the first instruction, and serve it until the program ends. */
   readonly gdb?: GdbAddress;
   /** Sees every event of the program, which then runs one instruction at a time. */
@@ -306,6 +311,10 @@ export class Machine {
       uid,
       gid,
     });
+    if (options.coreFile !== undefined) {
+      const { coreWriter } = await import("./debug/core_writer.ts");
+      kernel.onCore = coreWriter(options.coreFile, kernel.report);
+    }
     const gdb = options.gdb && await listen(options, kernel, engine, vfs);
     const outcome = await kernel.run();
     await gdb?.close();

@@ -18,6 +18,7 @@ interface Values extends MachineValues {
   readonly bindings?: string;
   readonly searches?: string;
   readonly gdb?: GdbAddress;
+  readonly coreFile?: string;
   readonly json?: boolean;
 }
 
@@ -36,7 +37,7 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const recorded = values.json || values.stats !== undefined ? await recording() : undefined;
   const machine = await Machine.create({
     ...{ ...options, streams: recorded?.streams, strace, observeLinks },
-    ...{ roi: values.roi, gdb: values.gdb },
+    ...{ roi: values.roi, gdb: values.gdb, coreFile: values.coreFile },
     attribution: values.profile !== undefined,
     missCurves: values.missCurves !== undefined,
   });
@@ -116,6 +117,10 @@ const spec: CommandSpec<Values> = {
     },
     roiOption,
     gdbOption,
+    {
+      flags: "--core-file <file>",
+      help: "write a core dump of every process that crashes; %p, %e, %s: its pid, name, signal",
+    },
     { flags: "--json", help: "the same as --stats -" },
   ],
   example: "isthmus run --root ./root --cpu neoverse-n1 --stats - -- /bin/ls -l /usr",

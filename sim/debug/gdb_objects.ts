@@ -1,7 +1,7 @@
 /** What gdb reads by name with `qXfer` (GDB manual, "General Query Packets"). */
-import { PT_DYNAMIC, PT_PHDR } from "../../lib/elf/constants.ts";
-import { AT_ENTRY, AT_PHDR, AT_PHNUM } from "../../lib/linker/target.ts";
+import { PT_DYNAMIC } from "../../lib/elf/constants.ts";
 import type { PlacedObject } from "../memory/address_space.ts";
+import { auxiliaryVector } from "./auxiliary_vector.ts";
 import { textToHex, toText } from "./gdb_packets.ts";
 import { featuresOf, targetDescription } from "./registers.ts";
 import type { DebugTarget } from "./target.ts";
@@ -48,25 +48,6 @@ function libraries(objects: readonly PlacedObject[]): string {
       `l_ld="${hex(at)}" lmid="0x0"/>`;
   });
   return document("library-list-svr4", ' version="1.0"', lines);
-}
-
-/**
- * The auxiliary vector with the program's own headers and entry point, where the modular linker has shown the
- * guest's loader others (`modules/sysv/stand_in.ts`).
- */
-function auxiliaryVector(bytes: Uint8Array, program: PlacedObject | undefined): Uint8Array {
-  if (program === undefined) return bytes;
-  const { base, elf } = program;
-  const headers = elf.segments.find(({ type }) => type === PT_PHDR);
-  const own = new Map([[AT_ENTRY, base + elf.header.entry], [AT_PHNUM, elf.segments.length]]);
-  if (headers !== undefined) own.set(AT_PHDR, base + headers.vaddr);
-  const result = bytes.slice();
-  const view = new DataView(result.buffer);
-  for (let at = 0; at < result.length; at += 16) {
-    const value = own.get(view.getUint32(at, true));
-    if (value !== undefined) view.setBigUint64(at + 8, BigInt(value), true);
-  }
-  return result;
 }
 
 const hex = (n: number): string => "0x" + n.toString(16);

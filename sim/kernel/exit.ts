@@ -69,7 +69,7 @@ function exitProcess(kernel: Kernel, process: Process, status: number): void {
     return;
   }
   const signal = status & 0x7f;
-  const code = signal === 0 ? CLD_EXITED : CLD_KILLED;
+  const code = signal === 0 ? CLD_EXITED : (status & 0x80) !== 0 ? CLD_DUMPED : CLD_KILLED;
   const action = parent.actions.value.get(SIGCHLD);
   const unwanted = process.exitSignal === SIGCHLD &&
     (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);

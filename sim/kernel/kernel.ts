@@ -4,6 +4,7 @@
  * and time is a function of retired instructions.
  */
 import type { Cpu, CpuExit } from "../cpu/cpu.ts";
+import type { CoreDump } from "../debug/core_dump.ts";
 import { CLOCK, CLOCK_RATE, RANDOM } from "../cpu/layout.ts";
 import {
   MAP_ANONYMOUS,
@@ -211,6 +212,8 @@ export class Kernel {
     throw new KernelError(`guest entered host function ${id}, and nobody handles it`);
   };
   readonly report: (message: string) => void;
+  /** Takes every core that is dumped, whether the guest asks for it or not. */
+  onCore: ((dump: CoreDump) => void) | null = null;
   /** Whoever stops threads to look at them. */
   debugger: Debugger | null = null;
 

@@ -30,6 +30,7 @@ export interface Limit {
 }
 
 export const RLIMIT_STACK = 3;
+export const RLIMIT_CORE = 4;
 export const RLIMIT_NOFILE = 7;
 const MIB = 1024 * 1024;
 const UNLIMITED: Limit = { soft: Infinity, hard: Infinity };
@@ -38,7 +39,7 @@ const UNLIMITED: Limit = { soft: Infinity, hard: Infinity };
 export function defaultLimits(): Limit[] {
   const limits: Limit[] = new Array(16).fill(UNLIMITED);
   limits[RLIMIT_STACK] = { soft: 8 * MIB, hard: Infinity };
-  limits[4] = { soft: 0, hard: Infinity }; // core
+  limits[RLIMIT_CORE] = { soft: 0, hard: Infinity };
   limits[6] = { soft: 15000, hard: 15000 }; // nproc
   limits[RLIMIT_NOFILE] = { soft: 1024, hard: 1048576 };
   limits[8] = { soft: 8 * MIB, hard: 8 * MIB }; // memlock

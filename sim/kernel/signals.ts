@@ -7,6 +7,7 @@ import {
   killInfo,
   SI_KERNEL,
 } from "./abi/siginfo.ts";
+import { dumpCore } from "./core_file.ts";
 import { EINTR } from "./errno.ts";
 import { endProcess, notifyParent } from "./exit.ts";
 import type { Kernel } from "./kernel.ts";
@@ -37,6 +38,8 @@ import type { Thread } from "./thread.ts";
 
 const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
 const NONE = new SigSet();
+/** In a wait status: WCOREDUMP. */
+const CORE_DUMPED = 0x80;
 
 /** Whether sending `signo` to the process would have no effect at all. */
 function discarded(process: Process, thread: Thread | undefined, signo: number): boolean {
@@ -164,8 +167,7 @@ export function deliverSignals(kernel: Kernel, thread: Thread): boolean {
       }
       kernel.strace?.signal(thread, info);
       kernel.reportFatalSignal(thread, info);
-      // No core file is ever written, so the status does not claim one.
-      endProcess(kernel, process, signo);
+      endProcess(kernel, process, dumpCore(kernel, thread, info) ? signo | CORE_DUMPED : signo);
       return false;
     }
     interruptCall(kernel, thread, action);

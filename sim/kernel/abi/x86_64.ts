@@ -169,8 +169,11 @@ function restoreFx(state: Uint8Array, fx: Uint8Array): void {
   state.set(fx.subarray(160, 416), VECTOR);
 }
 
-/** The whole area of a frame from the live state. */
-function saveArea(cpu: Cpu): Uint8Array {
+/**
+ * The whole area of a frame from the live state: the FXSAVE image, or with XSAVE its standard form and four
+ * bytes of magic.
+ */
+export function saveArea(cpu: Cpu): Uint8Array {
   const state = cpu.stateBytes;
   const features = enabled(cpu);
   const area = new Uint8Array(areaSize(cpu));

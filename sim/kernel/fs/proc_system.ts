@@ -1,5 +1,6 @@
 /** `/proc` beyond the processes: the machine's facts and `/proc/sys` (proc(5)). */
 import type { Arch } from "../../arch.ts";
+import { CORE_PATTERN } from "../core_pattern.ts";
 import { ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Inode } from "./inode.ts";
@@ -190,7 +191,7 @@ export function systemEntries(
       kernel: {
         arch: () => `${kernel.abi.machine}\n`,
         cap_last_cap: "40\n",
-        core_pattern: "core\n",
+        core_pattern: `${CORE_PATTERN}\n`,
         domainname: "(none)\n",
         hostname: () => `${kernel.hostname}\n`,
         msgmax: "8192\n",

@@ -44,9 +44,18 @@ export async function gdb(
   script: readonly string[],
   running: (gdb: Deno.ChildProcess) => void = () => {},
 ): Promise<string> {
-  const commands = ["set pagination off", "set width 0", `target remote 127.0.0.1:${port}`];
+  return await told([`target remote 127.0.0.1:${port}`, ...script], [], running);
+}
+
+/** What gdb prints for `script`, started with `args`. */
+export async function told(
+  script: readonly string[],
+  args: readonly string[],
+  running: (gdb: Deno.ChildProcess) => void = () => {},
+): Promise<string> {
+  const commands = ["set pagination off", "set width 0", ...script];
   const child = new Deno.Command(GDB, {
-    args: ["-nx", "-q", "-batch", ...[...commands, ...script].flatMap((line) => ["-ex", line])],
+    args: ["-nx", "-q", "-batch", ...commands.flatMap((line) => ["-ex", line]), ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -76,8 +76,8 @@ for (const arch of ARCHES) {
       ];
       const ours = await debug(["/debuggee"], { root: new Map([["/debuggee", program]]) }, script);
       assertEquals(ours.result.exit, 7);
-      assertEquals(told(ours.text), told(await underQemu(qemu, program, script)));
-      assertEquals(told(ours.text).length, arch === "aarch64" ? 33 : 32);
+      assertEquals(printed(ours.text), printed(await underQemu(qemu, program, script)));
+      assertEquals(printed(ours.text).length, arch === "aarch64" ? 33 : 32);
     },
   });
 
@@ -159,7 +159,7 @@ for (const arch of ARCHES) {
 }
 
 /** Lines that the script had printed: positions and values. */
-function told(text: string): string[] {
+function printed(text: string): string[] {
   return text.split("\n").filter((line) => /^(at|total|lane|number) /.test(line));
 }
 
