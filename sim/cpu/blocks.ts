@@ -65,6 +65,8 @@ export class Blocks {
   /** Blocks by number, and by frame then pc. */
   readonly all: Block[] = [];
   readonly #byFrame = new Map<number, Map<number, Block>>();
+  /** Blocks whose last instruction lies on two pages, by the second one's frame. */
+  readonly #straddling = new Map<number, Block[]>();
   /** Per frame with code: which 64-byte lines hold translated bytes (two 32-bit words). */
   readonly #lines = new Map<number, Uint32Array>();
   readonly #targets = new Map<number, readonly number[]>();
@@ -143,6 +145,7 @@ export class Blocks {
     this.all.length = 0;
     this.#byFrame.clear();
     this.#lines.clear();
+    this.#straddling.clear();
     this.#killed.clear();
     this.#targets.clear();
     this.codeFrames.fill(0);
@@ -398,7 +401,11 @@ export class Blocks {
       known.variant = block;
     }
     this.#mark(block.frame, physical & 4095, Math.min(bytes, room));
-    if (block.frame2 >= 0) this.#mark(block.frame2, 0, bytes - room);
+    if (block.frame2 < 0) return;
+    this.#mark(block.frame2, 0, bytes - room);
+    const others = this.#straddling.get(block.frame2);
+    if (others === undefined) this.#straddling.set(block.frame2, [block]);
+    else others.push(block);
   }
 
   #mark(frame: number, offset: number, bytes: number): void {
@@ -456,17 +463,14 @@ export class Blocks {
     const map = this.#byFrame.get(frame);
     map?.forEach(kill);
     this.#byFrame.delete(frame);
-    // Straddling blocks that end in this frame begin in another one.
-    if (this.#lines.has(frame)) {
-      for (const m of this.#byFrame.values()) {
-        for (const b of m.values()) {
-          if (b.frame2 === frame) {
-            kill(b);
-            m.delete(b.pc);
-          }
-        }
-      }
+    // Straddling blocks that end in this frame begin in another one. Variants go together.
+    for (const b of this.#straddling.get(frame) ?? []) {
+      if (!b.alive) continue;
+      const others = this.#byFrame.get(b.frame)!;
+      kill(others.get(b.pc)!);
+      others.delete(b.pc);
     }
+    this.#straddling.delete(frame);
     this.#lines.delete(frame);
     this.codeFrames[frame] = 0;
     return dead;

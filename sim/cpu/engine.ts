@@ -64,6 +64,16 @@ interface SpaceAreas {
   readonly dispatch: number;
   /** Pages from which instructions were fetched, with their frames; forgotten at code shootdowns. */
   readonly pages: Map<number, number>;
+  /** Links made and addresses put into the hash since both were cleared, while they are `FEW`. */
+  readonly made: number[];
+  readonly entered: number[];
+}
+
+/** As many links or addresses are cleared one by one. */
+const FEW = 1000;
+
+function newSpaceAreas(links: number, dispatch: number): SpaceAreas {
+  return { links, dispatch, pages: new Map(), made: [], entered: [] };
 }
 
 /** Thrown through generated code when an access faults; one reused instance. */
@@ -150,7 +160,7 @@ export class Engine implements Cpu, CodeSource {
   readonly #freeAreas: SpaceAreas[] = [];
   #nextArea = SPACES;
   #space: CpuSpace | null = null;
-  #areas: SpaceAreas = { links: 0, dispatch: 0, pages: new Map() };
+  #areas: SpaceAreas = newSpaceAreas(0, 0);
   /** Host entry points: addresses in `[#hostStart, #hostEnd)` leave to the host. */
   #hostStart = -1;
   #hostEnd = -1;
@@ -418,6 +428,7 @@ export class Engine implements Cpu, CodeSource {
         if (link !== 0) {
           if (this.#linksStale) this.#unlinkAll();
           this.#u32[(this.#areas.links + link) >> 2] = record;
+          if (this.#areas.made.length < FEW) this.#areas.made.push(link);
           link = 0;
         }
       }
@@ -604,6 +615,7 @@ export class Engine implements Cpu, CodeSource {
       if (this.blocks.cut.length > 0) this.#arm();
     }
     this.#dispatch.insert(this.#areas.dispatch, pc, block.head);
+    if (this.#areas.entered.length < FEW) this.#areas.entered.push(pc);
     return block;
   }
 
@@ -1124,7 +1136,7 @@ export class Engine implements Cpu, CodeSource {
     const links = this.#nextArea;
     if (links + LINK_AREA + DISPATCH_AREA > L.RESERVED) return this.#takeAreas();
     this.#nextArea += LINK_AREA + DISPATCH_AREA;
-    const areas = { links, dispatch: links + LINK_AREA, pages: new Map<number, number>() };
+    const areas = newSpaceAreas(links, links + LINK_AREA);
     this.#dispatch.clear(areas.dispatch);
     return areas;
   }
@@ -1140,10 +1152,13 @@ export class Engine implements Cpu, CodeSource {
     throw new RangeError("no room for a second address space");
   }
 
-  #clearAreas(areas: SpaceAreas): void {
-    this.#u8.fill(0, areas.links, areas.links + this.blocks.links * 4);
-    this.#dispatch.clear(areas.dispatch);
-    areas.pages.clear();
+  #clearAreas({ links, dispatch, pages, made, entered }: SpaceAreas): void {
+    if (made.length < FEW) { for (const link of made) this.#u32[(links + link) >> 2] = 0; }
+    else this.#u8.fill(0, links, links + this.blocks.links * 4);
+    if (entered.length < FEW) this.#dispatch.forget(dispatch, entered);
+    else this.#dispatch.clear(dispatch);
+    made.length = entered.length = 0;
+    pages.clear();
   }
 
   #unlinkAll(): void {

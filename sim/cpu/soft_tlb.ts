@@ -15,6 +15,8 @@ const U32 = 4294967296;
 /** Bits of a data entry's word index that are its place, and what an empty entry at the first place holds. */
 const PLACE_MASK = (1 << 22) - 1;
 const ELSEWHERE = 4096;
+/** In place of an entry: a frame has or had more than one. */
+const SEVERAL = 0xffffffff;
 /** High half of `SOFT_EVICTED`. */
 const EVICTED = 0x80000000 | 0;
 
@@ -27,9 +29,12 @@ export class SoftTlb {
   /** Word indices of data entries that may be filled. */
   readonly #log = new Uint32Array(LOG_SIZE);
   #logged = 0;
+  /** By frame: the word index of the entry for stores that was filled for it last, 0 before; or `SEVERAL`. */
+  readonly #stores: Uint32Array;
 
   constructor(memory: WebAssembly.Memory) {
     this.#u32 = new Uint32Array(memory.buffer);
+    this.#stores = new Uint32Array(memory.buffer.byteLength / 4096);
     // Zeros match fetches from page 0.
     this.#u32[L.FETCHED >> 2] = 1;
     this.#clear(L.READ_TLB >> 2);
@@ -45,6 +50,7 @@ export class SoftTlb {
       if (this.#logged === LOG_SIZE) this.#flushData();
       this.#log[this.#logged++] = entry;
     }
+    if (table === L.WRITE_TLB) this.#reach(physical >>> 12, entry);
     u32[entry] = va & ~4095;
     u32[entry + 1] = Math.floor(va / U32);
     u32[entry + 2] = physical & ~4095;
@@ -89,10 +95,27 @@ export class SoftTlb {
     }
   }
 
+  /** Stores are to reach `frame` by the entry at `entry`. */
+  #reach(frame: number, entry: number): void {
+    const known = this.#stores[frame];
+    if (known === entry) return;
+    const others = known !== 0 && (known === SEVERAL || this.#isOf(frame, known));
+    this.#stores[frame] = others ? SEVERAL : entry;
+  }
+  #isOf(frame: number, entry: number): boolean {
+    return this.#u32[entry + 2] >>> 12 === frame && !isEmpty(this.#u32, entry);
+  }
+
   /** Stores may no longer reach `frame` unseen: it holds translated code now. */
   dropStores(frame: number): void {
     const first = L.WRITE_TLB >> 2;
     const u32 = this.#u32;
+    const known = this.#stores[frame];
+    this.#stores[frame] = 0;
+    if (known !== SEVERAL) {
+      if (known !== 0 && this.#isOf(frame, known)) this.#clear(known);
+      return;
+    }
     for (let i = 0; i < this.#logged; i++) {
       const entry = this.#log[i];
       if (entry >= first && u32[entry + 2] >>> 12 === frame) this.#clear(entry);

@@ -78,9 +78,22 @@ export class DispatchHash {
     u32[at + 2] = head;
   }
 
-  /** Empty the hash at `area`. An empty entry must not match a jump to address 0: set 0 gets others. */
+  /** Empty the sets of `pcs`. */
+  forget(area: number, pcs: readonly number[]): void {
+    for (const pc of pcs) {
+      const at = (area + setOffset(pc)) >> 2;
+      this.#u32.fill(0, at, at + (2 * SECOND >> 2));
+    }
+    this.#guard(area);
+  }
+
+  /** Empty the hash at `area`. */
   clear(area: number): void {
     this.#u32.fill(0, area >> 2, (area + DISPATCH_AREA) >> 2);
+    this.#guard(area);
+  }
+  /** An empty entry must not match a jump to address 0: set 0 gets others, if it is empty. */
+  #guard(area: number): void {
     this.#u32[area >> 2] = this.#u32[(area + SECOND) >> 2] = 1;
   }
 }
