@@ -7,6 +7,7 @@ import {
 } from "../lib/linker/target.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { Thread } from "./kernel/thread.ts";
+import type { AddressSpace } from "./memory/address_space.ts";
 import {
   argumentRegister,
   readResult,
@@ -106,6 +107,7 @@ export class ServiceCall implements HostCall {
 
 /** A guest function that runs for a service. */
 interface Pending {
+  readonly space: AddressSpace;
   /** Stack pointer when it has returned. */
   readonly stack: number;
   /** Goes on with the service. */
@@ -159,7 +161,7 @@ export class ServiceCalls {
     let list = this.#pending.get(thread);
     if (list === undefined) this.#pending.set(thread, list = []);
     return new Promise((resume) => {
-      list.push({ stack, resume, service });
+      list.push({ space: thread.process.space.value, stack, resume, service });
       service.yield();
     });
   }
@@ -169,17 +171,16 @@ export class ServiceCalls {
    * return to, such as a forked one, goes on at address 0.
    */
   returned(kernel: Kernel, thread: Thread): void | Promise<void> {
-    const { cpu, abi } = kernel;
     const list = this.#pending.get(thread) ?? [];
-    const stack = cpu.regNumber(abi.stackPointer);
-    while (list.length > 0 && list[list.length - 1].stack < stack) list.pop();
-    const pending = list[list.length - 1];
-    if (pending?.stack !== stack) {
+    const space = thread.process.space.value;
+    const stack = kernel.cpu.regNumber(kernel.abi.stackPointer);
+    const index = list.findLastIndex((item) => item.space === space && item.stack === stack);
+    if (index < 0) {
       kernel.report("isthmus: a guest function returned to a service that is not in this process");
-      cpu.pc = 0;
+      kernel.cpu.pc = 0;
       return;
     }
-    list.pop();
+    const [pending] = list.splice(index);
     return this.#goOn(pending.service, () => {
       pending.resume();
       return true;

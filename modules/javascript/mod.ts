@@ -52,6 +52,6 @@ export async function wrapJavascript(
 /** The lines of a script that declare its interface; all others are empty, so that lines keep their numbers. */
 function declarations(source: string): string {
   return source.split("\n").map((line) =>
-    /^\/\/\s*((?:export|import)\s+[\w$]+\s*\(.*)$/.exec(line)?.[1] ?? ""
+    /^\/\/\s*((?:export|import)\s+[\w$.@]+\s*\(.*)$/.exec(line)?.[1] ?? ""
   ).join("\n");
 }

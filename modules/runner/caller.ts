@@ -7,7 +7,7 @@ import {
 } from "../../lib/linker/mod.ts";
 import { GuestFunction, OwnFunction, Trap, type Value } from "./instance.ts";
 import { type RunnerState, stubFor } from "./state.ts";
-import { classOf, type Signature, type Type } from "./types.ts";
+import { classesOf, classOf, type Signature, type Type } from "./types.ts";
 
 /** Why memory of the running process is written. */
 const REASON = "runner";
@@ -46,10 +46,12 @@ export class Caller {
     readonly object: LinkObject,
   ) {}
 
-  /**
-   * The arguments that a function of the runner was called with, of which `bits` are those of
-   * `HostCall.values`; `finish` gives changed buffers back.
-   */
+  /** The bits of the arguments that a function was called with. */
+  arguments({ parameters }: Signature): bigint[] {
+    return this.#access(() => this.call.values(classesOf(parameters)));
+  }
+
+  /** The arguments that the bits stand for; `finish` gives changed buffers back. */
   receive(
     { parameters }: Signature,
     bits: readonly bigint[],
@@ -105,7 +107,7 @@ export class Caller {
       return [pointer, { class: "integer", bits: BigInt(bytes.length) }];
     });
     this.count("calls.guest");
-    const bits = await this.call.invoke(address, values, result && classOf(result));
+    const bits = await this.#invoke(address, values, result && classOf(result));
     for (const { at, bytes } of buffers) bytes.set(this.readBytes(at, bytes.length));
     const value = result === undefined ? undefined : this.#value(result, bits);
     for (const at of blocks) this.state.heap.release(this.link, at);
@@ -117,7 +119,15 @@ export class Caller {
     const words = [NUMBERS[this.link.arch][name], ...args].map((word): GuestValue => (
       { class: "integer", bits: BigInt(word) }
     ));
-    return Number(BigInt.asIntN(64, await this.call.invoke(this.state.syscall, words)));
+    return Number(BigInt.asIntN(64, await this.#invoke(this.state.syscall, words)));
+  }
+
+  async #invoke(...args: Parameters<HostCall["invoke"]>): Promise<bigint> {
+    try {
+      return await this.call.invoke(...args);
+    } catch (error) {
+      throw trapOf(error);
+    }
   }
 
   /** Ends the program. */
@@ -138,6 +148,10 @@ export class Caller {
   readBytes(at: number, size: number): Uint8Array {
     this.count("bytes.in", size);
     return size === 0 ? new Uint8Array(0) : this.#access(() => this.link.read(at, size));
+  }
+
+  readWord(at: number): number {
+    return this.#access(() => this.link.readI64(at));
   }
 
   /** The bytes up to a NUL. */
@@ -169,9 +183,7 @@ export class Caller {
     try {
       return use();
     } catch (error) {
-      // A length that no array can have is a RangeError.
-      if (!(error instanceof LinkTargetError || error instanceof RangeError)) throw error;
-      throw new Trap(`bad address: ${error.message}`);
+      throw trapOf(error);
     }
   }
 
@@ -211,6 +223,12 @@ export class Caller {
     }
     return { class: "integer", bits: BigInt((value ?? 0) as number | bigint) };
   }
+}
+
+/** What the guest's memory refuses as a Trap. A length that no array can have is a RangeError. */
+function trapOf(error: unknown): unknown {
+  const isRefused = error instanceof LinkTargetError || error instanceof RangeError;
+  return isRefused ? new Trap(`bad address: ${error.message}`) : error;
 }
 
 function isCopied(type: Type): boolean {

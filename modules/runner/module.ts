@@ -12,7 +12,7 @@ import { runnerObject, SYSCALL_SYMBOL, WAIT_SYMBOL } from "./guest_code.ts";
 import { type Engine, type Import, type Instance, Trap, type Value } from "./instance.ts";
 import { type Entry, runnerStateOf, type Running, waitUntil, wakeAll } from "./state.ts";
 import { STUBS } from "./stub_code.ts";
-import { classesOf, formatSignature, sameSignature, type Signature } from "./types.ts";
+import { formatSignature, sameSignature, type Signature } from "./types.ts";
 import { carriedBy, enterSymbol, INITIALISE, MAIN, runnerLibrary, WORDS } from "./wrap.ts";
 
 const WORD = 8;
@@ -30,7 +30,6 @@ const PAGE = 65536;
 export function runnerModule(engine: Engine): Module {
   const { kind } = engine;
   const library = runnerLibrary(kind);
-  const enter = enterService(kind);
 
   const collect = weak(async (link, object) => {
     forgetUnloaded(link);
@@ -140,45 +139,48 @@ function checkTypes(object: LinkObject, name: string, wanted: Signature, entry?:
   );
 }
 
-/** What stubs go to. */
-function enterService(kind: string): HostService {
-  return async (call, link) => {
-    const state = runnerStateOf(link);
-    const entry = state.entries.get(call.scratch);
-    if (entry === undefined) throw new TypeError(`${kind} was entered from no stub`);
-    const { object } = entry;
-    const running = state.running.get(object)!;
-    const caller = new Caller(call, link, state, object);
-    caller.count("calls");
-    const signature = signatureOf(entry);
-    // Now: a guest function that the thread runs meanwhile changes the registers.
-    const bits = call.values(classesOf(signature.parameters));
-    await take(caller, running);
-    let failure: string | undefined = running.failed;
-    let result: Value;
-    if (running.depth > DEEPEST) failure = `more than ${DEEPEST} calls in one another`;
-    if (failure === undefined) {
-      try {
-        result = await perform(caller, entry, running.instance!, bits);
-      } catch (error) {
-        if (!(error instanceof Trap)) throw error;
-        failure = error.message;
-      }
+/** What stubs go to. Who comes from elsewhere goes on at address 0. */
+const enter: HostService = async (call, link) => {
+  const state = runnerStateOf(link);
+  const entry = state.entries.get(call.scratch);
+  if (entry === undefined) return call.continueAt(0);
+  const { object } = entry;
+  const caller = new Caller(call, link, state, object);
+  caller.count("calls");
+  try {
+    const result = await run(caller, entry);
+    if (entry.function.kind === "main" && state.exit !== undefined) {
+      await caller.exit(Number(result));
     }
-    if (failure !== undefined) running.failed ??= `called after ${nameOf(entry)} had failed`;
-    countMemory(link, running, running.instance!);
-    await leave(caller, running);
-    if (failure === undefined) {
-      if (entry.function.kind === "main" && state.exit !== undefined) {
-        await caller.exit(Number(result));
-      }
-      return caller.answer(signature.result, result);
-    }
+    caller.answer(signatureOf(entry).result, result);
+  } catch (error) {
+    if (!(error instanceof Trap)) throw error;
     caller.count("traps");
-    link.print(2, `${link.programName}: ${object.path}: ${nameOf(entry)}: ${failure}\n`);
+    const where = `${link.programName}: ${object.path}: ${nameOf(entry)}`;
+    link.print(2, `${where}: ${error.message}\n`);
     if (state.exit !== undefined) await caller.exit(TRAPPED);
     call.continueAt(call.scratch + STUBS[link.arch].trap);
-  };
+  }
+};
+
+/** Does what a guest function has entered for; throws a Trap. */
+async function run(caller: Caller, entry: Entry): Promise<Value> {
+  // Now: a guest function that the thread runs meanwhile changes the registers.
+  const bits = caller.arguments(signatureOf(entry));
+  const running = caller.state.running.get(entry.object)!;
+  const instance = running.instance!;
+  await take(caller, running);
+  try {
+    if (running.failed !== undefined) throw new Trap(running.failed);
+    if (running.depth > DEEPEST) throw new Trap(`more than ${DEEPEST} calls in one another`);
+    return await perform(caller, entry, instance, bits);
+  } catch (error) {
+    if (error instanceof Trap) running.failed ??= `called after ${nameOf(entry)} had failed`;
+    throw error;
+  } finally {
+    countMemory(caller.link, running, instance);
+    await leave(caller, running);
+  }
 }
 
 function nameOf({ function: entry }: Entry): string {
@@ -232,7 +234,7 @@ async function perform(
 function argumentsOf(caller: Caller, [argc, argv]: readonly bigint[]): Uint8Array[] {
   return Array.from(
     { length: Number(argc) },
-    (_, i) => caller.readString(caller.link.readI64(Number(argv) + WORD * i)),
+    (_, i) => caller.readString(caller.readWord(Number(argv) + WORD * i)),
   );
 }
 

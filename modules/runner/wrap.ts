@@ -1,7 +1,7 @@
 import {
   type BuilderPlace,
   ElfBuilder,
-  type ElfFile,
+  ElfFile,
   type ElfMachine,
   SHT_INIT_ARRAY,
   STB_WEAK,
@@ -159,6 +159,43 @@ export function carriedBy(elf: ElfFile): Carried | undefined {
     interface: parseInterface(lines.join("\n")),
     payload: bytes.subarray(end),
   };
+}
+
+/**
+ * Whether an object is what `wrap` makes of what it carries: its machine code is the runner's own, and its symbols
+ * are those of its interface.
+ */
+export function isAsWrapped(elf: ElfFile, carried: Carried): boolean {
+  const { dynamic, machine, interp } = elf;
+  const has = (name: string) => elf.lookup(name) !== undefined;
+  const made = ElfFile.parse(
+    wrap({
+      ...carried,
+      machine,
+      soname: dynamic?.soname,
+      needed: dynamic?.needed.slice(1),
+      runpath: dynamic?.runpath,
+      initialise: has(INITIALISE),
+      program: has(MAIN) ? interp === undefined ? "bare" : "libc" : undefined,
+      interp,
+    }),
+    elf.name,
+  );
+  return sameBytes(imageOf(elf), imageOf(made));
+}
+
+/** What is loaded of a file, without what says where its section headers are. */
+function imageOf(elf: ElfFile): Uint8Array {
+  const image = new Uint8Array(Math.max(...elf.loadSegments.map((s) => s.offset + s.filesz)));
+  for (const segment of elf.loadSegments) image.set(elf.segmentBytes(segment), segment.offset);
+  return image.fill(0, E_SHOFF, E_SHOFF + WORD).fill(0, E_SHENTSIZE, E_SHENTSIZE + 6);
+}
+
+/** Offsets of e_shoff, and of e_shentsize with what follows it, in an ELF header. */
+const E_SHOFF = 40, E_SHENTSIZE = 58;
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Offset behind the empty line that ends the header; -1 if there is none. */

@@ -14,7 +14,8 @@ import {
 import { wordBytes } from "../gnu/guest_heap.ts";
 import { Caller } from "../runner/caller.ts";
 import { runnerStateOf, waitUntil, wakeAll } from "../runner/state.ts";
-import { MAIN as PROGRAM_MAIN } from "../runner/wrap.ts";
+import { formatSignature, sameSignature, type Signature } from "../runner/types.ts";
+import { isAsWrapped, MAIN as PROGRAM_MAIN } from "../runner/wrap.ts";
 import { runtimeOf } from "../sysv/runtime.ts";
 import { findLibrary } from "../sysv/search.ts";
 import { CHILDREN, LIBRARY, MAIN, sipObject, START } from "./guest_code.ts";
@@ -77,9 +78,9 @@ export function sip({ programs }: SipOptions): Module {
     resolve: (lookup, next) => {
       const { candidate, key, link } = lookup;
       if (candidate.elf.soname === LIBRARY && candidate.file === undefined) {
-        const service = CHANNELS[key.name];
-        if (service !== undefined) {
-          const address = link.provide(key.name, service);
+        const channel = CHANNELS[key.name];
+        if (channel !== undefined) {
+          const address = link.provide(key.name, channel.service);
           return { object: candidate, address, size: 0, kind: "code", weak: false };
         }
       }
@@ -141,7 +142,8 @@ function keepApart(link: LinkContext, programs: SipOptions["programs"]): void {
     const shared = link.objects.filter(isOwn);
     visit(program);
     for (const object of shared) objects.delete(object);
-    for (const object of objects) verify(link, program, object);
+    for (const object of objects) verifyCode(link, program, object);
+    for (const object of objects) verifyImports(link, program, object, objects);
     for (const object of objects) link.rescope(object, [...objects, ...shared]);
     const inbox = Array.from({ length: programs.length + 1 }, () => []);
     return { program, argv, objects, inbox };
@@ -157,8 +159,9 @@ function isOwn({ elf, file }: LinkObject): boolean {
 }
 
 /** A process may consist of nothing that could reach beyond its own memory. */
-function verify(link: LinkContext, program: LinkObject, object: LinkObject): void {
-  if (!runnerStateOf(link).running.has(object)) {
+function verifyCode(link: LinkContext, program: LinkObject, object: LinkObject): void {
+  const carried = runnerStateOf(link).running.get(object)?.carried;
+  if (carried === undefined) {
     throw new LinkError(
       `${object.path} of ${program.path} is machine code, which nobody has verified: ` +
         "a software isolated process consists of WebAssembly and scripts alone",
@@ -166,6 +169,33 @@ function verify(link: LinkContext, program: LinkObject, object: LinkObject): voi
   }
   if (object === program && object.elf.lookup(PROGRAM_MAIN) === undefined) {
     throw new LinkError(`${object.path} is a library, no program`);
+  }
+  if (!isAsWrapped(object.elf, carried)) {
+    throw new LinkError(`${object.path} is not what \`isthmus wrap\` makes of what it carries`);
+  }
+}
+
+/** What it imports it has itself, or it is a channel: nothing else of the linker's, and with no other types. */
+function verifyImports(
+  link: LinkContext,
+  program: LinkObject,
+  object: LinkObject,
+  objects: ReadonlySet<LinkObject>,
+): void {
+  const { running } = runnerStateOf(link);
+  for (const [name, signature] of running.get(object)!.carried.interface.imports) {
+    const isOwn = [...objects].some((other) =>
+      running.get(other)?.carried.interface.exports.has(name)
+    );
+    if (isOwn) continue;
+    const channel = CHANNELS[name];
+    if (channel === undefined) {
+      throw new LinkError(`${object.path} imports ${name}, which no object of ${program.path} has`);
+    }
+    if (!sameSignature(signature, channel.signature)) {
+      const types = formatSignature(channel.signature);
+      throw new LinkError(`${object.path} imports ${name}, whose types are ${types}, with others`);
+    }
   }
 }
 
@@ -254,8 +284,9 @@ const receive: HostService = async (call, link) => {
   call.result(message.length);
 };
 
-const CHANNELS: Readonly<Record<string, HostService>> = {
-  sip_self: self,
-  sip_send: send,
-  sip_receive: receive,
+/** The channels' functions, with the types by which alone they are safe: memory of its own is what each names. */
+const CHANNELS: Readonly<Record<string, { service: HostService; signature: Signature }>> = {
+  sip_self: { service: self, signature: { parameters: [], result: "i32" } },
+  sip_send: { service: send, signature: { parameters: ["i32", "bytes"], result: "i32" } },
+  sip_receive: { service: receive, signature: { parameters: ["i32", "buffer"], result: "i32" } },
 };

@@ -98,7 +98,7 @@ interface Placed {
 
 /** A WebAssembly module in one process. */
 export class WasmInstance implements Instance {
-  readonly module: ModuleInstance;
+  private readonly module: ModuleInstance;
   /** The calls at work, the last one's thread running. */
   #callers: Caller[] = [];
   #args: readonly Uint8Array[] = [];

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type Arch,
+  ElfFile,
   LinkError,
   Machine,
   sip,
@@ -106,6 +107,22 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
     await refused("/t/user", "/t/consumer", "/t/libplus.so of /t/user is machine code");
     await refused("/t/producer", "/t/libplus.so", "is machine code");
     await refused("/t/producer", "/t/libnext.so", "/t/libnext.so is a library, no program");
+    const imports = async (line: string) => {
+      const source = `// import ${line}\nfunction main() {}`;
+      const options = { arch, name: "x.js", program: "bare", needed: ["sip.so"] } as const;
+      root.set("/t/wants", await wrapJavascript(source, options));
+    };
+    // What the linker has for itself would lead out, and so would a channel that takes any address.
+    await imports("runner.syscall(i64, i64) -> i64");
+    await refused("/t/producer", "/t/wants", "/t/wants imports runner.syscall, which no object of");
+    await imports("sip_send(i32, i64, i64) -> i32");
+    await refused("/t/producer", "/t/wants", "sip_send, whose types are (i32, bytes) -> i32, with");
+    // Machine code of its own: the trap behind a stub becomes two other bytes.
+    const forged = root.get("/t/consumer")!.slice();
+    const { offset } = ElfFile.parse(forged, "").section(".text")!;
+    forged[offset + 13] ^= 1;
+    root.set("/t/forged", forged);
+    await refused("/t/producer", "/t/forged", "/t/forged is not what `isthmus wrap` makes of what");
     const alone = await runFiles(root, ["/t/producer"]);
     assertEquals(alone.exit, 127);
     assert(alone.stderr.includes("sip.so: cannot open shared object file"), alone.stderr);

@@ -47,6 +47,7 @@ static void use(const char *name) {
   printf("%g %d\n", scaled(4), deep(30));
 }
 
+static pid_t child;
 static int slow(int x) {
   for (volatile int i = 0; i < 30000; i++);
   return x;
@@ -55,6 +56,11 @@ static void *work(void *times) {
   long total = 0;
   for (long i = 0; i < (long)times; i++) total += apply(slow, 3) + count() * 0;
   return (void *)total;
+}
+
+static int forks(int x) {
+  child = fork();
+  return x + 1;
 }
 
 static sigjmp_buf back;
@@ -84,6 +90,13 @@ int main(int argc, char **argv) {
     }
     wait(&status);
     printf("%d %d %d\n", count(), WEXITSTATUS(status), pick(1)(7));
+  }
+  if (!strcmp(how, "inside")) {
+    int status;
+    int sum = apply(forks, 1);
+    if (child == 0) return 1;
+    wait(&status);
+    printf("%d %d\n", sum, WTERMSIG(status));
   }
   if (!strcmp(how, "open")) {
     void *library = dlopen(argv[2], RTLD_NOW);
