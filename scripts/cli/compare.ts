@@ -10,14 +10,19 @@ import {
   wholeNumber,
 } from "./command.ts";
 import { type CompareValues, sideMachine, sidesOf } from "./compare_machines.ts";
-import type { CompareJob } from "./compare_worker.ts";
+import type { CompareJob, Watched } from "./compare_worker.ts";
 import { machineOptions } from "./machine_options.ts";
+import { comparisonCsv, objectTables, type Side } from "../report/objects.ts";
+import { writeText } from "./host_files.ts";
 import { roiOption } from "./roi_option.ts";
 import { withRecipe } from "../sweep/recipe.ts";
 import { WorkerPool } from "./worker_pool.ts";
 
 interface Values extends CompareValues {
   readonly layouts?: number;
+  readonly objects?: boolean;
+  readonly html?: string;
+  readonly csv?: string;
   readonly counter?: readonly string[];
   readonly json?: boolean;
 }
@@ -31,20 +36,29 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     ? undefined
     : await new Response(Deno.stdin.readable).bytes();
   const { layouts } = values;
-  const base = await sideMachine(values, "base", stdin);
-  const variant = await sideMachine(values, "variant", stdin);
+  const watched = watchedBy(values);
+  const base = { ...await sideMachine(values, "base", stdin), ...watched };
+  const variant = { ...await sideMachine(values, "variant", stdin), ...watched };
   using pool = new WorkerPool<CompareJob, Measurement>(
     new URL("./compare_worker.ts", import.meta.url),
   );
   const result = await compare(positional, base, variant, {
     layouts,
-    measure: (side, layout) => pool.run({ argv: positional, values, stdin, side, layout }),
+    measure: (side, layout) =>
+      pool.run({
+        ...{ argv: positional, values, stdin, side, layout },
+        watched: layout === 0 ? watched : {},
+      }),
   });
+  const sides = [{ ...result.base, name: "base" }, { ...result.variant, name: "variant" }];
+  if (values.csv !== undefined) writeText("--csv", values.csv, comparisonCsv(sides));
+  if (values.html !== undefined) await writeHtml(values.html, positional, values, result, sides);
   if (values.json) printJson(await asData(result, values, stdin));
   else {
     const { arch, manifest } = result.base;
     console.log(`${positional.join(" ")}: ${arch}, ${manifest.cpu ?? "no modelled core"}`);
     console.log(result.table(...values.counter ?? []));
+    if (values.objects) console.log(`\n${objectTables(sides, SHOWN_OBJECTS)}`);
   }
   for (const name of values.counter ?? []) {
     const counted = [result.base, result.variant].some(({ counters, estimated }) =>
@@ -56,6 +70,36 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   return 0;
 }
 
+/** Objects that the tables show. */
+const SHOWN_OBJECTS = 12;
+
+/** What the runs have to record beside counters. */
+function watchedBy({ objects, html, csv }: Values): Watched {
+  return {
+    attribution: objects || html !== undefined || csv !== undefined || undefined,
+    missCurves: html !== undefined || undefined,
+  };
+}
+
+async function writeHtml(
+  file: string,
+  argv: readonly string[],
+  values: Values,
+  { spreads, warnings, base }: Comparison,
+  sides: readonly Side[],
+): Promise<void> {
+  const { htmlOf } = await import("../report/html.ts");
+  const { comparisonReport } = await import("../report/sections.ts");
+  const variant = [...values.with ?? [], ...values.withHugeText ? ["text on huge pages"] : []];
+  const findings = [
+    `${base.arch}, ${base.manifest.cpu ?? "no modelled core"}; variant: ${variant.join(", ")}`,
+    ...spreads === undefined ? [] : [`Over ${values.layouts} layouts; shown is the first.`],
+    ...warnings,
+  ];
+  const report = comparisonReport({ title: argv.join(" "), findings, sides, spreads });
+  writeText("--html", file, await htmlOf(report));
+}
+
 async function asData(
   { base, variant, spreads, warnings }: Comparison,
   values: CompareValues,
@@ -63,9 +107,9 @@ async function asData(
 ): Promise<unknown> {
   const sides = sidesOf(values);
   const side = async (result: Measurement, name: "base" | "variant") => {
-    const { exit, counters, estimated, execution } = result;
+    const { exit, counters, estimated, execution, attribution } = result;
     const manifest = await withRecipe(result.manifest, sides[name], stdin);
-    return { exit, counters, estimated, execution, manifest };
+    return { exit, counters, estimated, execution, objects: attribution?.objects, manifest };
   };
   const names = new Set([...Object.keys(base.counters), ...Object.keys(variant.counters)]);
   const delta = Object.fromEntries(
@@ -97,6 +141,15 @@ const spec: CommandSpec<Values> = {
       parse: wholeNumber("--layouts", 2),
     },
     roiOption,
+    {
+      flags: "--objects",
+      help: "show what each object has of the main events, and its share of the change",
+    },
+    {
+      flags: "--html <file>",
+      help: "write one self-contained HTML file: deltas, miss curves, pages, events over time",
+    },
+    { flags: "--csv <file>", help: "write counters, and events by object; - is standard output" },
     { flags: "--counter <name>", help: "show this counter; default the main ones", repeated: true },
     jsonOption,
   ],

@@ -4,7 +4,7 @@ import { ResultStore } from "../sweep/store.ts";
 import { type CommandSpec, jsonOption, type Parsed, printJson, UsageError } from "./command.ts";
 
 function run({ positional: [file], values }: Parsed<{ readonly json?: boolean }>): number {
-  using store = new ResultStore(file);
+  using store = new ResultStore(file, { isNew: false });
   if (store.study === null) throw new UsageError(`${file} has no study`);
   const parts = partFiles(file);
   for (const part of parts) store.merge(part);

@@ -17,3 +17,13 @@ export function writeHostFile(path: string, bytes: Uint8Array, mode = 0o755): vo
     throw new UsageError(`--out: cannot write ${path}: ${(error as Error).message}`);
   }
 }
+
+/** Writes a text that `option` asks for; `-` is standard output. */
+export function writeText(option: string, path: string, text: string): void {
+  if (path === "-") return console.log(text.trimEnd());
+  try {
+    Deno.writeTextFileSync(path, text);
+  } catch (error) {
+    throw new UsageError(`${option}: cannot write ${path}: ${(error as Error).message}`);
+  }
+}

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, URL>> = {
   sweep: new URL("./sweep.ts", import.meta.url),
   submit: new URL("./submit.ts", import.meta.url),
   gather: new URL("./gather.ts", import.meta.url),
+  report: new URL("./report.ts", import.meta.url),
   reproduce: new URL("./reproduce.ts", import.meta.url),
   plan: new URL("./plan.ts", import.meta.url),
   inspect: new URL("./inspect.ts", import.meta.url),

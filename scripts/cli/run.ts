@@ -2,7 +2,8 @@
 import { Machine, type Result } from "../../sim/machine.ts";
 import type { Roi } from "../../sim/roi.ts";
 import type { Manifest } from "../../sim/study/manifest.ts";
-import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
+import { type CommandSpec, type Parsed, printJson } from "./command.ts";
+import { writeText } from "./host_files.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
 import { profileFile } from "./profile_kinds.ts";
 import { gdbOption } from "./gdb_option.ts";
@@ -75,14 +76,6 @@ function writeStats(file: string, result: Result, manifest: Manifest): void {
   const stats = { arch, program, exit, signal, counters, estimated, cores, execution, manifest };
   if (file === "-") return printJson(stats);
   writeText("--stats", file, JSON.stringify(stats, null, 2) + "\n");
-}
-
-function writeText(option: string, file: string, text: string): void {
-  try {
-    Deno.writeTextFileSync(file, text);
-  } catch (error) {
-    throw new UsageError(`${option}: cannot write ${file}: ${(error as Error).message}`);
-  }
 }
 
 const spec: CommandSpec<Values> = {

@@ -1,4 +1,5 @@
 /** The results of a study in an SQLite file, each stored as it comes. */
+import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { Manifest } from "../../sim/study/manifest.ts";
 import { UsageError } from "../cli/command.ts";
@@ -42,8 +43,9 @@ type Row = Readonly<Record<string, string | number | null>>;
 export class ResultStore implements Disposable {
   readonly #database: DatabaseSync;
 
-  /** Opens the file, made if there is none. Throws a `UsageError` if it is something else. */
-  constructor(readonly file: string) {
+  /** Opens the file, made if there is none and `isNew` allows it. Throws a `UsageError` if it is something else. */
+  constructor(readonly file: string, { isNew = true }: { readonly isNew?: boolean } = {}) {
+    if (!isNew && !existsSync(file)) throw new UsageError(`there is no ${file}`);
     let database;
     try {
       database = new DatabaseSync(file, { timeout: 30_000 });

@@ -2,7 +2,7 @@
  * Checks which part of the project imports which: `lib` nothing outside itself; `modules` also
  * `lib`; `sim` also `lib`, and `sim/machine.ts`, like `mod.ts` and `scripts`, everything. What is
  * reachable from `mod.ts` and `scripts` has no bare names, and packages (`npm:`, `jsr:`, URLs) are
- * named only in `scripts/deps.ts` and in a linker module's own `deps.ts`.
+ * named only in a `deps.ts` of `scripts` or of a linker module.
  */
 
 /** An import that breaks a rule. */
@@ -66,7 +66,7 @@ function resolve(file: string, specifier: string): string {
 }
 
 function reasonAgainst(file: string, specifier: string): string | undefined {
-  const ownDependencies = /^modules\/.*\/?deps\.ts$/.test(file) || file === "scripts/deps.ts";
+  const ownDependencies = /^(modules|scripts)\/(.*\/)?deps\.ts$/.test(file);
   if (specifier.startsWith("node:")) {
     const mayUse = file.startsWith("scripts/") || ownDependencies;
     return mayUse ? undefined : "node: is for scripts and a module's deps.ts only";

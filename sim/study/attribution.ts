@@ -8,6 +8,7 @@ import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import { Site, siteNames, type SiteObserver } from "../models/core_model.ts";
 import { BranchKind } from "../models/stream_model.ts";
+import { Timeline, type TimelineReport } from "./timeline.ts";
 
 /** Counts by counter name. */
 export type SiteCounts = Readonly<Record<string, number>>;
@@ -52,6 +53,8 @@ export interface AttributionReport {
   /** Source lines, of objects that have uncompressed DWARF line tables. */
   readonly lines: readonly AttributedLine[];
   readonly stacks: readonly AttributedStack[];
+  /** When events happened. */
+  readonly timeline: TimelineReport;
 }
 
 const SITES = siteNames.length;
@@ -120,6 +123,7 @@ export class Attribution implements SiteObserver {
   readonly #threads = new Map<number, CallStack>();
   #stack: CallStack = { returns: [], contexts: [], space: -1 };
   #here: Context = this.#root;
+  readonly #timeline = new Timeline();
   readonly #dataPages = new Map<string, { page: number; name: string; counts: Float64Array }>();
 
   attach(context: StreamContext): void {
@@ -137,6 +141,7 @@ export class Attribution implements SiteObserver {
       for (let i = 0; i < count; i++) entry.parts[i]++;
     }
     this.#count(entry)[Site.Instructions] += count;
+    this.#timeline.retired(count);
   }
   at(site: Site, block: CodeBlock, index: number, address: number): void {
     const entry = this.#entryOf(block);
@@ -144,6 +149,7 @@ export class Attribution implements SiteObserver {
     const key = index * SITES + site;
     entry.at.set(key, (entry.at.get(key) ?? 0) + 1);
     this.#count(entry)[site]++;
+    this.#timeline.at(site);
     if (address >= 0) this.#dataPage(address).counts[site]++;
   }
   #count(entry: Entry): Float64Array {
@@ -266,6 +272,7 @@ export class Attribution implements SiteObserver {
         .map(page),
       lines: this.#lines(),
       stacks: this.#stacks(),
+      timeline: this.#timeline.report(),
     };
   }
 

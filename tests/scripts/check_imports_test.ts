@@ -38,6 +38,7 @@ Deno.test("the arrows", () => {
   assertEquals(bad("scripts/cli/run.ts", "@std/cli"), true);
   assertEquals(bad("scripts/cli/run.ts", "npm:x@1"), true);
   assertEquals(bad("scripts/deps.ts", "npm:x@1"), false);
+  assertEquals(bad("scripts/report/deps.ts", "npm:x@1"), false);
   assertEquals(bad("modules/packed/deps.ts", "npm:x@1"), false);
   assertEquals(bad("sim/cpu/deps.ts", "npm:x@1"), true);
   assertEquals(bad("sim/cpu/cpu.ts", "node:fs"), true);

@@ -12,6 +12,7 @@ const COMMANDS = [
   "submit",
   "gather",
   "reproduce",
+  "report",
   "plan",
   "inspect",
   "name-linker",
