@@ -18,17 +18,24 @@ export {
   wrapJavascript,
   type WrapJavascriptOptions,
 } from "./javascript/mod.ts";
+export { lookupCache } from "./lookup_cache.ts";
 export { musl } from "./musl/mod.ts";
 export {
   packedRelocations,
   type PackedRelocationsOptions,
   packRelocations,
 } from "./packed_relocations/mod.ts";
+export { type Profile, reorder, type ReorderOptions } from "./reorder/mod.ts";
 export { seccomp, type SeccompOptions } from "./seccomp/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";
 export { proofs, type ProofsOptions, withProof } from "./proofs/mod.ts";
 export { generateKeys, signatures, type SignaturesOptions, signElf } from "./signatures/mod.ts";
 export { sip, type SipOptions } from "./sip/mod.ts";
+export {
+  type BindingStore,
+  stableLinking,
+  type StableLinkingOptions,
+} from "./stable_linking/mod.ts";
 export { sysv } from "./sysv/mod.ts";
 export {
   type CodecName,

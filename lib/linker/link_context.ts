@@ -46,6 +46,8 @@ export interface LinkContext {
   /** The environment the program starts with. */
   readonly environment: ReadonlyMap<string, string>;
   readonly counters: LinkCounters;
+  /** Names of the modules of the linker, in order. */
+  readonly modules: readonly string[];
   /** Who is to be told what happens, if anybody. */
   readonly observer: LinkObserver | undefined;
 
@@ -109,6 +111,13 @@ export interface LinkContext {
   writeU64(at: number, value: number): void;
   /** Writes the low 1, 2, 4 or 8 bytes of an integer within ±2^53. */
   writeInteger(at: number, width: number, value: number): void;
+  /**
+   * Says that the `size` bytes of code at `at` are a copy of those at `original`: services that ask which object
+   * called, or whose an address is, take it for that one's.
+   */
+  noteCopy(at: number, size: number, original: number): void;
+  /** The address of which `address` is a copy; itself if it is none. */
+  originalOf(address: number): number;
   /** Writes after the protect phase, for run-time services; counted, with its reason. */
   patch(at: number, bytes: Uint8Array, reason: string): void;
 

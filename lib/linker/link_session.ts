@@ -1,4 +1,5 @@
 import { ElfFile, LookupKey } from "../elf/mod.ts";
+import { Copies } from "./copies.ts";
 import { LinkCounters } from "./counters.ts";
 import { LinkError } from "./link_error.ts";
 import type { HostService, LinkContext, StateKey } from "./link_context.ts";
@@ -14,6 +15,8 @@ import {
   type Definition,
   type Resolver,
   resolverChain,
+  type Searcher,
+  searcherChain,
   type SymbolLookup,
   type SymbolReference,
 } from "./resolve.ts";
@@ -44,6 +47,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export class LinkSession implements LinkContext {
   readonly counters: LinkCounters;
   readonly files: GuestFiles;
+  readonly modules: readonly string[];
   readonly observer: LinkObserver | undefined;
   readonly #programName: string | undefined;
   /** Modules that read files of their own forms, the last first. */
@@ -53,6 +57,8 @@ export class LinkSession implements LinkContext {
   readonly #target: LinkTarget;
   readonly #memory: LinkMemory;
   readonly #resolve: Resolver;
+  /** Undefined where no module searches in its own way. */
+  readonly #search: Searcher | undefined;
   #objects: LinkObject[] = [];
   /** The objects of a file, of which one batch may have another than the rest. */
   readonly #byIdentity = new Map<string, readonly LinkObject[]>();
@@ -61,6 +67,7 @@ export class LinkSession implements LinkContext {
   readonly #scopes = new Map<LinkObject, readonly LinkObject[]>();
   readonly #states = new Map<StateKey<unknown>, unknown>();
   readonly #reservations = new Reservations();
+  readonly #copies = new Copies();
   /** The question at work, and the hashes of names asked for. */
   readonly #lookup: Mutable<SymbolLookup>;
   readonly #keys = new Map<string, LookupKey>();
@@ -83,6 +90,7 @@ export class LinkSession implements LinkContext {
     parent?: LinkSession,
   ) {
     this.#programName = programName;
+    this.modules = modules.map(({ name }) => name);
     const observers = [observer, ...modules.map((module) => module.observer)];
     this.observer = together(observers.filter((one) => one !== undefined));
     this.#target = target;
@@ -95,6 +103,7 @@ export class LinkSession implements LinkContext {
     };
     this.#memory = new LinkMemory(target);
     this.#resolve = resolverChain(modules);
+    this.#search = searcherChain(modules);
     this.counters = parent?.counters ?? new LinkCounters();
     this.#lookup = { link: this as LinkContext } as Mutable<SymbolLookup>;
     sessions.set(target, this);
@@ -107,6 +116,7 @@ export class LinkSession implements LinkContext {
     for (const [elf, object] of parent.#byElf) this.#byElf.set(elf, object);
     for (const [object, scope] of parent.#scopes) this.#scopes.set(object, scope);
     this.#reservations.copy(parent.#reservations);
+    this.#copies.add(...parent.#copies.all);
     this.#nextIndex = parent.#nextIndex;
     this.#batch = parent.#batch;
     this.#phase = parent.#phase;
@@ -340,6 +350,14 @@ export class LinkSession implements LinkContext {
     this.counters.patches++;
   }
 
+  noteCopy(at: number, size: number, original: number): void {
+    this.#copies.add({ at, size, original });
+  }
+
+  originalOf(address: number): number {
+    return this.#copies.originalOf(address);
+  }
+
   scope(object: LinkObject): readonly LinkObject[] {
     const decided = this.#scopes.get(object);
     if (decided !== undefined) return decided;
@@ -353,22 +371,38 @@ export class LinkSession implements LinkContext {
   resolve(reference: SymbolReference, scope?: readonly LinkObject[]): Definition | undefined {
     if (this.#phase !== "run") this.#during("post-collect", "start", "resolve a symbol");
     this.counters.lookups++;
-    const { name, from } = reference;
-    let key = this.#keys.get(name);
-    if (key === undefined) this.#keys.set(name, key = new LookupKey(name));
+    const objects = scope ?? this.scope(reference.from);
+    if (this.#search !== undefined) {
+      const ask = (candidate: LinkObject, symbol?: number) => {
+        this.#ask(reference);
+        this.#lookup.symbol = symbol;
+        this.#lookup.candidate = candidate;
+        return this.#resolve(this.#lookup);
+      };
+      const found = this.#search({ link: this, reference, scope: objects, ask });
+      return this.#bound(reference, found?.definition);
+    }
+    this.#ask(reference);
     const lookup = this.#lookup;
-    lookup.key = key;
-    lookup.version = reference.version;
-    lookup.versionHidden = reference.versionHidden;
-    lookup.newest = reference.newest;
-    lookup.from = from;
-    lookup.use = reference.use;
-    for (const candidate of scope ?? this.scope(from)) {
+    for (const candidate of objects) {
       lookup.candidate = candidate;
       const found = this.#resolve(lookup);
       if (found !== undefined) return this.#bound(reference, found);
     }
     return this.#bound(reference, undefined);
+  }
+
+  /** Makes a reference the question at work. */
+  #ask({ name, version, versionHidden, newest, from, use }: SymbolReference): void {
+    let key = this.#keys.get(name);
+    if (key === undefined) this.#keys.set(name, key = new LookupKey(name));
+    const lookup = this.#lookup;
+    lookup.key = key;
+    lookup.version = version;
+    lookup.versionHidden = versionHidden;
+    lookup.newest = newest;
+    lookup.from = from;
+    lookup.use = use;
   }
 
   #bound(reference: SymbolReference, found: Definition | undefined): Definition | undefined {

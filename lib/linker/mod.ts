@@ -29,6 +29,15 @@ export type { Attempt, Binding, LinkObserver } from "./observer.ts";
 export { parseFile } from "./parsed_files.ts";
 export { type Phase, PHASES, type Stage } from "./phase.ts";
 export { Plan, type PlanEntry } from "./plan.ts";
-export type { Definition, Resolver, SymbolLookup, SymbolReference, SymbolUse } from "./resolve.ts";
+export type {
+  Definition,
+  Found,
+  Resolver,
+  Searcher,
+  SymbolLookup,
+  SymbolReference,
+  SymbolSearch,
+  SymbolUse,
+} from "./resolve.ts";
 export { syscallName } from "./syscall_names.ts";
 export * from "./target.ts";

@@ -3,7 +3,14 @@ import type { LinkContext } from "./link_context.ts";
 import type { LinkObject } from "./link_object.ts";
 import type { LinkObserver } from "./observer.ts";
 import type { Phase } from "./phase.ts";
-import type { Definition, Resolver, SymbolLookup } from "./resolve.ts";
+import type {
+  Definition,
+  Found,
+  Resolver,
+  Searcher,
+  SymbolLookup,
+  SymbolSearch,
+} from "./resolve.ts";
 import type { GuestFile } from "./target.ts";
 
 /** `strong` is the main pass of its phase and object, of which there is one; `weak` complements it. */
@@ -38,6 +45,11 @@ export interface Module {
    * understands; `next` asks the modules before it: call it to pass on or to decorate its answer.
    */
   resolve?(lookup: SymbolLookup, next: Resolver): Definition | undefined;
+  /**
+   * Searches a whole scope in its own way, such as with a cache of earlier searches; `next` has the modules
+   * before it search. It must come to the object that going through the scope comes to first.
+   */
+  search?(search: SymbolSearch, next: Searcher): Found | undefined;
   /**
    * Reads files of a form of its own, such as compressed ones: answers what the linker is to see in the place
    * of `file`, undefined for a file that it leaves alone. Asked of every file that is opened for linking, the

@@ -21,6 +21,8 @@ export interface SymbolReference {
   /** The object that asks. */
   readonly from: LinkObject;
   readonly use: SymbolUse;
+  /** Index of the reference in the dynamic symbol table of `from`, where it stands there. */
+  readonly symbol?: number;
 }
 
 /**
@@ -39,6 +41,8 @@ export interface SymbolLookup {
   readonly use: SymbolUse;
   /** The object being searched. */
   readonly candidate: LinkObject;
+  /** Index of the definition in the candidate's dynamic symbol table, where whoever searches knows it. */
+  readonly symbol?: number;
 }
 
 /** Where a symbol is. */
@@ -57,10 +61,57 @@ export interface Definition {
   readonly weak: boolean;
   /** True for STB_GNU_UNIQUE: one definition serves the whole process. */
   readonly unique?: boolean;
+  /** Its index in the dynamic symbol table of `object`, where it stands there. */
+  readonly symbol?: number;
 }
 
 /** Asks the modules before the current one about the same candidate. */
 export type Resolver = (lookup: SymbolLookup) => Definition | undefined;
+
+/**
+ * A search of a whole scope, as put to modules that have `search`. Whether an object defines what is asked for
+ * depends on the name, the version and the use, not on who asks.
+ */
+export interface SymbolSearch {
+  readonly link: LinkContext;
+  readonly reference: SymbolReference;
+  readonly scope: readonly LinkObject[];
+  /**
+   * Asks the modules about one object, as a search comes to it. With `symbol`, the definition's index in the
+   * object's dynamic symbol table, nobody has to look for it there.
+   */
+  ask(candidate: LinkObject, symbol?: number): Definition | undefined;
+}
+
+/** What a search ended at: the first object of its scope with a definition. */
+export interface Found {
+  /** Its place in the scope. */
+  readonly position: number;
+  readonly definition: Definition;
+}
+
+/** Has the modules before the current one search; the first one's goes through the scope. */
+export type Searcher = (search: SymbolSearch) => Found | undefined;
+
+/** Asks about object after object. */
+function goThrough({ scope, ask }: SymbolSearch): Found | undefined {
+  for (let position = 0; position < scope.length; position++) {
+    const definition = ask(scope[position]);
+    if (definition !== undefined) return { position, definition };
+  }
+  return undefined;
+}
+
+/** The modules' searches as one, the last module's first; undefined if no module has one. */
+export function searcherChain(modules: readonly Module[]): Searcher | undefined {
+  let next: Searcher = goThrough;
+  for (const module of modules) {
+    if (module.search === undefined) continue;
+    const before = next;
+    next = (search) => module.search!(search, before);
+  }
+  return next === goThrough ? undefined : next;
+}
 
 /** The modules' resolvers as one: the last module is asked first, the first module's `next` is empty. */
 export function resolverChain(modules: readonly Module[]): Resolver {

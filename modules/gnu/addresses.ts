@@ -26,6 +26,11 @@ export function objectAt(link: LinkContext, address: number): LinkObject | undef
   return low > 0 && address < ends[low - 1] ? owners[low - 1] : undefined;
 }
 
+/** The object whose code or data is at a guest address; for a copy, the object that it was copied from. */
+export function ownerAt(link: LinkContext, address: number): LinkObject | undefined {
+  return objectAt(link, link.originalOf(address));
+}
+
 /** The index, made again when objects have come or gone: the list grows in place and is replaced otherwise. */
 function indexOf(link: LinkContext): AddressIndex {
   const known = indexes.get(link);

@@ -1,6 +1,6 @@
 import { PT_GNU_EH_FRAME } from "../../lib/elf/mod.ts";
 import type { HostCall, HostService, LinkContext, LinkObject } from "../../lib/linker/mod.ts";
-import { objectAt, rangeOf } from "./addresses.ts";
+import { objectAt, ownerAt, rangeOf } from "./addresses.ts";
 import { setError } from "./errors.ts";
 import { patchWords } from "./guest_memory.ts";
 import { headersOf } from "../sysv/early_start.ts";
@@ -19,7 +19,7 @@ const RTLD_DI_PHDR = 11;
 /** The objects of the caller's namespace as dl_iterate_phdr shows them: a count, then a `struct dl_phdr_info` for each. */
 export const listHeaders: HostService = (call, link) => {
   const { heap, maps, blocks, loads, unloads } = gnuStateOf(link);
-  const caller = objectAt(link, call.argument(0)) ?? link.program;
+  const caller = ownerAt(link, call.argument(0)) ?? link.program;
   const namespace = namespaceOf(link, caller);
   const objects = guestObjects(link).filter((o) => namespaceOf(link, o) === namespace);
   const words = [objects.length];
@@ -55,7 +55,7 @@ export const findObject: HostService = (call, link) => {
 
 /** struct link_map *_dl_find_dso_for_object(ElfW(Addr) address) */
 export const findMap: HostService = (call, link) => {
-  const object = objectAt(link, call.argument(0));
+  const object = ownerAt(link, call.argument(0));
   if (object === undefined) return call.result(0);
   if (object.batch > 0 && registersDestructor(link, call)) gnuStateOf(link).pinned.add(object);
   call.result(gnuStateOf(link).maps.get(object)!);
@@ -63,10 +63,11 @@ export const findMap: HostService = (call, link) => {
 
 /** Whether libc asks in order to register a thread's destructor: its object may not go before. */
 function registersDestructor(link: LinkContext, { returnAddress }: HostCall): boolean {
-  const libc = objectAt(link, returnAddress);
+  const from = link.originalOf(returnAddress);
+  const libc = objectAt(link, from);
   const symbol = libc?.elf.lookup("__cxa_thread_atexit_impl", { newest: true });
   if (libc === undefined || symbol === undefined) return false;
-  const offset = returnAddress - link.base(libc) - symbol.value;
+  const offset = from - link.base(libc) - symbol.value;
   return offset >= 0 && offset < symbol.size;
 }
 

@@ -8,7 +8,7 @@ import {
 import { loadFailure } from "../sysv/library_file.ts";
 import { findLibrary, noteRequester } from "../sysv/search.ts";
 import { stateOf } from "../sysv/state.ts";
-import { objectAt } from "./addresses.ts";
+import { ownerAt } from "./addresses.ts";
 import { errorText, setError } from "./errors.ts";
 import { finalisersOf, initialisersOf } from "./functions.ts";
 import { readString } from "./guest_memory.ts";
@@ -139,7 +139,7 @@ async function openObject(
   const state = gnuStateOf(link);
   const name = file === 0 ? "" : readString(link, file);
   if ((mode & RTLD_BINDING_MASK) === 0) refuse(name, "invalid mode for dlopen(): Invalid argument");
-  const requester = objectAt(link, caller) ?? link.program;
+  const requester = ownerAt(link, caller) ?? link.program;
   const target = targetOf(link, name, namespace, requester);
   if (name === "") return state.globals[target]?.[0] ?? link.program;
   const known = knownObject(link, name, target);

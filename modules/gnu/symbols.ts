@@ -20,7 +20,7 @@ import {
 import { chooseImplementation } from "../sysv/ifunc.ts";
 import { loadFailure } from "../sysv/library_file.ts";
 import { undefinedSymbol } from "../sysv/relocate.ts";
-import { objectAt } from "./addresses.ts";
+import { objectAt, ownerAt } from "./addresses.ts";
 import { errorText, setError } from "./errors.ts";
 import { patchWords, readString } from "./guest_memory.ts";
 import { objectOfMap } from "./link_maps.ts";
@@ -55,7 +55,7 @@ function answerSymbol(
   version: string | undefined,
 ): void {
   try {
-    const caller = objectAt(link, call.returnAddress) ?? link.program;
+    const caller = ownerAt(link, call.returnAddress) ?? link.program;
     const { from, scope } = scopeOf(link, call.signed(0), caller);
     const definition = link.resolve(
       { name, version, versionHidden: version !== undefined, newest: true, from, use: "address" },
@@ -119,9 +119,10 @@ export const dladdr1: HostService = (call, link) => {
 /** Fills a Dl_info: file name, base, symbol name and address. */
 function describeAddress(
   link: LinkContext,
-  address: number,
+  asked: number,
   info: number,
 ): { readonly object: LinkObject; readonly symbol: ElfSymbol | undefined } | undefined {
+  const address = link.originalOf(asked);
   const object = objectAt(link, address);
   if (object === undefined) return undefined;
   const { landing, maps } = gnuStateOf(link);

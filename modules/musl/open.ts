@@ -5,7 +5,7 @@ import type {
   LinkContext,
   LinkObject,
 } from "../../lib/linker/mod.ts";
-import { objectAt } from "../gnu/addresses.ts";
+import { ownerAt } from "../gnu/addresses.ts";
 import { finalisersOf, initialisersOf } from "../gnu/functions.ts";
 import { readString } from "../gnu/guest_memory.ts";
 import { dependencyOrder } from "../sysv/initialisers.ts";
@@ -35,7 +35,7 @@ export const dlopen: HostService = async (call, link) => {
     answer(call, link, 0, []);
   };
   if (state.exiting) return refuse("Cannot dlopen while program is exiting.");
-  const caller = objectAt(link, call.argument(2)) ?? link.program;
+  const caller = ownerAt(link, call.argument(2)) ?? link.program;
   const noload = (call.argument(1) & RTLD_NOLOAD) !== 0;
   let object: LinkObject | undefined;
   try {

@@ -14,7 +14,7 @@ import {
   type LinkContext,
   type LinkObject,
 } from "../../lib/linker/mod.ts";
-import { objectAt } from "../gnu/addresses.ts";
+import { objectAt, ownerAt } from "../gnu/addresses.ts";
 import { patchWords, readString } from "../gnu/guest_memory.ts";
 import { headersOf } from "../sysv/early_start.ts";
 import { chooseImplementation } from "../sysv/ifunc.ts";
@@ -31,7 +31,7 @@ const RTLD_DI_LINKMAP = 2;
 /** void *dlsym(void *handle, const char *name) */
 export const dlsym: HostService = (call, link) => {
   const name = readString(link, call.argument(1));
-  const caller = objectAt(link, call.returnAddress) ?? link.program;
+  const caller = ownerAt(link, call.returnAddress) ?? link.program;
   const scope = scopeOf(call, link, caller);
   if (scope === undefined) return call.result(0);
   const found = link.resolve({ name, newest: true, from: caller, use: "address" }, scope);
@@ -99,7 +99,7 @@ export const dlinfo: HostService = (call, link) => {
 
 /** int dladdr(const void *address, Dl_info *info) */
 export const dladdr: HostService = (call, link) => {
-  const address = call.argument(0);
+  const address = link.originalOf(call.argument(0));
   const object = objectAt(link, address);
   if (object === undefined) return call.result(0);
   const base = link.base(object);

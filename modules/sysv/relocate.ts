@@ -303,6 +303,7 @@ class Relocator {
         version,
         versionHidden,
         from: this.object,
+        symbol: symbol.index,
         use: use === "address" && symbol.type === STT_TLS ? "tls" : use,
       },
       use === "copy" ? this.#scopeOfCopies : this.#scope,

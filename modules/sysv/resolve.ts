@@ -26,14 +26,16 @@ export function resolve(lookup: SymbolLookup, next: Resolver): Definition | unde
     const service = stateOf(link).service?.(link);
     if (service !== undefined) return service;
   }
-  const symbol = candidate.elf.definition(
-    key,
-    lookup.version,
-    lookup.versionHidden === true,
-    lookup.use === "address",
-    lookup.newest === true,
-    link.counters,
-  );
+  const symbol = lookup.symbol !== undefined
+    ? candidate.elf.symbols?.at(lookup.symbol)
+    : candidate.elf.definition(
+      key,
+      lookup.version,
+      lookup.versionHidden === true,
+      lookup.use === "address",
+      lookup.newest === true,
+      link.counters,
+    );
   return symbol === undefined ? next(lookup) : definitionOf(link, candidate, symbol);
 }
 
@@ -54,5 +56,6 @@ export function definitionOf(link: LinkContext, object: LinkObject, symbol: ElfS
     kind,
     weak: symbol.bind === STB_WEAK,
     unique: symbol.bind === STB_GNU_UNIQUE,
+    symbol: symbol.index,
   };
 }

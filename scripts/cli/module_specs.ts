@@ -8,19 +8,23 @@ import {
   ifed,
   javascript,
   linux,
+  lookupCache,
   musl,
   packedRelocations,
   preload,
+  type Profile,
   proofs,
+  reorder,
   seccomp,
   signatures,
   sip,
+  stableLinking,
   sysv,
   unpack,
   wasm,
 } from "../../modules/mod.ts";
 import { UsageError } from "./command.ts";
-import { readHostFile } from "./host_files.ts";
+import { hostStore, readHostFile } from "./host_files.ts";
 
 type ModuleOptions = Readonly<Record<string, string>>;
 
@@ -78,6 +82,28 @@ function count(module: string, name: string, text: string | undefined, most: num
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
   throw new UsageError(`--module ${module}: ${name}=${text} is no whole number from 1 to ${most}`);
+/** A profile in JSON. */
+function profileOf(file: string | undefined): Profile {
+  if (file === undefined) throw new UsageError("--module reorder needs profile=FILE.json");
+  let profile;
+  try {
+    profile = JSON.parse(new TextDecoder().decode(readHostFile(file)));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  const isProfile = Array.isArray(profile?.symbols) && Array.isArray(profile.stacks) &&
+    profile.symbols.every(({ object, name, counts }: Partial<Profile["symbols"][number]>) =>
+      typeof object === "string" && typeof name === "string" && typeof counts === "object"
+    );
+  if (isProfile) return profile;
+  throw new UsageError(`--module reorder: ${file} is no profile that \`run --profile\` wrote`);
+}
+
+function share(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (value > 0 && value <= 1) return value;
+  throw new UsageError(`--module reorder: cover=${text} is no number above 0 and up to 1`);
 }
 
 export const namedModules: readonly NamedModule[] = [
@@ -176,6 +202,44 @@ export const namedModules: readonly NamedModule[] = [
         keys: publicKeys(options.keys),
         unsigned: word(options, "unsigned", ["refuse", "allow"]),
       }),
+  },
+  {
+    name: "stable-linking",
+    summary: "binds symbols as the last start did, as far as the same objects are loaded",
+    options: {
+      cache: "host folder in which bindings are kept",
+      identity: "content or build-id: what tells that an object is the same",
+    },
+    make: (options) => {
+      if (options.cache === undefined) {
+        throw new UsageError("--module stable-linking needs cache=FOLDER");
+      }
+      const identity = word(options, "identity", ["content", "build-id"]);
+      return stableLinking({ store: hostStore(options.cache), identity });
+    },
+  },
+  {
+    name: "reorder",
+    summary: "packs the functions that ran, by a profile of an earlier run, into one area",
+    options: {
+      profile: "file that `run --profile FILE.json` wrote",
+      cover: "share of all instructions, 0 to 1, that the functions to move took (default 1)",
+      entries: "jump or stay: what the originals do",
+      pages: "4K or 2M, of the area",
+    },
+    make: (options) =>
+      reorder({
+        profile: profileOf(options.profile),
+        cover: share(options.cover),
+        entries: word(options, "entries", ["jump", "stay"]),
+        pages: word(options, "pages", ["4K", "2M"]),
+      }),
+  },
+  {
+    name: "lookup-cache",
+    summary: "remembers where the search for a symbol ended, for references of other objects",
+    options: {},
+    make: () => lookupCache(),
   },
   {
     name: "compartments",

@@ -3,7 +3,7 @@ import type { Machine, Result } from "../machine.ts";
 import { PAGE_SIZE, pageUp } from "../memory/abi.ts";
 import type { MappedFile } from "../memory/page_cache.ts";
 import type { PredictorChoice } from "../models/core_choice.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../../lib/version.ts";
 
 /** Everything that a result depends on. */
 export interface Manifest {

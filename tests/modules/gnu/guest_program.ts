@@ -20,6 +20,7 @@ export function missingCompiler(arch: Arch, cplusplus = false): string | undefin
 export interface Target {
   /** File name; a library if it ends in `.so`, or that and a number. */
   readonly name: string;
+  /** In `programs/`, or a whole path. */
   readonly source?: string;
   readonly flags?: readonly string[];
 }
@@ -54,7 +55,8 @@ export class GuestFolder implements Disposable {
     const nonshared = runTool(compiler, "-print-file-name=libc_nonshared.a").trim();
     runTool(
       compiler,
-      ...["-O1", "-w", "-nostdlib", ...kind, `${sources}${source}`, "-o", `${this.path}/${name}`],
+      ...["-O1", "-w", "-nostdlib", ...kind, new URL(source, `file://${sources}`).pathname],
+      ...["-o", `${this.path}/${name}`],
       ...[
         `-L${this.path}`,
         `-L${folder}`,

@@ -15,7 +15,7 @@ import {
 import { manyGuest } from "../../../scripts/experiments/guests_data.ts";
 import { median, spreadOf } from "../../../sim/study/layouts.ts";
 import { type Column, formatChange, renderTable } from "../../../sim/study/table.ts";
-import { VERSION } from "../../../sim/version.ts";
+import { VERSION } from "../../../lib/version.ts";
 import deno from "../../../deno.json" with { type: "json" };
 import expected from "../../guests/expected.json" with { type: "json" };
 
