@@ -82,6 +82,8 @@ function count(module: string, name: string, text: string | undefined, most: num
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
   throw new UsageError(`--module ${module}: ${name}=${text} is no whole number from 1 to ${most}`);
+}
+
 /** A profile in JSON. */
 function profileOf(file: string | undefined): Profile {
   if (file === undefined) throw new UsageError("--module reorder needs profile=FILE.json");

@@ -1,5 +1,5 @@
 /** `isthmus reproduce`: makes recorded results again. */
-import { VERSION } from "../../sim/version.ts";
+import { VERSION } from "../../lib/version.ts";
 import { reproduce, type Reproduction, resultsIn } from "../sweep/reproduce.ts";
 import { type CommandSpec, jsonOption, type Parsed, printJson, UsageError } from "./command.ts";
 

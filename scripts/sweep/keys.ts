@@ -1,6 +1,6 @@
 /** Keys of runs: equal if the runs are the same, so that none is made twice. */
 import { sha256 } from "../../sim/study/manifest.ts";
-import { VERSION } from "../../sim/version.ts";
+import { VERSION } from "../../lib/version.ts";
 import { inputsOf } from "./inputs.ts";
 import type { StudyRun } from "./study.ts";
 
