@@ -42,7 +42,7 @@ export async function checkSyntax(code: ModuleCode, source: string, file: string
   const host = () => Promise.reject(new TypeError("a script is compiled, not run"));
   const engine = new Quickjs(code, { host, steps: 0 });
   await engine.start();
-  await engine.run(source, file, "compile");
+  await engine.compile(source, file);
 }
 
 interface ScriptParts {
@@ -91,7 +91,7 @@ class Script implements Instance {
     const { source, file, exports, imports } = this.parts;
     await this.#engine.start();
     for (const { name } of imports) this.#engine.define(name, IMPORT + name);
-    await this.#engine.run(source, file, "run");
+    await this.#engine.run(source, file);
     for (const name of exports.keys()) await this.#find(name);
   }
 

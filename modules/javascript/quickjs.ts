@@ -81,40 +81,34 @@ export class Quickjs {
     this.#now("qjs_set_interrupt_handler", 1);
   }
 
-  /** Runs a script, or compiles it only, which throws what its syntax is. */
-  async run(source: string, file: string, how: "run" | "compile"): Promise<void> {
+  /** Compiles a script, and throws what is wrong with its syntax. */
+  async compile(source: string, file: string): Promise<void> {
+    const size = this.#now("wasm_malloc", WORD);
+    const compiled = await this.#withScript("qjs_compile", source, file, 0, size);
+    if (compiled === 0) throw new Trap(this.#message(this.#now("qjs_get_exception")));
+  }
+
+  /** Runs a script, then what waits for promises. */
+  async run(source: string, file: string): Promise<void> {
     this.#stepsLeft = this.#options.steps;
-    const bytes = new TextEncoder().encode(source);
-    const text = this.#bytesIn(bytes);
-    const name = this.#stringIn(file);
-    if (how === "compile") {
-      const size = this.#now("wasm_malloc", WORD);
-      const compiled = await this.#module.call(
-        "qjs_compile",
-        text,
-        bytes.length,
-        name,
-        EVAL_GLOBAL,
-        0,
-        size,
-      );
-      if (compiled === 0) throw new Trap(this.#message(this.#now("qjs_get_exception")));
-      return;
-    }
-    const result = await this.#module.call("qjs_eval", text, bytes.length, name, EVAL_GLOBAL);
-    for (const at of [text, name]) this.#now("wasm_free", at);
-    this.#now("qjs_free_value", this.#checked(Number(result)));
+    this.release(this.#checked(await this.#withScript("qjs_eval", source, file)));
     await this.#jobs();
   }
 
   /** The value of a name at the top of the script. */
   async lookUp(name: string): Promise<Handle> {
-    const bytes = new TextEncoder().encode(`typeof ${name} === "undefined" ? undefined : ${name}`);
+    const source = `typeof ${name} === "undefined" ? undefined : ${name}`;
+    return this.#checked(await this.#withScript("qjs_eval", source, ""));
+  }
+
+  /** Calls a function of QuickJS that takes a script. */
+  async #withScript(f: string, source: string, file: string, ...more: number[]): Promise<number> {
+    const bytes = new TextEncoder().encode(source);
     const text = this.#bytesIn(bytes);
-    const file = this.#stringIn("");
-    const result = await this.#module.call("qjs_eval", text, bytes.length, file, EVAL_GLOBAL);
-    for (const at of [text, file]) this.#now("wasm_free", at);
-    return this.#checked(Number(result));
+    const name = this.#stringIn(file);
+    const result = await this.#module.call(f, text, bytes.length, name, EVAL_GLOBAL, ...more);
+    for (const at of [text, name]) this.#now("wasm_free", at);
+    return Number(result);
   }
 
   /** Defines a function of the host's as a global one. */
@@ -267,7 +261,7 @@ export class Quickjs {
       const data = this.#now("qjs_get_array_buffer", buffer, words + 3 * WORD);
       result = use(data + view.getUint32(words, true), view.getUint32(words + WORD, true));
     }
-    for (const at of [words]) this.#now("wasm_free", at);
+    this.#now("wasm_free", words);
     this.release(buffer);
     return result;
   }
@@ -324,7 +318,7 @@ export class Quickjs {
   #imports({ binary }: ModuleCode): HostImports {
     const { caller, host } = this.#options;
     const wasi = binary.imports.filter(({ module }) => module === WASI).map(({ name }) => name);
-    const host_ = async (...words: (number | bigint)[]): Promise<number> => {
+    const call = async (...words: (number | bigint)[]): Promise<number> => {
       const [name, length, , count, list] = words.map(Number);
       const text = new TextDecoder().decode(this.#module.memory.slice(name, name + length));
       const args = Array.from(
@@ -340,7 +334,7 @@ export class Quickjs {
     };
     return {
       env: {
-        host_call: host_,
+        host_call: call,
         host_interrupt: new PlainImport(() => this.#stepsLeft-- > 0 ? 0 : 1),
         host_get_timezone_offset: new PlainImport(() => 0),
         host_promise_rejection: new PlainImport(() => {}),

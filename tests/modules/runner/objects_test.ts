@@ -20,7 +20,7 @@ import {
 } from "../../../mod.ts";
 import { wrap } from "../../../modules/runner/wrap.ts";
 import { WasmError } from "../../../modules/wasm/binary.ts";
-import { chain, plusLibrary, runFiles, RUNNERS } from "./guests.ts";
+import { chain, circle, plusLibrary, runFiles, RUNNERS } from "./guests.ts";
 import { bytesOf, textOf } from "./programs.ts";
 
 for (const arch of ["x86_64", "aarch64"] as Arch[]) {
@@ -45,6 +45,13 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
       modules: [...RUNNERS, unpack(), ifed.concatenate(), ifed.eliminateBranches()],
     });
     assertEquals([both.exit, both.stdout.slice(0, 20)], [24, stdout.slice(0, 20)]);
+  });
+
+  Deno.test(`machine code calls WebAssembly, that JavaScript, that machine code on ${arch}`, async () => {
+    const { exit, stderr, counters } = await runFiles(await circle(arch), ["/t/program"]);
+    assertEquals([exit, stderr], [6 * 7, ""]);
+    // The script's constructor, multiply, times; times, and plus six times.
+    assertEquals([counters["runner.calls"], counters["runner.calls.guest"]], [3, 7]);
   });
 
   Deno.test(`what is wrong with an object of a runner is one line, and nothing starts, on ${arch}`, async () => {

@@ -1,6 +1,14 @@
 /** One C program with a library in machine code, in WebAssembly and in JavaScript: it cannot tell them apart. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type Arch, javascript, linux, wasm, wrapJavascript, wrapWasm } from "../../../mod.ts";
+import {
+  type Arch,
+  ElfFile,
+  javascript,
+  linux,
+  wasm,
+  wrapJavascript,
+  wrapWasm,
+} from "../../../mod.ts";
 import { debianRoot, runIn } from "../gnu/gnu_run.ts";
 import { GuestFolder, missingCompiler, type Target } from "../gnu/guest_program.ts";
 import { bytesOf, textOf } from "./programs.ts";
@@ -104,6 +112,21 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
           }
         },
       );
+
+      await t.step("what was forked inside of a call cannot return into it", async () => {
+        const { exit, stdout } = await run("wasm", ["inside"]);
+        assertEquals([exit, stdout], [0, "1 11\n"]);
+      });
+
+      await t.step("a spoilt object that is opened at run time is what dlerror says", async () => {
+        const bytes = await library("wasm", arch, native);
+        const { offset, size } = ElfFile.parse(bytes, "").section(".runner")!;
+        bytes.fill(0, offset + size - 40, offset + size);
+        await Deno.writeFile(`${folder.path}/spoilt.so`, bytes);
+        const { exit, stdout } = await run("wasm", ["open", "/t/spoilt.so"]);
+        assertEquals(exit, 1);
+        assertStringIncludes(stdout, "/t/spoilt.so: WebAssembly.compile(): ");
+      });
 
       await t.step(
         "without the module of its runner, the library is one that lacks another",
