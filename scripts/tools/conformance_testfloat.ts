@@ -89,9 +89,11 @@ async function build(architecture: string): Promise<string> {
   return out;
 }
 
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).trim();
+
 /** Cases and functions of a report, and the functions in which errors were found. */
 function summary(stdout: Uint8Array): { cases: number; functions: number; wrong: string[] } {
-  const lines = new TextDecoder().decode(stdout).split(/[\r\n]+/);
+  const lines = textOf(stdout).split(/[\r\n]+/);
   const ended = lines.map((line) => /^In (\d+) tests, (no|\d+) errors? found in (.*)\.$/.exec(line))
     .filter((found) => found !== null);
   return {
@@ -119,9 +121,12 @@ async function check(world: World, args: string, heat: string | undefined, limit
     ...(heat !== undefined && { heat: heat === "cold" ? heat : Number(heat) } as const),
   };
   const theirs = await reference(program, world, cache);
+  if (summary(theirs.stdout).functions === 0) {
+    throw new CommandError(`TestFloat refuses ${args}: ${textOf(theirs.stdout)}`);
+  }
   const ours = await simulate(program, world, way, limit);
   const { cases, functions, wrong } = summary(ours.stdout);
-  const same = isEqual(ours.stdout, theirs.stdout) && functions > 0;
+  const same = isEqual(ours.stdout, theirs.stdout);
   const good = same && (fused || wrong.length === 0);
   const said = `${functions} functions and modes, ${cases} cases, ${ours.seconds.toFixed(0)} s`;
   const verdict = good ? "as outside" : same ? `errors as outside: ${wrong.join("; ")}` : "DIFFERS";
@@ -175,4 +180,12 @@ async function main(): Promise<number> {
   return wrong === 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  }
+}
