@@ -7,6 +7,7 @@ import {
   type LinkObject,
   type Module,
   type SymbolLookup,
+  weak,
 } from "../../lib/linker/mod.ts";
 import { bare, complete, type Difference, TypeComparison } from "./compare.ts";
 import { debugInfoOf } from "./debug_files.ts";
@@ -32,11 +33,16 @@ interface Pair {
  * of what is merely called without optimisation: then the types that both know by name are compared, as far
  * as they can be reached from the definition's parameters.
  */
-export function abiTypes({ debug = "/usr/lib/debug" }: AbiTypesOptions = {}): Module {
+export function abiTypes(options: AbiTypesOptions = {}): Module {
+  const { debug = "/usr/lib/debug" } = options;
+  const find = weak((link) => {
+    if (!link.files.exists(debug)) throw new LinkError(`there is no folder ${debug}`);
+  });
   const pairs = new WeakMap<LinkObject, Map<LinkObject, Pair>>();
   return {
     name: "abi-types",
-    register: () => ({}),
+    register: ({ isProgram }) =>
+      isProgram && options.debug !== undefined ? { "post-collect": find } : {},
     resolve: (lookup, next) => {
       const found = next(lookup);
       if (found !== undefined && found.object !== lookup.from && found.object.file !== undefined) {

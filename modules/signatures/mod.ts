@@ -29,10 +29,18 @@ export function signatures({ keys, unsigned = "refuse" }: SignaturesOptions): Mo
   let parsed: Promise<readonly PublicKey[]> | undefined;
   const pass = weak(async (link, object) => {
     if (object.file === undefined) return;
-    parsed ??= Promise.all(keys.map(publicKey));
+    parsed ??= Promise.all(keys.map(parse));
     await verify(link, object, origin(object.file), await parsed, unsigned);
   });
   return { name: "signatures", register: () => ({ "post-collect": pass }) };
+}
+
+async function parse(pem: string, index: number): Promise<PublicKey> {
+  try {
+    return await publicKey(pem);
+  } catch {
+    throw new LinkError(`key ${index + 1} is no Ed25519 public key in PEM`);
+  }
 }
 
 /** The file of the file system that a made one comes from. */

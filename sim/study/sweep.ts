@@ -7,6 +7,8 @@ import { renderTable } from "./table.ts";
 export interface Study {
   readonly argv: readonly string[];
   readonly machines: Readonly<Record<string, MeasureOptions>>;
+  /** Told of each machine before its run. */
+  readonly progress?: (name: string) => void;
 }
 
 export interface Sweep {
@@ -16,9 +18,10 @@ export interface Sweep {
 }
 
 /** Run a study, one machine after the other. */
-export async function sweep({ argv, machines }: Study): Promise<Sweep> {
+export async function sweep({ argv, machines, progress }: Study): Promise<Sweep> {
   const results: Record<string, Measurement> = {};
   for (const [name, options] of Object.entries(machines)) {
+    progress?.(name);
     results[name] = await measure(argv, options);
   }
   const columns = Object.entries(results).map(([name, result]) => ({

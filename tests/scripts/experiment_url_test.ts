@@ -28,11 +28,13 @@ Deno.test("the iFed experiment runs from a URL, of 25 lines at most, without pac
     assertStringIncludes(x86_64, "x86_64, skylake-sp");
     assertStringIncludes(aarch64, "aarch64, neoverse-n1");
     for (const table of [x86_64, aarch64]) {
-      const [base, concatenate, eliminate, both] = row(table, "itlb.misses");
+      // The guest's objects are too small for the first mode.
+      const [base, align, concatenate, eliminate, both] = row(table, "itlb.misses");
+      assertEquals(align, base);
       assert(concatenate < base / 2 && both < base / 2 && eliminate > 0);
       const indirect = row(table, "branches.indirect");
-      assert(indirect[2] < indirect[0] / 2 && indirect[3] < indirect[0] / 2);
-      assertEquals(indirect[1], indirect[0]);
+      assert(indirect[3] < indirect[0] / 2 && indirect[4] < indirect[0] / 2);
+      assertEquals(indirect.slice(1, 3), [indirect[0], indirect[0]]);
     }
     assert(server.requests.includes("/mod.ts"));
     // A library import loads no third-party code.
