@@ -340,3 +340,22 @@ Deno.test("address space set aside for a batch is given back with the last objec
   assertNotEquals(area, before);
   assertEquals(target.protectionAt(area), undefined);
 });
+
+Deno.test("a library may be a module's own, the last module's; counts may be of a domain of their own", async () => {
+  const elves = [library, program].map((path) => ElfFile.parse(Deno.readFileSync(path), path));
+  const found: (ElfFile | undefined)[] = [];
+  const having = (index: number) =>
+    module(`having ${index}`, {}, {
+      library: (name) => name === "own.so" ? elves[index] : undefined,
+    });
+  const asking = module("asking", {
+    "collect": weak((link) => {
+      found.push(link.library("own.so"), link.library("other.so"));
+      link.counters.count("asked", 2, "mine");
+      link.counters.count("asked");
+    }),
+  });
+  const { counters } = await linker(placing, asking, having(0), having(1)).link(program);
+  assertEquals(found, [elves[1], undefined]);
+  assertEquals([counters.flat()["mine.asked"], counters.flat()["linker.asked"]], [2, 1]);
+});
