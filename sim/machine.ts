@@ -452,21 +452,21 @@ async function modelsOf(options: MachineOptions, arch: Arch): Promise<RunModels>
       missCurves === true ? {} : missCurves,
     )
     : undefined;
-  const observer = attribution
+  const keeper = attribution
     ? new (await import("./study/attribution.ts")).Attribution()
     : undefined;
   // What the stream holds anyway is cheaper to read than to inline too.
   const observed = cores.length > 0 || readers.some(({ kinds }) => kinds.accesses) ||
-    curves !== undefined || observer !== undefined;
+    curves !== undefined || keeper !== undefined;
   const first = cpu === undefined
     ? undefined
-    : modelledCore(cpu, arch, { detail, predictor, observer, observed });
+    : modelledCore(cpu, arch, { detail, predictor, keeper, observed });
   const beside = cores.map((core) => besideCore(core, arch, detail));
   const all: EventReader[] = [...beside, ...readers];
   if (first?.streamed) all.unshift(first.streamed);
-  else if (observer !== undefined) all.unshift(observingCore(arch, observer));
+  else if (keeper !== undefined) all.unshift(observingCore(arch, keeper));
   if (curves !== undefined) all.push(curves);
-  return { first, beside, curves, attribution: observer, readers: all };
+  return { first, beside, curves, attribution: keeper, readers: all };
 }
 
 /** Results of further cores; what no model counts is the same for all. */

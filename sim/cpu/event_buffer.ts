@@ -117,8 +117,8 @@ export class EventBuffer implements StreamContext {
   forgetBlocks(): void {
     this.drain();
     this.#finish();
-    this.#blocks.length = 0;
     for (const reader of this.readers) reader.forgetBlocks?.();
+    this.#blocks.length = 0;
   }
 
   // ---- large pages -----------------------------------------------------------------------

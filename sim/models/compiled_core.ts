@@ -3,13 +3,13 @@
  * many times as fast.
  */
 import type { Arch } from "../arch.ts";
-import type { CodeBlock, EventReader, StreamContext } from "../cpu/event_buffer.ts";
+import type { EventReader, StreamContext } from "../cpu/event_buffer.ts";
 import type { StreamKinds } from "../cpu/wasm/event_stream.ts";
-import type { CoreParts, SiteObserver } from "./core_model.ts";
+import type { CoreParts } from "./core_model.ts";
 import { type DirectionPredictor, WasmPredictor } from "./direction.ts";
 import type { Side } from "./hierarchy.ts";
 import type { Preset } from "./preset.ts";
-import type { BranchKind } from "./stream_model.ts";
+import { type ModelMemory, type SiteKeeper, SiteMemory } from "./site_memory.ts";
 import { BLOCK, INSTRUCTION, type WasmCore, wasmCore } from "./wasm/core.ts";
 import type { WasmCache } from "./wasm/caches.ts";
 import type { Cell } from "./wasm/function_writer.ts";
@@ -27,9 +27,10 @@ interface Functions {
   forgetPages(): void;
   invalidate?(space: number, from: number, to: number): void;
   pageFault?(side: Side, va: number): void;
+  forgetSlot?(): void;
 }
 
-export class CompiledCore implements EventReader {
+export class CompiledCore implements EventReader, ModelMemory {
   readonly kinds: StreamKinds;
   readonly #core: WasmCore;
   readonly #memory: WebAssembly.Memory;
@@ -38,13 +39,14 @@ export class CompiledCore implements EventReader {
   readonly #line: number;
   #functions!: Functions;
   #context!: StreamContext;
-  #view!: DataView;
+  view: DataView;
   /** Where the next block's description goes. */
   #free: number;
   /** Numbers that have a description are below. */
   #described = 0;
   #sizesKnown = -1;
   readonly #asids: number;
+  readonly #sites: SiteMemory | null;
   /** Spaces that have an ASID, the least recent first. */
   readonly #recent: number[] = [];
 
@@ -53,12 +55,12 @@ export class CompiledCore implements EventReader {
     readonly arch: Arch,
     readonly parts: CoreParts,
     predictor?: DirectionPredictor,
-    readonly observer: SiteObserver | null = null,
+    keeper: SiteKeeper | null = null,
   ) {
     if (parts.caches && preset.caches === undefined) {
       throw new RangeError(`the preset ${preset.name} has no caches`);
     }
-    const observed = observer !== null;
+    const observed = keeper !== null;
     this.kinds = {
       accesses: parts.tlb || parts.caches || observed,
       branches: parts.branches || observed,
@@ -73,22 +75,22 @@ export class CompiledCore implements EventReader {
     const { module, end } = this.#core;
     this.#memory = new WebAssembly.Memory({ initial: module.pages });
     this.#free = end;
-    this.#view = new DataView(this.#memory.buffer);
+    this.view = new DataView(this.#memory.buffer);
     const bytes = new Uint8Array(this.#memory.buffer);
     for (const { address, bytes: initial } of module.initial) bytes.set(initial, address);
     this.#physical = this.#core.caches === null || this.#core.caches.key === "i32";
     this.#line = this.#core.caches?.line ?? 64;
     this.#asids = preset.tlb.asids ?? Infinity;
+    this.#sites = keeper === null
+      ? null
+      : new SiteMemory(keeper, this.#core.sites!, this, (number) => this.#context.block(number));
   }
 
   attach(context: StreamContext): void {
     this.#context = context;
-    const { observer } = this;
-    observer?.attach(context);
     const own = this.#predictor;
     const machine = context.memory;
     const code = this.#core.module.build(machine.buffer.byteLength / PAGE);
-    const block = (number: number): CodeBlock => context.block(number);
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
       e: { own: this.#memory, machine },
       f: {
@@ -102,27 +104,36 @@ export class CompiledCore implements EventReader {
             own!.update(pc, taken !== 0, predicted);
             return predicted;
           },
-        at: (site: number, number: number, index: number, address: number) =>
-          observer!.at(site, block(number), index, address),
-        retired: (number: number, count: number) => observer!.retired(block(number), count),
-        branch: (kind: BranchKind, next: number, to: number) => observer!.branch(kind, next, to),
+        ...this.#sites?.imports,
       },
     });
     this.#functions = exports as unknown as Functions;
+    const sites = this.#sites;
+    if (sites === null) return;
+    sites.forgetSlot = this.#functions.forgetSlot!;
+    sites.keeper.attach(context, () => {
+      this.#collectBlocks();
+      sites.collectRest();
+    });
+  }
+
+  allocate(bytes: number): number {
+    const at = this.#free;
+    this.#free = Math.ceil((at + bytes) / 8) * 8;
+    const lacking = this.#free - this.#memory.buffer.byteLength;
+    if (lacking > 0) {
+      this.#memory.grow(Math.ceil(Math.max(STEP, lacking) / PAGE));
+      this.view = new DataView(this.#memory.buffer);
+    }
+    return at;
   }
 
   /** Describe a block to the module; returns where. */
   #describe(number: number): number {
     const block = this.#context.block(number);
     const { pc, count, offsets, physical, physical2 } = block;
-    const at = this.#free;
-    this.#free += BLOCK.instructions + INSTRUCTION * (count + 1);
-    this.#free = Math.ceil(this.#free / 8) * 8;
-    if (this.#free > this.#memory.buffer.byteLength) {
-      this.#memory.grow(STEP / PAGE);
-      this.#view = new DataView(this.#memory.buffer);
-    }
-    const view = this.#view;
+    const at = this.allocate(BLOCK.instructions + INSTRUCTION * (count + 1));
+    const view = this.view;
     const long = (offset: number, value: number) => {
       view.setUint32(at + offset, value >>> 0, true);
       view.setInt32(at + offset + 4, Math.floor(value / 2 ** 32), true);
@@ -138,6 +149,9 @@ export class CompiledCore implements EventReader {
     long(BLOCK.second, this.#physical ? physical2 : pc + 4096 - pc % 4096);
     view.setInt32(at + BLOCK.count, count, true);
     view.setInt32(at + BLOCK.straddles, straddles ? 1 : 0, true);
+    view.setInt32(at + BLOCK.symbol, this.#sites?.keeper.symbolOf(block) ?? 0, true);
+    view.setInt32(at + BLOCK.records, 0, true);
+    long(BLOCK.whole, 0);
     let run = count;
     for (let i = count; i >= 0; i--) {
       const here = at + BLOCK.instructions + INSTRUCTION * i;
@@ -155,9 +169,18 @@ export class CompiledCore implements EventReader {
     return at;
   }
   forgetBlocks(): void {
+    this.#collectBlocks();
     new Int32Array(this.#memory.buffer, this.#core.index, this.#described).fill(0);
     this.#described = 0;
-    this.#free = this.#core.end;
+    // Counts of where events happened stay where they are.
+    if (this.#sites === null) this.#free = this.#core.end;
+  }
+  #collectBlocks(): void {
+    const { index } = this.#core;
+    this.#sites?.collectBlocks(
+      this.#described,
+      (number) => this.view.getInt32(index + 4 * number, true),
+    );
   }
 
   // ---- what the machine does -------------------------------------------------------------
@@ -180,19 +203,19 @@ export class CompiledCore implements EventReader {
     if (largePages === this.#sizesKnown) return;
     this.#sizesKnown = largePages;
     const { sizes, sizeBytes } = this.#core;
-    this.#view.setInt32(this.#core.hasLargePages.address, hasLargePages ? 1 : 0, true);
+    this.view.setInt32(this.#core.hasLargePages.address, hasLargePages ? 1 : 0, true);
     new Uint8Array(this.#memory.buffer, sizes, sizeBytes).fill(0);
   }
 
   enterThread(thread: number): void {
-    this.observer?.enterThread(thread);
+    this.#sites?.enterThread(thread);
   }
   /** Another space runs. Without an ASID left for it, the one that ran longest ago loses its own. */
   enterSpace(space: number): void {
     const spaces = this.#core.caches?.spaces ?? Infinity;
     if (space >= spaces) throw new RangeError(`caches tell at most ${spaces} address spaces apart`);
-    this.observer?.enterSpace(space);
     this.#functions.enterSpace(space);
+    this.#sites?.enterSpace(space);
     if (this.#asids === Infinity || this.#core.translation === null) return;
     const at = this.#recent.indexOf(space);
     if (at >= 0) this.#recent.splice(at, 1);
@@ -213,7 +236,7 @@ export class CompiledCore implements EventReader {
   // ---- counters --------------------------------------------------------------------------
 
   #read({ address }: Cell): number {
-    return this.#view.getUint32(address, true) + this.#view.getInt32(address + 4, true) * 2 ** 32;
+    return this.view.getUint32(address, true) + this.view.getInt32(address + 4, true) * 2 ** 32;
   }
 
   /** Counters under their report names. */

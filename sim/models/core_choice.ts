@@ -1,7 +1,6 @@
 /** Which models a machine gets for the cores it is asked to model, and how each is executed. */
 import type { Arch } from "../arch.ts";
 import { CompiledCore } from "./compiled_core.ts";
-import type { SiteObserver } from "./core_model.ts";
 import {
   type DirectionPredictor,
   type DirectionShape,
@@ -9,6 +8,7 @@ import {
   WasmPredictor,
 } from "./direction.ts";
 import { detailed, hasInlinedBranches, hasInlinedTlb, type Preset, preset } from "./preset.ts";
+import type { SiteKeeper } from "./site_memory.ts";
 
 /**
  * What predicts conditional branches in the place of the preset's predictor: one by name
@@ -27,7 +27,7 @@ export interface CoreOptions {
   /** Whether something else reads accesses, so that to inline models does not pay. */
   readonly observed?: boolean;
   /** Is told where events happen. */
-  readonly observer?: SiteObserver;
+  readonly keeper?: SiteKeeper;
 }
 
 /** A core as it is executed. */
@@ -43,7 +43,7 @@ export interface ModelledCore {
 export function modelledCore(
   core: Preset | string,
   arch: Arch,
-  { detail, predictor, observer, observed = observer !== undefined }: CoreOptions = {},
+  { detail, predictor, keeper, observed = keeper !== undefined }: CoreOptions = {},
 ): ModelledCore {
   const { shape, own } = chosenPredictor(predictor);
   const found = presetOf(core, detail);
@@ -55,16 +55,14 @@ export function modelledCore(
   return {
     preset: used,
     inlined: inlinedTlb ? { preset: used, branches: inlinedBranches } : null,
-    streamed: parts.tlb || parts.branches
-      ? new CompiledCore(used, arch, parts, own, observer)
-      : null,
+    streamed: parts.tlb || parts.branches ? new CompiledCore(used, arch, parts, own, keeper) : null,
   };
 }
 
-/** No core, but an observer of what the program executes. */
-export function observingCore(arch: Arch, observer: SiteObserver): CompiledCore {
+/** No core, but a keeper of what the program executes. */
+export function observingCore(arch: Arch, keeper: SiteKeeper): CompiledCore {
   const parts = { tlb: false, branches: false, caches: false };
-  return new CompiledCore(preset("reference"), arch, parts, undefined, observer);
+  return new CompiledCore(preset("reference"), arch, parts, undefined, keeper);
 }
 
 /** The model of a core that is evaluated beside the machine's first. */

@@ -1,13 +1,13 @@
 /**
  * Where the events of a run happen: by object, function, slot of a linkage table, page and calling context.
- * It is told by a `CoreModel` as its events happen.
+ * A core counts them (`models/site_memory.ts`); here they get their names.
  */
 import { type ElfFile, lineAt, type LineRow, lineRows } from "../../lib/elf/mod.ts";
 import { type CodePlace, codePlace } from "../code_places.ts";
 import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
-import { Site, siteNames, type SiteObserver } from "../models/core_model.ts";
-import { BranchKind } from "../models/stream_model.ts";
+import { Site, siteNames } from "../models/core_model.ts";
+import type { SiteKeeper } from "../models/site_memory.ts";
 import { Timeline, type TimelineReport } from "./timeline.ts";
 
 /** Counts by counter name. */
@@ -58,11 +58,6 @@ export interface AttributionReport {
 }
 
 const SITES = siteNames.length;
-/** Deepest calling context; what is deeper counts at it. */
-const DEEPEST = 400;
-/** Frames that a return may skip: by longjmp, or because a thread was switched. */
-const SKIPPED = 64;
-
 /** A function or slot. */
 interface Symbol {
   readonly id: number;
@@ -87,119 +82,79 @@ interface Entry {
 
 /** A node of the tree of calling contexts. */
 class Context {
+  /** The function that counted here first. */
   symbol: Symbol | null = null;
-  readonly callees = new Map<number, Context>();
-  readonly counts = new Map<number, Float64Array>();
-  lastId = -1;
-  lastCounts: Float64Array = NONE;
-  constructor(readonly parent: Context | null) {}
-
-  /** Counts of `symbol`'s own events here. */
-  of(id: number): Float64Array {
-    if (id === this.lastId) return this.lastCounts;
-    let counts = this.counts.get(id);
-    if (counts === undefined) this.counts.set(id, counts = new Float64Array(SITES));
-    this.lastId = id;
-    this.lastCounts = counts;
-    return counts;
-  }
-}
-const NONE = new Float64Array(SITES);
-
-/** Calls of a thread that have not returned. */
-interface CallStack {
-  readonly returns: number[];
-  readonly contexts: Context[];
-  space: number;
+  readonly callees = new Map<number, number>();
+  /** Events by function. */
+  readonly counts = new Map<Symbol, Float64Array>();
 }
 
-export class Attribution implements SiteObserver {
+export class Attribution implements SiteKeeper {
   #context!: StreamContext;
+  #collect: () => void = () => {};
   readonly #entries: Entry[] = [];
   readonly #all: Entry[] = [];
   readonly #symbols = new Map<string, Symbol>();
   readonly #list: Symbol[] = [];
-  readonly #root = new Context(null);
-  readonly #threads = new Map<number, CallStack>();
-  #stack: CallStack = { returns: [], contexts: [], space: -1 };
-  #here: Context = this.#root;
   readonly #timeline = new Timeline();
-  readonly #dataPages = new Map<string, { page: number; name: string; counts: Float64Array }>();
+  readonly #contexts: Context[] = [new Context()];
+  readonly #pageNumbers = new Map<string, number>();
+  readonly #dataPages: { page: number; name: string; counts: Float64Array }[] = [];
 
-  attach(context: StreamContext): void {
+  attach(context: StreamContext, collect: () => void): void {
     this.#context = context;
+    this.#collect = collect;
   }
 
   // ---- events ------------------------------------------------------------------------------
 
-  retired(block: CodeBlock, count: number): void {
+  cut(block: CodeBlock, count: number): void {
     const entry = this.#entryOf(block);
     entry.counts[Site.Instructions] += count;
-    if (count === block.count) entry.whole++;
-    else {
-      entry.parts ??= new Float64Array(block.count);
-      for (let i = 0; i < count; i++) entry.parts[i]++;
-    }
-    this.#count(entry)[Site.Instructions] += count;
-    this.#timeline.retired(count);
+    entry.parts ??= new Float64Array(block.count);
+    for (let i = 0; i < count; i++) entry.parts[i]++;
   }
-  at(site: Site, block: CodeBlock, index: number, address: number): void {
+  addBlock(block: CodeBlock, whole: number, events: Float64Array | null): void {
     const entry = this.#entryOf(block);
-    entry.counts[site]++;
-    const key = index * SITES + site;
-    entry.at.set(key, (entry.at.get(key) ?? 0) + 1);
-    this.#count(entry)[site]++;
-    this.#timeline.at(site);
-    if (address >= 0) this.#dataPage(address).counts[site]++;
+    entry.whole += whole;
+    entry.counts[Site.Instructions] += whole * block.count;
+    events?.forEach((count, key) => {
+      if (count === 0) return;
+      entry.counts[key % SITES] += count;
+      entry.at.set(key, (entry.at.get(key) ?? 0) + count);
+    });
   }
-  #count(entry: Entry): Float64Array {
-    const here = this.#here;
-    if (here.symbol === null) here.symbol = entry.symbol;
-    return here.of(entry.symbol.id);
+  addContext(context: number, symbol: number, events: Float64Array): void {
+    addTo(this.#contexts[context].counts, this.#list[symbol], events);
   }
-
-  branch(kind: BranchKind, next: number, to: number): void {
-    if (kind === BranchKind.Call || kind === BranchKind.IndirectCall) {
-      const { returns, contexts } = this.#stack;
-      returns.push(next);
-      contexts.push(this.#here);
-      if (returns.length > DEEPEST) return;
-      let callee = this.#here.callees.get(to);
-      if (callee === undefined) this.#here.callees.set(to, callee = new Context(this.#here));
-      this.#here = callee;
-    } else if (kind === BranchKind.Return) this.#return(to);
-  }
-  #return(to: number): void {
-    const { returns, contexts } = this.#stack;
-    const last = returns.length - 1;
-    for (let i = last; i >= 0 && i > last - SKIPPED; i--) {
-      if (returns[i] !== to) continue;
-      this.#here = contexts[i];
-      returns.length = contexts.length = i;
-      return;
-    }
+  addPage(page: number, events: Float64Array): void {
+    add(this.#dataPages[page].counts, events);
   }
 
-  enterThread(thread: number): void {
-    let stack = this.#threads.get(thread);
-    if (stack === undefined) {
-      this.#threads.set(thread, stack = { returns: [], contexts: [], space: this.#context.space });
-    }
-    this.#stack.contexts.push(this.#here);
-    this.#stack = stack;
-    this.#here = stack.contexts.pop() ?? this.#root;
+  stretch(events: Float64Array, instructions: number): number {
+    events.forEach((count, site) => this.#timeline.at(site, count));
+    this.#timeline.retired(instructions);
+    return this.#timeline.left;
   }
-  enterSpace(space: number): void {
-    const stack = this.#stack;
-    if (stack.space === space) return;
-    // Another program, or the child of a fork.
-    stack.space = space;
-    stack.returns.length = stack.contexts.length = 0;
-    this.#here = this.#root;
+
+  callee(context: number, to: number): number {
+    const { callees } = this.#contexts[context];
+    let callee = callees.get(to);
+    if (callee === undefined) {
+      callee = this.#contexts.push(new Context()) - 1;
+      callees.set(to, callee);
+    }
+    return callee;
+  }
+  enter(context: number, symbol: number): void {
+    this.#contexts[context].symbol ??= this.#list[symbol];
   }
 
   // ---- places ------------------------------------------------------------------------------
 
+  symbolOf(block: CodeBlock): number {
+    return this.#entryOf(block).symbol.id;
+  }
   #entryOf(block: CodeBlock): Entry {
     const known = this.#entries[block.number];
     if (known?.block === block) return known;
@@ -225,15 +180,15 @@ export class Attribution implements SiteObserver {
     }
     return known;
   }
-  #dataPage(address: number) {
+  page(address: number): number {
     const page = Math.floor(address / 4096) * 4096;
     const key = `${this.#context.space} ${page}`;
-    let known = this.#dataPages.get(key);
+    let known = this.#pageNumbers.get(key);
     if (known === undefined) {
       const area = (this.#context.running as AddressSpace).areas.lookup(address);
       const name = area?.source?.path || area?.source?.file.path || area?.name || "[anon]";
-      known = { page, name, counts: new Float64Array(SITES) };
-      this.#dataPages.set(key, known);
+      known = this.#dataPages.push({ page, name, counts: zeros() }) - 1;
+      this.#pageNumbers.set(key, known);
     }
     return known;
   }
@@ -242,6 +197,7 @@ export class Attribution implements SiteObserver {
 
   /** What was counted; parts are in descending order of instructions, pages and stacks of their first event. */
   report(): AttributionReport {
+    this.#collect();
     const domains = new Groups();
     const objects = new Groups();
     const symbols = new Map<Symbol, Float64Array>();
@@ -268,7 +224,7 @@ export class Attribution implements SiteObserver {
       symbols: [...symbols].sort((a, b) => b[1][0] - a[1][0])
         .map(([{ object, name, plt }, counts]) => ({ name, object, plt, counts: named(counts) })),
       codePages: [...codePages.values()].sort((a, b) => b.counts[0] - a.counts[0]).map(page),
-      dataPages: [...this.#dataPages.values()].sort((a, b) => total(b.counts) - total(a.counts))
+      dataPages: [...this.#dataPages].sort((a, b) => total(b.counts) - total(a.counts))
         .map(page),
       lines: this.#lines(),
       stacks: this.#stacks(),
@@ -309,16 +265,15 @@ export class Attribution implements SiteObserver {
     const visit = (context: Context, above: AttributedStack["frames"]): void => {
       const { symbol } = context;
       const frames = symbol === null ? above : [...above, frame(symbol)];
-      for (const [id, counts] of context.counts) {
-        const own = this.#list[id];
+      for (const [own, counts] of context.counts) {
         found.push({
           frames: own === symbol ? frames : [...frames, frame(own)],
           counts: named(counts),
         });
       }
-      for (const callee of context.callees.values()) visit(callee, frames);
+      for (const callee of context.callees.values()) visit(this.#contexts[callee], frames);
     };
-    visit(this.#root, []);
+    visit(this.#contexts[0], []);
     return found;
   }
 }

@@ -30,9 +30,13 @@ export class Timeline {
     this.#at = Math.floor(this.#instructions / this.#length);
   }
 
-  /** An event happened. */
-  at(site: Site): void {
-    this.#stretches[this.#at * SITES + site]++;
+  /** An event happened, or several did. */
+  at(site: Site, count = 1): void {
+    this.#stretches[this.#at * SITES + site] += count;
+  }
+  /** Instructions that retire before the next stretch begins. */
+  get left(): number {
+    return (this.#at + 1) * this.#length - this.#instructions;
   }
 
   /** Make stretches twice as long. */

@@ -44,6 +44,7 @@ import {
   wrap,
 } from "./function_writer.ts";
 import { type Callable, ModelModule } from "./model_module.ts";
+import { type SiteImports, siteImports, WasmSites } from "./sites.ts";
 import { SPACE_SHIFT, WasmTranslation } from "./translation.ts";
 
 /** A block's description: offsets, in bytes. */
@@ -58,8 +59,12 @@ export const BLOCK = {
   count: 40,
   /** Whether its only instruction lies on two pages. */
   straddles: 44,
+  /** What `WasmSites` has of it. */
+  symbol: 48,
+  records: 52,
+  whole: 56,
   /** Instructions, and one more for the end: offset (u16), line less the first (u8), `run` (u8). */
-  instructions: 48,
+  instructions: 64,
 } as const;
 /** Bytes of an instruction in it, and of all before. */
 export const INSTRUCTION = 4;
@@ -83,6 +88,7 @@ export interface WasmCore {
   readonly translation: WasmTranslation | null;
   readonly caches: WasmCaches | null;
   readonly branches: WasmBranches | null;
+  readonly sites: WasmSites | null;
   readonly instructions: Cell;
   readonly loads: Cell;
   readonly stores: Cell;
@@ -113,11 +119,9 @@ export function wasmCore(
   const entryAddress = m.import("entryAddress", ["f64", "i32"], ["i32"]);
   const script = own === "script" ? m.import("predict", ["f64", "f64", "i32"], ["i32"]) : undefined;
   const step = own === "wasm" ? m.import("predict", ["i32", "i32"], ["i32"]) : undefined;
-  const at = observed ? m.import("at", ["i32", "i32", "i32", "f64"]) : null;
-  const observeRetired = observed ? m.import("retired", ["i32", "i32"]) : null;
-  const observeBranch = observed ? m.import("branch", ["i32", "f64", "f64"]) : null;
+  const sites = observed ? siteImports(m) : null;
   return new CoreWriter(m, preset, parts, pcShift, {
-    ...{ describe, pageBits, entryAddress, script, step, at, observeRetired, observeBranch },
+    ...{ describe, pageBits, entryAddress, script, step, sites },
   }).core;
 }
 
@@ -127,9 +131,7 @@ interface Imports {
   readonly entryAddress: Callable;
   readonly script?: Callable;
   readonly step?: Callable;
-  readonly at: Callable | null;
-  readonly observeRetired: Callable | null;
-  readonly observeBranch: Callable | null;
+  readonly sites: SiteImports | null;
 }
 
 /** Writes the functions of a core in the order of their use. */
@@ -144,6 +146,8 @@ class CoreWriter {
   readonly #translation: WasmTranslation | null;
   readonly #caches: WasmCaches | null;
   readonly #branches: WasmBranches | null;
+  /** Counts where events happen, if anyone asks. */
+  readonly #sites: WasmSites | null;
   /** The block under way, its number, how many of its instructions retire, and how many were fetched. */
   readonly #block: Cell;
   readonly #number: Cell;
@@ -194,6 +198,8 @@ class CoreWriter {
       lineStraddles: m.cell("i64"),
       fetchLineStraddles: m.cell("i64"),
     };
+    const under = { block: this.#block, number: this.#number, count: this.#count };
+    this.#sites = imports.sites === null ? null : new WasmSites(m, imports.sites, under, BLOCK);
     const hasLargePages = m.cell("i32");
     const sizeBytes = 16 * SIZE_ENTRIES;
     const sizes = m.allocate(sizeBytes);
@@ -216,6 +222,7 @@ class CoreWriter {
       translation: this.#translation,
       caches: this.#caches,
       branches: this.#branches,
+      sites: this.#sites,
       ...counters,
       ...{ hasLargePages, sizes, sizeBytes, index, end: m.size },
     };
@@ -224,7 +231,7 @@ class CoreWriter {
       f.if(found, () => f.return(found));
       f.return(imports.describe(number));
     });
-    const accesses = parts.tlb || parts.caches || imports.at !== null;
+    const accesses = parts.tlb || parts.caches || imports.sites !== null;
     const fetch = this.#writeFetch();
     const finish = m.function([], [], (f) => {
       if (fetch !== null) {
@@ -235,17 +242,11 @@ class CoreWriter {
         );
       }
       f.count(counters.instructions, extend(this.#count.value));
-      if (imports.observeRetired !== null) {
-        f.if(
-          this.#count.value,
-          () => f.call(imports.observeRetired!(this.#number.value, this.#count.value)),
-        );
-      }
-      f.if(this.#count.value, () =>
-        f.count(
-          counters.fetchStraddles,
-          extend(load("i32", this.#block.value, BLOCK.straddles)),
-        ));
+      f.if(this.#count.value, () => {
+        const straddles = load("i32", this.#block.value, BLOCK.straddles);
+        f.count(counters.fetchStraddles, extend(straddles));
+        if (this.#sites !== null) f.call(this.#sites.retired());
+      });
       f.set(this.#count, i32(0));
       f.set(this.#fetched, i32(0));
     }, "finish");
@@ -259,7 +260,7 @@ class CoreWriter {
       this.#forgetPages(f);
     }, "enterSpace");
     m.function([], [], (f) => this.#forgetPages(f), "forgetPages");
-    const branch = this.#branches === null && imports.observeBranch === null
+    const branch = this.#branches === null && this.#sites === null
       ? null
       : this.#writeBranch(finish);
     this.#writeRead(described, fetch, finish, accesses, branch);
@@ -324,8 +325,8 @@ class CoreWriter {
 
   /** `translate(va, index, address)` of one side. */
   #writeTranslate(translation: WasmTranslation, side: Side, bits: Callable): Callable {
-    const { at } = this.#imports;
-    return this.#m.function(["i64", "i32", "f64"], [], (f, va, index, address) => {
+    const at = this.#sites?.at ?? null;
+    return this.#m.function(["i64", "i32", "i64"], [], (f, va, index, address) => {
       const walks = at === null ? null : f.keep(translation.stlbMisses.value);
       f.block((missed) => {
         f.if(this.core.hasLargePages.value, () => {
@@ -337,10 +338,10 @@ class CoreWriter {
       });
       if (at === null) return;
       const site = side === Side.Data ? Site.DtlbMisses : Site.ItlbMisses;
-      f.call(at(i32(site), this.#number.value, index, address));
+      f.call(at(i32(site), index, address));
       f.if(
         ne(translation.stlbMisses.value, walks!),
-        () => f.call(at(i32(Site.StlbMisses), this.#number.value, index, address)),
+        () => f.call(at(i32(Site.StlbMisses), index, address)),
       );
     });
   }
@@ -472,22 +473,22 @@ class CoreWriter {
 
   /** `fetchLine(line, address, index)`. */
   #writeFetchLine(caches: WasmCaches): Callable {
-    const { at } = this.#imports;
+    const at = this.#sites?.at ?? null;
     return this.#m.function([this.#key, this.#key, "i32"], [], (f, line, address, index) => {
       const missesBelow = this.#missesBelow(f, caches);
       const tagged = f.keep(this.#tagged(line));
       f.set(this.#line, tagged);
       caches.l1i.ifMissed(f, [line, tagged, address, this.#pcOf(index)], () => {
         if (at === null) return;
-        f.call(at(i32(Site.L1iMisses), this.#number.value, index, NOWHERE));
-        missesBelow(() => f.call(at(i32(Site.LlcMisses), this.#number.value, index, NOWHERE)));
+        f.call(at(i32(Site.L1iMisses), index, NOWHERE));
+        missesBelow(() => f.call(at(i32(Site.LlcMisses), index, NOWHERE)));
       });
     });
   }
   /** Notes what the last level has missed, if anyone is told; writes what happens if it missed since. */
   #missesBelow(f: FunctionWriter, { llc, l2 }: WasmCaches): (then: () => void) => void {
     const last = llc ?? l2;
-    if (last === null || this.#imports.at === null) return () => {};
+    if (last === null || this.#sites === null) return () => {};
     const before = f.keep(last.misses.value);
     return (then) => f.if(ne(last.misses.value, before), then);
   }
@@ -508,12 +509,12 @@ class CoreWriter {
   /** `accessLine(line, address, index, va)`. */
   #writeAccessLine(caches: WasmCaches): Callable {
     const key = this.#key;
-    const { at } = this.#imports;
+    const at = this.#sites?.at ?? null;
     return this.#m.function([key, key, "i32", "i64"], [], (f, line, address, index, va) => {
       const missesBelow = this.#missesBelow(f, caches);
       caches.l1d.ifMissed(f, [line, this.#tagged(line), address, this.#pcOf(index)], () => {
         if (at === null) return;
-        const tell = (site: Site) => f.call(at(i32(site), this.#number.value, index, toNumber(va)));
+        const tell = (site: Site) => f.call(at(i32(site), index, va));
         tell(Site.L1dMisses);
         missesBelow(() => tell(Site.LlcMisses));
       });
@@ -525,7 +526,7 @@ class CoreWriter {
     const page = f.keep(shrU(address, 12));
     f.if(ne(page, this.#dataPage.value), () => {
       f.set(this.#dataPage, page);
-      f.call(this.#translateData(address, index, toNumber(address)));
+      f.call(this.#translateData(address, index, address));
     });
   }
 
@@ -540,7 +541,7 @@ class CoreWriter {
         if (this.#translation === null) return;
         f.set(this.#dataPage, add(shrU(address, 12), 1));
         const second = add(address, extend(room));
-        f.call(this.#translateData(second, index, toNumber(address)));
+        f.call(this.#translateData(second, index, address));
       });
       if (accessLine === null) return;
       const bits = this.#lineBits;
@@ -582,7 +583,7 @@ class CoreWriter {
       this.#translatePage(f, address, index);
       if (accessLine === null) return;
       const line = f.keep(shrU(at, this.#lineBits));
-      if (this.#imports.at === null) {
+      if (this.#sites === null) {
         const access = [line, this.#tagged(line), at, this.#pcOf(index)] as const;
         this.#caches!.l1d.ifMissed(f, access, () => {});
       } else f.call(accessLine(line, at, index, address));
@@ -591,28 +592,28 @@ class CoreWriter {
 
   // ---- branches --------------------------------------------------------------------------
 
-  /** `branch(kind, block, number, index, target)`. */
+  /** `branch(kind, block, index, target)`. */
   #writeBranch(finish: Callable): Callable {
-    const { at, observeBranch } = this.#imports;
+    const sites = this.#sites;
     return this.#m.function(
-      ["i32", "i32", "i32", "i32", "i64"],
+      ["i32", "i32", "i32", "i64"],
       [],
-      (f, kind, block, number, index, target) => {
+      (f, kind, block, index, target) => {
         const pc = load("i64", block, BLOCK.pc);
         const here = f.keep(add(pc, extend(this.#offset(block, index))));
         const next = f.keep(add(pc, extend(this.#offset(block, index, 1))));
         f.if(leU(kind, EventKind.Call), () => f.set(target, load("i64", block, BLOCK.target)));
         if (this.#branches !== null) {
           const wrong = f.keep(this.#branches.branch(kind, here, next, target));
-          if (at !== null) {
-            f.if(wrong, () => f.call(at(i32(Site.Mispredicted), number, index, NOWHERE)));
+          if (sites !== null) {
+            f.if(wrong, () => f.call(sites.at(i32(Site.Mispredicted), index, NOWHERE)));
           }
         }
-        if (observeBranch === null) return;
+        if (sites === null) return;
         f.if(geU(kind, EventKind.Call), () => {
           // The block ends here: its instructions are the caller's.
           f.call(finish());
-          f.call(observeBranch(kind, toNumber(next), toNumber(target)));
+          f.call(sites.branch(kind, next, target));
         });
       },
     );
@@ -662,7 +663,7 @@ class CoreWriter {
         if (branch === null) return;
         f.set(block, described(third));
         if (accesses) this.#reach(f, fetch, index);
-        f.call(branch(kind, block, third, index, address));
+        f.call(branch(kind, block, index, address));
       };
       const rare = (): void => {
         if (!accesses) return;
@@ -715,8 +716,5 @@ class CoreWriter {
 
 /** The last kind of branch. */
 const LAST = EventKind.Return;
-/** No address: -1 as an f64. */
-const NOWHERE: Value = {
-  type: "f64",
-  emit: (c) => c.op(0x44).raw(new Uint8Array(new Float64Array([-1]).buffer)),
-};
+/** No address. */
+const NOWHERE = i64(-1);
