@@ -79,7 +79,7 @@ export function runnerModule(engine: Engine): Module {
     state.enter.set(kind, link.readI64(slots));
     const imports = [...running.carried.interface.imports].map(([name, signature], i): Import => {
       const address = link.readI64(slots + WORD * (i + 1));
-      checkTypes(object, name, signature, state.entries.get(address));
+      checkTypes(object, name, signature, state.entries.get(link.originalOf(address)));
       return { name, address, signature };
     });
     try {
@@ -142,7 +142,8 @@ function checkTypes(object: LinkObject, name: string, wanted: Signature, entry?:
 /** What stubs go to. Who comes from elsewhere goes on at address 0. */
 const enter: HostService = async (call, link) => {
   const state = runnerStateOf(link);
-  const entry = state.entries.get(call.scratch);
+  const stub = link.originalOf(call.scratch);
+  const entry = state.entries.get(stub);
   if (entry === undefined) return call.continueAt(0);
   const { object } = entry;
   const caller = new Caller(call, link, state, object);
@@ -159,7 +160,7 @@ const enter: HostService = async (call, link) => {
     const where = `${link.programName}: ${object.path}: ${nameOf(entry)}`;
     link.print(2, `${where}: ${error.message}\n`);
     if (state.exit !== undefined) await caller.exit(TRAPPED);
-    call.continueAt(call.scratch + STUBS[link.arch].trap);
+    call.continueAt(stub + STUBS[link.arch].trap);
   }
 };
 
