@@ -30,6 +30,8 @@ export { foldedStacks, pprof, speedscope } from "./sim/study/profile_formats.ts"
 export type { BranchKind, TraceSink } from "./sim/trace.ts";
 export { type Roi, RoiError, type RoiPoint } from "./sim/roi.ts";
 export type { FunctionName } from "./sim/symbol_places.ts";
+export { type CodeFilter, CodeTrace, type CodeTraceOptions } from "./sim/debug/code_trace.ts";
+export type { GdbAddress } from "./sim/debug/gdb_listener.ts";
 
 // Studies.
 export { compare, type CompareOptions, type Comparison } from "./sim/study/compare.ts";

@@ -13,6 +13,8 @@ export interface CodePlace {
   readonly symbol: string;
   /** Whether it is a slot of a linkage table. */
   readonly plt: boolean;
+  /** Bytes from where the function begins; 0 without one. */
+  readonly offset: number;
   /** Address in the object, as its symbol table has it; the guest's where there is no object. */
   readonly address: number;
   readonly elf: ElfFile | null;
@@ -54,15 +56,16 @@ function loads(elf: ElfFile) {
 }
 
 function nowhere(object: string, va: number): CodePlace {
-  return { object, symbol: `0x${va.toString(16)}`, plt: false, address: va, elf: null };
+  return { object, symbol: `0x${va.toString(16)}`, plt: false, offset: 0, address: va, elf: null };
 }
 
 function inObject(object: string, elf: ElfFile, address: number): CodePlace {
   const range = rangeAt(rangesOf(elf), address);
   if (range === undefined) {
-    return { object, symbol: `0x${address.toString(16)}`, plt: false, address, elf };
+    return { object, symbol: `0x${address.toString(16)}`, plt: false, offset: 0, address, elf };
   }
-  return { object, symbol: range.symbol, plt: range.plt, address, elf };
+  const { symbol, plt, start } = range;
+  return { object, symbol, plt, offset: address - start, address, elf };
 }
 
 function rangeAt(sorted: readonly Range[], address: number): Range | undefined {

@@ -191,6 +191,7 @@ export class Machine {
   readonly syscalls: SyscallHooks = new SyscallHooks();
   readonly options: MachineOptions;
   #kernel: Kernel | null = null;
+  #isa: Isa | null = null;
 
   private constructor(options: MachineOptions) {
     this.options = options;
@@ -205,6 +206,12 @@ export class Machine {
   get kernel(): Kernel {
     if (this.#kernel === null) throw new MachineError("the machine has not run yet");
     return this.#kernel;
+  }
+
+  /** Its processor's instruction set, once `run` has begun. */
+  get isa(): Isa {
+    if (this.#isa === null) throw new MachineError("the machine has not run yet");
+    return this.#isa;
   }
 
   /** The environment that programs start with. */
@@ -233,6 +240,7 @@ export class Machine {
       options.cpuLevel,
       this.#needsKeys,
     );
+    this.#isa = isa;
     const memory = new Memory({
       arch,
       bytes: options.memory,
@@ -435,7 +443,13 @@ async function listen(options: MachineOptions, kernel: Kernel, engine: Engine, v
   }
   const { DebugTarget } = await import("./debug/target.ts");
   const { GdbListener } = await import("./debug/gdb_listener.ts");
-  return new GdbListener(new DebugTarget(kernel, engine), vfs, options.gdb!);
+  const { hostname = "127.0.0.1", port } = options.gdb!;
+  try {
+    return new GdbListener(new DebugTarget(kernel, engine), vfs, options.gdb!);
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new MachineError(`cannot wait for gdb at ${hostname}:${port}: ${why}`, { cause: error });
+  }
 }
 
 /** The models that were asked for; they are loaded only here. */

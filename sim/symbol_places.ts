@@ -31,7 +31,8 @@ export function functionPlaces(space: AddressSpace, name: FunctionName): number[
   return [...places];
 }
 
-function isCalled(path: string, name: string): boolean {
+/** Whether the file at `path` is called `name`: by its path, its name, or the name's start up to a dot. */
+export function isCalled(path: string, name: string): boolean {
   const file = path.slice(path.lastIndexOf("/") + 1);
   return path === name || file === name || file.startsWith(`${name}.`);
 }

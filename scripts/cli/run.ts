@@ -2,15 +2,17 @@
 import { Machine, type Result } from "../../sim/machine.ts";
 import type { Roi } from "../../sim/roi.ts";
 import type { Manifest } from "../../sim/study/manifest.ts";
-import { type CommandSpec, type Parsed, printJson } from "./command.ts";
+import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";
 import { writeText } from "./host_files.ts";
 import { machineOf, machineOptions, type MachineValues } from "./machine_options.ts";
 import { profileFile } from "./profile_kinds.ts";
 import { gdbOption } from "./gdb_option.ts";
 import type { GdbAddress } from "../../sim/debug/gdb_listener.ts";
+import { Lines } from "./lines.ts";
 import { roiOption } from "./roi_option.ts";
+import { traceOptions, Traces, type TraceValues } from "./trace_options.ts";
 
-interface Values extends MachineValues {
+interface Values extends MachineValues, TraceValues {
   readonly stats?: string;
   readonly profile?: readonly string[];
   readonly missCurves?: string;
@@ -24,25 +26,26 @@ interface Values extends MachineValues {
 }
 
 async function run({ positional, values }: Parsed<Values>): Promise<number> {
-  let strace;
-  if (values.strace) {
-    const { StraceText } = await import("../../sim/kernel/strace/text.ts");
-    strace = new StraceText((line) => console.error(line));
+  if (values.gdb !== undefined && values.roi !== undefined) {
+    throw new UsageError("--gdb does not go with --roi");
   }
-  const { bindings, searches } = values;
-  const watched = bindings !== undefined || searches !== undefined;
-  const { LinkTrace } = watched ? await import("./link_trace.ts") : {};
-  const trace = LinkTrace && new LinkTrace(bindings, searches);
-  const observeLinks = trace?.observe;
+  const traces = await Traces.of(values, () => machine);
+  const { strace, observeLinks, close } = await watching(values, traces);
   const options = await machineOf(values);
   const recorded = values.json || values.stats !== undefined ? await recording() : undefined;
-  const machine = await Machine.create({
+  const machine: Machine = await Machine.create({
     ...{ ...options, streams: recorded?.streams, strace, observeLinks },
     ...{ roi: values.roi, gdb: values.gdb, coreFile: values.coreFile },
+    readers: traces.readers,
     attribution: values.profile !== undefined,
     missCurves: values.missCurves !== undefined,
   });
-  const result = await machine.run(positional);
+  let result: Result;
+  try {
+    result = await machine.run(positional);
+  } finally {
+    close();
+  }
   if (values.profile !== undefined) {
     const { writeProfile } = await import("./profile_files.ts");
     for (const file of values.profile) await writeProfile(file, result);
@@ -50,7 +53,6 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   if (values.missCurves !== undefined) {
     writeText("--miss-curves", values.missCurves, JSON.stringify(result.missCurves) + "\n");
   }
-  trace?.close();
   const files = [...values.json ? ["-"] : [], ...values.stats === undefined ? [] : [values.stats]];
   if (files.length > 0) {
     const { manifestOf } = await import("../../sim/study/manifest.ts");
@@ -60,6 +62,37 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     for (const file of new Set(files)) writeStats(file, result, manifest);
   }
   return result.exit;
+}
+
+/** Who prints system calls and links, to where the options say. */
+async function watching(values: Values, traces: Traces) {
+  const { bindings, searches } = values;
+  const opened = (option: string, path: string | undefined): Lines[] =>
+    path === undefined ? [] : [new Lines(option, path)];
+  const own = [opened("--bindings", bindings), opened("--searches", searches)];
+  const calls = traces.linesOf("syscalls");
+  const links = traces.linesOf("links");
+  let strace;
+  if (values.strace || calls !== undefined) {
+    const { StraceText } = await import("../../sim/kernel/strace/text.ts");
+    strace = traces.ofThreads(
+      new StraceText((line) => {
+        if (values.strace) console.error(line);
+        calls?.add(line);
+      }),
+    );
+  }
+  let observeLinks;
+  if (own.flat().length > 0 || links !== undefined) {
+    const { LinkTrace } = await import("./link_trace.ts");
+    const both = links === undefined ? [] : [links];
+    observeLinks = new LinkTrace([...own[0], ...both], [...own[1], ...both]).observe;
+  }
+  const close = () => {
+    for (const lines of own.flat()) lines.close();
+    traces.close();
+  };
+  return { strace, observeLinks, close };
 }
 
 /** This process's streams, of which the input is kept: a result is reproduced from it. */
@@ -109,6 +142,7 @@ const spec: CommandSpec<Values> = {
       help: "write the misses of TLBs of every size as JSON",
     },
     roiOption,
+    ...traceOptions,
     gdbOption,
     {
       flags: "--core-file <file>",
