@@ -3,7 +3,7 @@
  * takes packets' data and answers them; who carries them is another's business.
  */
 import { Access } from "../cpu/cpu.ts";
-import type { WatchedRange } from "../cpu/engine.ts";
+import type { WatchedRange } from "../cpu/breakpoints.ts";
 import { infoSigno } from "../kernel/abi/siginfo.ts";
 import type { Vfs } from "../kernel/fs/vfs.ts";
 import { SIGINT, SIGTRAP } from "../kernel/signal_numbers.ts";

@@ -4,7 +4,8 @@
  * turn, so all counts are those of a run without a debugger.
  */
 import { Access, type CpuExit } from "../cpu/cpu.ts";
-import type { Engine, WatchedRange } from "../cpu/engine.ts";
+import type { WatchedRange } from "../cpu/breakpoints.ts";
+import type { Engine } from "../cpu/engine.ts";
 import { PC } from "../cpu/layout.ts";
 import { infoSigno } from "../kernel/abi/siginfo.ts";
 import { getUnsigned64 } from "../kernel/abi/struct.ts";
