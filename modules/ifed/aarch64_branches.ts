@@ -1,5 +1,5 @@
 import type { ElfFile, FunctionRange } from "../../lib/elf/mod.ts";
-import type { BranchEditor, BranchSite, CodeSearch } from "./branch_site.ts";
+import type { BranchEditor, BranchSite, CodeSearch, SiteKind } from "./branch_site.ts";
 import { codeRanges, executable } from "./code_ranges.ts";
 
 /** Instruction patterns of the Arm ARM (DDI 0487), chapter C6. */
@@ -21,7 +21,7 @@ const IP1 = 17;
 
 /** Finds and edits branches of aarch64 code. */
 export const aarch64Branches: BranchEditor = {
-  find: (elf, isSlot) => new Search(elf, isSlot).run(),
+  find: (elf, isSlot, isConstant = () => false) => new Search(elf, isSlot, isConstant).run(),
   edit,
 };
 
@@ -29,10 +29,15 @@ class Search {
   readonly #sites: BranchSite[] = [];
   readonly #entries = new Map<number, number>();
   readonly #refused: Record<string, number> = {};
+  readonly #refusedLoads: Record<string, number> = {};
   readonly #segments;
   #instructions = 0;
 
-  constructor(readonly elf: ElfFile, readonly isSlot: (address: number) => boolean) {
+  constructor(
+    readonly elf: ElfFile,
+    readonly isSlot: (address: number) => boolean,
+    readonly isConstant: (address: number) => boolean,
+  ) {
     this.#segments = executable(elf);
   }
 
@@ -43,6 +48,7 @@ class Search {
       instructions: this.#instructions,
       undecodable: 0,
       refused: this.#refused,
+      refusedLoads: this.#refusedLoads,
     };
   }
 
@@ -50,7 +56,8 @@ class Search {
     const size = (end - start) & ~3;
     const bytes = this.elf.bytesAt(start, size);
     const view = new DataView(bytes.buffer, bytes.byteOffset, size);
-    const values = new SlotTracker(labelsOf(view, start), this.isSlot);
+    const labels = labelsOf(view, start);
+    const values = new SlotTracker(labels, this.isSlot);
     const before = this.#sites.length;
     let hasJumpTable = false;
     this.#instructions += size / 4;
@@ -63,9 +70,15 @@ class Search {
       } else if (isBlr(word) || isBr(word)) {
         const slot = values.slotIn((word >>> 5) & 31, at);
         // A value that another path may have brought here proves nothing.
-        if (slot === "joined") this.#refuse("reached from elsewhere");
+        if (slot === "joined") this.#refuse("got", "reached from elsewhere");
         else if (slot !== undefined) this.#sites.push({ kind: "got", at, length: 4, slot });
         else if (isBr(word)) hasJumpTable = true;
+      } else if (offset > 0 && isLoad(word)) {
+        const slot = pairedSlot(view.getUint32(offset - 4, true), word, at);
+        if (slot >= 0 && this.isConstant(slot)) {
+          if (labels.has(at)) this.#refuse("load", "reached from elsewhere");
+          else this.#sites.push({ kind: "load", at: at - 4, length: 8, slot });
+        }
       }
       values.step(word, at);
     }
@@ -76,12 +89,13 @@ class Search {
   #withdrawSlots(from: number): void {
     for (const site of this.#sites.splice(from)) {
       if (site.kind === "plt") this.#sites.push(site);
-      else this.#refuse("in a function with a jump table");
+      else this.#refuse(site.kind, "in a function with a jump table");
     }
   }
 
-  #refuse(reason: string): void {
-    this.#refused[reason] = (this.#refused[reason] ?? 0) + 1;
+  #refuse(kind: SiteKind, reason: string): void {
+    const counts = kind === "load" ? this.#refusedLoads : this.#refused;
+    counts[reason] = (counts[reason] ?? 0) + 1;
   }
 
   #entryAt(address: number): number {
@@ -107,6 +121,13 @@ class Search {
     const slot = adrpTarget(page, address + at - 12) + loadOffset(load);
     return this.isSlot(slot) ? slot : -1;
   }
+}
+
+/** The slot that ADRP and LDR of one and the same register load from; -1 if they are no such pair. */
+function pairedSlot(page: number, load: number, at: number): number {
+  const target = load & 31;
+  if (!isAdrp(page) || (page & 31) !== target || ((load >>> 5) & 31) !== target) return -1;
+  return adrpTarget(page, at - 4) + loadOffset(load);
 }
 
 /** Follows `adrp` and `ldr` of slots through straight-line code. */
@@ -219,13 +240,17 @@ function loadOffset(word: number): number {
   return ((word >>> 10) & 0xfff) * 8;
 }
 
-/** B and BL keep their kind; BLR becomes BL and BR becomes B. The reach is 128 MiB. */
+/**
+ * B and BL keep their kind; BLR becomes BL and BR becomes B. The reach is 128 MiB. ADRP and LDR of a slot
+ * become ADRP and ADD of what is in it, which reach 4 GiB.
+ */
 function edit(
   site: BranchSite,
   at: number,
   target: number,
   current: Uint8Array,
 ): Uint8Array | string {
+  if (site.kind === "load") return computed(at, target, current);
   const distance = target - at;
   if (distance < -(2 ** 27) || distance >= 2 ** 27 || distance % 4 !== 0) return "out of range";
   const word = new DataView(current.buffer, current.byteOffset).getUint32(0, true);
@@ -234,4 +259,18 @@ function edit(
   const opcode = isCall ? 0x94000000 : 0x14000000;
   new DataView(bytes.buffer).setUint32(0, opcode | ((distance / 4) & 0x03ffffff), true);
   return bytes;
+}
+
+function computed(at: number, target: number, current: Uint8Array): Uint8Array | string {
+  const pages = (target - target % 4096 - (at - at % 4096)) / 4096;
+  if (pages < -(2 ** 20) || pages >= 2 ** 20) return "out of range";
+  const register = new DataView(current.buffer, current.byteOffset).getUint32(0, true) & 31;
+  const view = new DataView(new ArrayBuffer(8));
+  view.setUint32(
+    0,
+    0x90000000 | (pages & 3) << 29 | ((pages >> 2) & 0x7ffff) << 5 | register,
+    true,
+  );
+  view.setUint32(4, 0x91000000 | (target % 4096) << 10 | register << 5 | register, true);
+  return new Uint8Array(view.buffer);
 }

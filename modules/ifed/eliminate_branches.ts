@@ -15,13 +15,17 @@ const SLOT_TYPES: Record<LinkContext["arch"], readonly number[]> = {
   aarch64: [1025, 1026, 1032],
 };
 
+/** Of these, those whose slot is not waiting for a first call: GLOB_DAT. */
+const CONSTANT_TYPE: Record<LinkContext["arch"], number> = { x86_64: 6, aarch64: 1025 };
+
 /** What was done to one object. */
 export interface BranchReport {
   /** Sites by what stood between branch and function. */
   readonly found: Readonly<Record<SiteKind, number>>;
   readonly patched: Readonly<Record<SiteKind, number>>;
-  /** Sites left alone, by reason. */
+  /** Branches left alone, by reason, and loads. */
   readonly refused: Readonly<Record<string, number>>;
+  readonly refusedLoads: Readonly<Record<string, number>>;
   /** Instructions decoded to find them. */
   readonly instructions: number;
   /** Functions whose bytes did not decode to their end, whose sites are unknown. */
@@ -29,6 +33,8 @@ export interface BranchReport {
 }
 
 export interface EliminateBranchesOptions {
+  /** Whether loads of addresses from the global offset table become computations of them; default `kept`. */
+  readonly loads?: "kept" | "relaxed";
   /** Called for every object that has code, when it is done. */
   readonly report?: (object: LinkObject, report: BranchReport) => void;
 }
@@ -44,15 +50,25 @@ export interface EliminateBranchesOptions {
  */
 export function eliminateBranches(options: EliminateBranchesOptions = {}): Module {
   const pass = weak((link, object) => {
-    const report = eliminate(link, object);
+    const report = eliminate(link, object, options.loads === "relaxed");
     if (report === undefined) return;
     const { counters } = link;
-    const total = (counts: Readonly<Record<string, number>>) =>
-      Object.values(counts).reduce((sum, count) => sum + count, 0);
-    counters.count("ifed.branches.found", total(report.found));
-    counters.count("ifed.branches.patched", total(report.patched));
-    for (const [reason, count] of Object.entries(report.refused)) {
-      counters.count(`ifed.branches.refused.${reason.replaceAll(" ", "_")}`, count);
+    const { found, patched } = report;
+    const count = (
+      what: string,
+      found: number,
+      patched: number,
+      refused: typeof report.refused,
+    ) => {
+      counters.count(`ifed.${what}.found`, found);
+      counters.count(`ifed.${what}.patched`, patched);
+      for (const [reason, count] of Object.entries(refused)) {
+        counters.count(`ifed.${what}.refused.${reason.replaceAll(" ", "_")}`, count);
+      }
+    };
+    count("branches", found.plt + found.got, patched.plt + patched.got, report.refused);
+    if (options.loads === "relaxed") {
+      count("loads", found.load, patched.load, report.refusedLoads);
     }
     counters.count("ifed.functions.undecodable", report.undecodable);
     options.report?.(object, report);
@@ -63,16 +79,27 @@ export function eliminateBranches(options: EliminateBranchesOptions = {}): Modul
   };
 }
 
-function eliminate(link: LinkContext, object: LinkObject): BranchReport | undefined {
+function eliminate(
+  link: LinkContext,
+  object: LinkObject,
+  relaxLoads: boolean,
+): BranchReport | undefined {
   const slots = slotsOf(object.elf, SLOT_TYPES[link.arch]);
   if (slots.size === 0) return undefined;
   const editor = EDITORS[link.arch];
   const base = link.base(object);
-  const search = editor.find(object.elf, (address) => slots.has(address));
-  const found: Record<SiteKind, number> = { plt: 0, got: 0 };
-  const patched: Record<SiteKind, number> = { plt: 0, got: 0 };
+  const constant = CONSTANT_TYPE[link.arch];
+  const search = editor.find(
+    object.elf,
+    (address) => slots.has(address),
+    relaxLoads ? (address) => slots.get(address) === constant : undefined,
+  );
+  const found: Record<SiteKind, number> = { plt: 0, got: 0, load: 0 };
+  const patched: Record<SiteKind, number> = { plt: 0, got: 0, load: 0 };
   const refused: Record<string, number> = { ...search.refused };
-  for (const count of Object.values(search.refused)) found.got += count;
+  const refusedLoads: Record<string, number> = { ...search.refusedLoads };
+  for (const count of Object.values(refused)) found.got += count;
+  for (const count of Object.values(refusedLoads)) found.load += count;
   for (const site of search.sites) {
     found[site.kind]++;
     const at = base + site.at;
@@ -81,22 +108,23 @@ function eliminate(link: LinkContext, object: LinkObject): BranchReport | undefi
       ? "undefined weak symbol"
       : editor.edit(site, at, target, link.read(at, site.length));
     if (typeof edited === "string") {
-      refused[edited] = (refused[edited] ?? 0) + 1;
+      const counts = site.kind === "load" ? refusedLoads : refused;
+      counts[edited] = (counts[edited] ?? 0) + 1;
     } else {
       link.write(at, edited);
       patched[site.kind]++;
     }
   }
   const { instructions, undecodable } = search;
-  return { found, patched, refused, instructions, undecodable };
+  return { found, patched, refused, refusedLoads, instructions, undecodable };
 }
 
-/** Addresses of the words that the loader binds to functions. */
-function slotsOf(elf: ElfFile, types: readonly number[]): Set<number> {
-  const slots = new Set<number>();
+/** Addresses of the words that the loader binds to functions, with the types of their relocations. */
+function slotsOf(elf: ElfFile, types: readonly number[]): Map<number, number> {
+  const slots = new Map<number, number>();
   for (const table of elf.relocationTables) {
     for (let i = 0; i < table.length; i++) {
-      if (types.includes(table.types[i])) slots.add(table.offsets[i]);
+      if (types.includes(table.types[i])) slots.set(table.offsets[i], table.types[i]);
     }
   }
   return slots;

@@ -8,10 +8,12 @@ const JMP = 0xe9;
 const NOP = 0x90;
 const ADDRESS_SIZE = 0x67;
 const GROUP_5 = 0xff;
+const MOV_LOAD = 0x8b;
+const LEA = 0x8d;
 
 /** Finds and edits branches of x86_64 code. */
 export const x86_64Branches: BranchEditor = {
-  find: (elf, isSlot) => new Search(elf, isSlot).run(),
+  find: (elf, isSlot, isConstant = () => false) => new Search(elf, isSlot, isConstant).run(),
   edit,
 };
 
@@ -24,7 +26,11 @@ class Search {
   #instructions = 0;
   #undecodable = 0;
 
-  constructor(readonly elf: ElfFile, readonly isSlot: (address: number) => boolean) {
+  constructor(
+    readonly elf: ElfFile,
+    readonly isSlot: (address: number) => boolean,
+    readonly isConstant: (address: number) => boolean,
+  ) {
     this.#segments = executable(elf);
   }
 
@@ -35,6 +41,7 @@ class Search {
       instructions: this.#instructions,
       undecodable: this.#undecodable,
       refused: {},
+      refusedLoads: {},
     };
   }
 
@@ -69,6 +76,12 @@ class Search {
       if (operation !== 2 && operation !== 4) return;
       const slot = start + at + length + int32(bytes, at + length - 4);
       if (this.isSlot(slot)) this.#sites.push({ kind: "got", at: start + at, length, slot });
+    } else if (map === 0 && opcode === MOV_LOAD && this.#decoder.isRipRelative) {
+      const slot = start + at + length + int32(bytes, at + length - 4);
+      const isWhole = this.#decoder.wide && this.#decoder.prefixes === 0;
+      if (isWhole && this.isConstant(slot)) {
+        this.#sites.push({ kind: "load", at: start + at, length, slot });
+      }
     }
   }
 
@@ -103,7 +116,7 @@ const decoder = new X86Decoder();
 /**
  * A branch to the linkage table keeps its opcode. An indirect call of six bytes becomes a direct one
  * behind an address-size prefix, which it ignores, as the link editor writes it: no instruction is added
- * and the return address stays. An indirect jump becomes a direct one and a nop that never runs.
+ * and the return address stays. An indirect jump becomes a direct one and a nop that never runs. A load becomes LEA.
  */
 function edit(
   site: BranchSite,
@@ -115,7 +128,9 @@ function edit(
   const bytes = current.slice(0, length);
   const view = new DataView(bytes.buffer);
   let end = length;
-  if (site.kind === "got") {
+  if (site.kind === "load") {
+    bytes[decoder.opcodeAt] = LEA;
+  } else if (site.kind === "got") {
     const isCall = ((decoder.modrm >> 3) & 7) === 2;
     // Prefixes before it (bnd, notrack) mean nothing to a direct branch but may stay.
     const opcodeAt = decoder.opcodeAt;

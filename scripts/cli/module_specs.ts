@@ -164,8 +164,9 @@ export const namedModules: readonly NamedModule[] = [
   {
     name: "ifed.eliminateBranches",
     summary: "makes calls through PLT and GOT direct",
-    options: {},
-    make: () => ifed.eliminateBranches(),
+    options: { loads: "kept or relaxed: whether addresses in the GOT are computed instead" },
+    make: (options) =>
+      ifed.eliminateBranches({ loads: word(options, "loads", ["kept", "relaxed"]) }),
   },
   {
     name: "abi-types",

@@ -25,6 +25,10 @@ const variants: [string, () => Module[]][] = [
   ["concatenate, rights kept", () => [ifed.concatenate({ rights: "kept" })]],
   ["eliminateBranches", () => [ifed.eliminateBranches()]],
   ["both", () => [ifed.concatenate(), ifed.eliminateBranches()]],
+  [
+    "both, loads relaxed",
+    () => [ifed.concatenate(), ifed.eliminateBranches({ loads: "relaxed" })],
+  ],
 ];
 
 for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
@@ -60,10 +64,14 @@ for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
         const { counters, ...run } = await runIn(built.root || "/", [built.path, "argument"], {
           uid: 0,
           mounts: [{ host: built.folder, guest: built.folder }],
-          modules: [...linux(), ifed.concatenate({ rights }), ifed.eliminateBranches()],
+          modules: [
+            ...[...linux(), ifed.concatenate({ rights })],
+            ifed.eliminateBranches({ loads: "relaxed" }),
+          ],
         });
         assertEquals(run, { exit: 3, stdout: built.nativeOutput, stderr: "" });
         assertEquals(counters["linker.ifed.branches.patched"] > 100, true);
+        assertEquals(counters["linker.ifed.loads.patched"] > 10, true);
       },
     });
   }
