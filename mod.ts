@@ -38,7 +38,8 @@ export { compare, type CompareOptions, type Comparison } from "./sim/study/compa
 export type { Manifest } from "./sim/study/manifest.ts";
 export { measure, type Measurement, type MeasureOptions, StudyError } from "./sim/study/measure.ts";
 export { report } from "./sim/study/report.ts";
-export { type Study, type Sweep, sweep } from "./sim/study/sweep.ts";
+export { type Sweep, sweep, type SweepOptions } from "./sim/study/sweep.ts";
+export type { Study, StudyProgram } from "./scripts/sweep/study.ts";
 
 // The linker and its modules.
 export {

@@ -4,7 +4,7 @@ import { measure, type Measurement, type MeasureOptions } from "./measure.ts";
 import { renderTable } from "./table.ts";
 
 /** What to run, and the machines by name; the first is the base of the table. */
-export interface Study {
+export interface SweepOptions {
   readonly argv: readonly string[];
   readonly machines: Readonly<Record<string, MeasureOptions>>;
   /** Told of each machine before its run. */
@@ -17,8 +17,8 @@ export interface Sweep {
   readonly table: (...names: string[]) => string;
 }
 
-/** Run a study, one machine after the other. */
-export async function sweep({ argv, machines, progress }: Study): Promise<Sweep> {
+/** Run a program on several machines, one after the other. */
+export async function sweep({ argv, machines, progress }: SweepOptions): Promise<Sweep> {
   const results: Record<string, Measurement> = {};
   for (const [name, options] of Object.entries(machines)) {
     progress?.(name);
