@@ -225,6 +225,7 @@ export function fusedMultiplyAdd(
 ): bigint {
   const a = unpack(f, aBits, fpcr);
   const b = unpack(f, bBits, fpcr);
+  const addend = addendBits === null ? null : unpack(f, addendBits, fpcr);
   const mode = roundingOf(fpcr);
   const sign = a.sign ^ b.sign;
   const zero = (x: Number754): boolean => !x.infinite && x.significand === 0n;
@@ -236,11 +237,10 @@ export function fusedMultiplyAdd(
     exponent: a.exponent + b.exponent,
     infinite,
   };
-  if (addendBits === null) {
+  if (addend === null) {
     if (infinite) return infinity(f, sign);
     return pack(f, sign, product.significand, product.exponent, mode, fpcr);
   }
-  const addend = unpack(f, addendBits, fpcr);
   if (addend.infinite && infinite && addend.sign !== sign) return invalid(f);
   if (addend.infinite) return infinity(f, addend.sign);
   if (infinite) return infinity(f, sign);

@@ -21,6 +21,10 @@ export const older = (name: string): boolean => !newer(name);
 /** DC CVAP, X0: qemu's user mode has it not (target/arm/helper.c, dcpop_reg). */
 const DC_CVAP = 0xd50b7c20;
 
+/** FPCR.FZ and FPCR.DN. */
+const FLUSH_TO_ZERO = 1 << 24;
+const DEFAULT_NAN = 1 << 25;
+
 /** A state to run, and what it is called. */
 export interface Case {
   readonly name: string;
@@ -92,7 +96,7 @@ const QEMU_CALLS_EXACT = /^FJCVTZS/;
 function notExact(state: Uint8Array, before: Uint8Array, i: number): void {
   const view = new DataView(before.buffer, before.byteOffset);
   const [low, high] = [0, 4].map((at) => view.getUint32(V + 16 * (i & 31) + at, true));
-  const flushes = (view.getUint32(CONTROL, true) & (1 << 24)) !== 0;
+  const flushes = (view.getUint32(CONTROL, true) & FLUSH_TO_ZERO) !== 0;
   if (flushes && high < 0x100000 && (low | high) !== 0) state[NZCV + 3] &= 0xbf;
 }
 
@@ -176,6 +180,28 @@ export function sequenceCases(count: number, random: Random): Case[] {
         name: words.map((w) => (w >>> 0).toString(16)).join(" "),
         state: randomState(words.slice(0, WORDS), false, random),
       });
+    }
+  }
+  return cases;
+}
+
+/** FMADD of every combination of special numbers, in each mode of flushing and of NaNs. */
+export function specialFusedCases(random: Random): Case[] {
+  const doubles = [0n, 1n, 0x3ff0n << 48n, 0x7ff0n << 48n, 0xfff0n << 48n, 0x7ff8n << 48n]
+    .concat(0x7ff0_0000_0000_0001n);
+  const singles = [0n, 1n, 0x3f80_0000n, 0x7f80_0000n, 0xff80_0000n, 0x7fc0_0000n, 0x7f80_0001n];
+  const cases: Case[] = [];
+  for (const [word, numbers] of [[0x1f020c20, singles], [0x1f420c20, doubles]] as const) {
+    for (const mode of [0, FLUSH_TO_ZERO, FLUSH_TO_ZERO | DEFAULT_NAN]) {
+      for (let i = 0; i < numbers.length ** 3; i++) {
+        const operands = [0, 1, 2].map((k) => numbers[Math.floor(i / 7 ** k) % 7]);
+        const state = randomState([word], false, random);
+        const view = new DataView(state.buffer);
+        view.setUint32(CONTROL, mode, true);
+        operands.forEach((bits, k) => view.setBigUint64(V + 16 * (k + 1), bits, true));
+        const name = `FMADD, FPCR ${mode.toString(16)}, ${operands.map((x) => x.toString(16))}`;
+        cases.push({ name, state });
+      }
     }
   }
   return cases;

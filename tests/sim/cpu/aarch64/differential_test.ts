@@ -11,6 +11,7 @@ import {
   newer,
   older,
   sequenceCases,
+  specialFusedCases,
   straightCases,
   threadPointerCases,
 } from "./cases.ts";
@@ -44,6 +45,11 @@ Deno.test({
   name: `floating point in depth, cold tier${missing}`,
   ignore: !needed,
   fn: () => agree(instances(30, new Random(2), floating), "max"),
+});
+Deno.test({
+  name: `fused multiply-adds of special numbers${missing}`,
+  ignore: !needed,
+  fn: () => agree(specialFusedCases(new Random(9)), "neoverse-n1"),
 });
 Deno.test({
   name: `rows that Neoverse N1 lacks, cold tier${missing}`,
