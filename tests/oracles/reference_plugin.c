@@ -78,12 +78,16 @@ static void forget(uint64_t first, uint64_t end) {
   }
 }
 
-/* A bit for each page: whether the program wrote it since it was mapped. Committed lazily. */
-static uint8_t *written;
+/* A bit for each page: whether the program wrote it since it was mapped, and whether it accessed it. Committed
+   lazily. */
+static uint8_t *written, *touched;
 static uint64_t recent_store = ~0ul;
+/* The page that the last load was the first to touch, and the instruction of that load. */
+static uint64_t fresh_page = ~0ul, fresh_instruction;
 enum { PAGE_NUMBER_BITS = 36 };
 
-static bool was_written(uint64_t page) { return written[page >> 3] >> (page & 7) & 1; }
+static bool has(const uint8_t *bits, uint64_t page) { return bits[page >> 3] >> (page & 7) & 1; }
+static bool was_written(uint64_t page) { return has(written, page); }
 
 static void set_written(uint64_t page, bool value) {
   if (was_written(page) == value) return;
@@ -99,9 +103,20 @@ static void first_write(uint64_t address, uint64_t size) {
   for (; page <= last; page++) {
     if (page >> PAGE_NUMBER_BITS || was_written(page)) continue;
     set_written(page, true);
-    forget(page, page + 1);
+    /* On x86, what an instruction loads and then stores to faults as a write at once. */
+    if (aarch64 || page != fresh_page || instructions != fresh_instruction) forget(page, page + 1);
   }
   recent_store = last;
+}
+
+/* A load may be the first access to its pages. */
+static void first_load(uint64_t address, uint64_t size) {
+  for (uint64_t page = address >> 12; page <= (address + size - 1) >> 12; page++) {
+    if (page >> PAGE_NUMBER_BITS || has(touched, page)) continue;
+    touched[page >> 3] |= (uint8_t)(1 << (page & 7));
+    fresh_page = page;
+    fresh_instruction = instructions;
+  }
 }
 
 static void access_memory(Tlb *l1, uint64_t address, uint64_t size) {
@@ -155,6 +170,7 @@ static void on_memory(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t add
     first_write(address, size);
   } else {
     loads++;
+    first_load(address, size);
   }
   record(store ? STORE : LOAD, address, 0, size);
   access_memory(&dtlb, address, size);
@@ -167,7 +183,10 @@ static void changed(uint64_t address, uint64_t length, bool fresh) {
   uint64_t first = address >> 12, end = (address + length + 4095) >> 12;
   if (first >= end || end >> PAGE_NUMBER_BITS) return;
   forget(first, end);
-  for (uint64_t page = first; fresh && page < end; page++) set_written(page, false);
+  for (uint64_t page = first; fresh && page < end; page++) {
+    set_written(page, false);
+    touched[page >> 3] &= (uint8_t)~(1 << (page & 7));
+  }
 }
 
 static void moved(uint64_t from, uint64_t to, uint64_t length) {
@@ -271,7 +290,9 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
   prepare(&stlb);
   written = mmap(NULL, 1ul << (PAGE_NUMBER_BITS - 3), PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (written == MAP_FAILED) return perror("reference plugin"), -1;
+  touched = mmap(NULL, 1ul << (PAGE_NUMBER_BITS - 3), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (written == MAP_FAILED || touched == MAP_FAILED) return perror("reference plugin"), -1;
   for (int i = 0; i < argc; i++) {
     if (strncmp(argv[i], "out=", 4) == 0) snprintf(out_path, sizeof out_path, "%s", argv[i] + 4);
     else if (strncmp(argv[i], "trace=", 6) == 0 && (trace = fopen(argv[i] + 6, "w"))) continue;
