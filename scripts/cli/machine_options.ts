@@ -5,7 +5,7 @@ import type { MachineOptions, MountOption } from "../../sim/machine.ts";
 import type { PredictorChoice } from "../../sim/models/core_choice.ts";
 import type { Preset } from "../../sim/models/preset.ts";
 import type { Level } from "../../sim/cpu/x86_64/level.ts";
-import { namedDirections } from "../../sim/models/direction.ts";
+import { namedDirections, WasmPredictor } from "../../sim/models/direction.ts";
 import { preset } from "../../sim/models/preset.ts";
 import type { ThpPolicy } from "../../sim/memory/memory.ts";
 import { oneOf, type OptionSpec, UsageError, wholeNumber } from "./command.ts";
@@ -261,13 +261,27 @@ async function coreWith(
 }
 
 /** A predictor by name, the class that a script exports, or a WebAssembly module. */
-async function predicting(name: string): Promise<PredictorChoice> {
+async function predicting(
+  name: string | undefined,
+  cpu: string | undefined,
+): Promise<PredictorChoice | undefined> {
+  if (name === undefined) return undefined;
+  if (cpu === undefined) throw new UsageError("--predictor is for the core of --cpu");
   if (Object.hasOwn(namedDirections, name)) return name;
   try {
-    if (name.endsWith(".wasm")) return new WebAssembly.Module(await Deno.readFile(name));
+    if (name.endsWith(".wasm")) {
+      const module = new WebAssembly.Module(await Deno.readFile(name));
+      new WasmPredictor(module);
+      return module;
+    }
     const { default: Predictor } = await import(fileUrl(name));
     if (typeof Predictor !== "function") {
       throw new TypeError("its default export is no class");
+    }
+    for (const method of ["predict", "update"]) {
+      if (typeof Predictor.prototype?.[method] !== "function") {
+        throw new TypeError(`its class has no method ${method}`);
+      }
     }
     return () => new Predictor();
   } catch (error) {
@@ -307,7 +321,7 @@ export async function machineOf(
     linker: values.linker,
     cpu: await coreWith(values.cpu, values.core),
     detail: values.detail,
-    predictor: values.predictor === undefined ? undefined : await predicting(values.predictor),
+    predictor: await predicting(values.predictor, values.cpu),
     cores: values.beside &&
       await Promise.all(values.beside.map((name) => core("--beside", name))),
     cpuLevel: values.cpuLevel,

@@ -7,14 +7,18 @@ import { cc1, makeWork, type Work, workNames } from "./bench_work.ts";
 import { available, CommandError } from "./command.ts";
 import { measure, type Measurement } from "./measure.ts";
 
+const defaultModes =
+  "native,qemu,cachegrind,off,reference,reference:attribution,reference:detail,neoverse-n1";
+
 const help = `Compares CPU time (user + system, all threads) and wall time of real programs.
 
 usage: deno task bench [options]
 
   --work LIST     of: ${workNames.join(", ")} (default: all)
   --modes LIST    of: native, qemu, plugin, cachegrind, off, or a CPU preset's name
-                  (default: native,qemu,cachegrind,off,reference,neoverse-n1);
-                  off is this simulator without models, plugin is qemu with the reference model
+                  (default: ${defaultModes});
+                  off is this simulator without models, plugin is qemu with the reference model;
+                  PRESET:detail has caches too, PRESET:attribution says where events happen
   --scale F       amount of work, 3 by default: seconds each under qemu (0.1 for a quick look)
   --repeat N      runs of each; the fastest counts (default 1)
   --root DIR      an amd64 root (default .cache/roots/bookworm-amd64; see rootfs.ts)
@@ -61,8 +65,12 @@ function onThisMachine(work: Work, { root }: Setting): string[] {
   return [loader, "--library-path", libraries, program, ...work.args];
 }
 
+/** `cpu` is a preset and, after a colon, what else is asked of it. */
 function simulated(work: Work, { root, folder }: Setting, cpu: string | undefined): string[] {
-  const preset = cpu === undefined ? [] : ["--cpu", cpu];
+  const [name, more] = cpu?.split(":") ?? [];
+  const preset = name === undefined ? [] : ["--cpu", name];
+  if (more === "detail") preset.push("--detail");
+  if (more === "attribution") preset.push("--profile", `${folder}/profile.txt`);
   const world = ["--root", root, "--linker", "guest", "--mount", `${folder}:${folder}`];
   const program = work.host ? `/bench/${work.program.split("/").at(-1)}` : work.program;
   if (work.host) world.push("--mount", `${work.program}:${program}`);
@@ -170,6 +178,7 @@ function comparisons(modes: readonly string[]): Comparison[] {
     ...presets.map((preset) => ["cachegrind", preset]),
     ...presets.map((preset) => ["plugin", preset]),
     ...presets.map((preset) => [preset, "off"]),
+    ...presets.map((preset) => [preset, preset.split(":")[0]]).filter(([a, b]) => a !== b),
     ["off", "native"],
   ];
   return pairs.filter((pair) => pair.every((name) => modes.includes(name)))
@@ -238,7 +247,7 @@ async function main(args: string[]): Promise<void> {
       args,
       options: {
         work: { type: "string", default: workNames.join(",") },
-        modes: { type: "string", default: "native,qemu,cachegrind,off,reference,neoverse-n1" },
+        modes: { type: "string", default: defaultModes },
         scale: { type: "string", default: "3" },
         repeat: { type: "string", default: "1" },
         root: { type: "string", default: `${project}.cache/roots/bookworm-amd64` },
@@ -260,6 +269,8 @@ async function main(args: string[]): Promise<void> {
     usage(`no root ${values.root}; make it with deno run -A scripts/tools/rootfs.ts --arch amd64`)
   );
   const modes = values.modes.split(",");
+  const odd = modes.find((mode) => !/^[^:]+(:(detail|attribution))?$/.test(mode));
+  if (odd !== undefined) usage(`mode ${odd}: PRESET:detail or PRESET:attribution`);
   for (const [mode, tool] of [["qemu", "qemu-x86_64"], ["cachegrind", "valgrind"]]) {
     if (modes.includes(mode) && !(await available(tool))) usage(`mode ${mode} needs ${tool}`);
   }

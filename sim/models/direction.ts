@@ -105,6 +105,11 @@ class TwoBit implements DirectionPredictor {
   }
 }
 
+/** A module that does nothing but import `predict`, as `(i32, i32) -> i32`: only linking tells a type. */
+const IMPORTS_PREDICT = Uint8Array.fromHex(
+  "0061736d01000000" + "01070160027f7f017f" + "020d01016607707265646963740000",
+);
+
 /**
  * A predictor in WebAssembly: a module that exports `predict(pc: i32, taken: i32) -> i32`, which says what it
  * predicted for the branch and then learns that it was `taken`. `pc` is the address's low 32 bits. Throws
@@ -120,6 +125,12 @@ export class WasmPredictor implements DirectionPredictor {
     const { predict } = new WebAssembly.Instance(module).exports;
     if (typeof predict !== "function") {
       throw new TypeError("the module exports no function called predict");
+    }
+    try {
+      new WebAssembly.Instance(new WebAssembly.Module(IMPORTS_PREDICT), { f: { predict } });
+    } catch (error) {
+      if (!(error instanceof WebAssembly.LinkError)) throw error;
+      throw new TypeError("the module's predict does not have the type (i32, i32) -> i32");
     }
     this.step = predict as (pc: number, taken: number) => number;
   }

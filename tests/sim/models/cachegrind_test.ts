@@ -2,7 +2,7 @@
 import { assert } from "@std/assert";
 import { available } from "../../../scripts/tools/command.ts";
 import { BytesInput, CapturedOutput, Machine } from "../../../mod.ts";
-import { CoreModel } from "../../../sim/models/core_model.ts";
+import { CompiledCore } from "../../../sim/models/compiled_core.ts";
 import { preset } from "../../../sim/models/preset.ts";
 import type { CachesShape } from "../../../sim/models/caches.ts";
 
@@ -55,7 +55,7 @@ async function machine(argv: readonly string[]): Promise<Misses> {
   const [stdout, stderr] = [new CapturedOutput(), new CapturedOutput()];
   // Alone: with TLBs, walks would read their entries through them.
   const parts = { tlb: false, branches: false, caches: true };
-  const model = new CoreModel({ ...preset("reference"), caches }, "x86_64", parts);
+  const model = new CompiledCore({ ...preset("reference"), caches }, "x86_64", parts);
   const made = await Machine.create({
     ...{ root, env: { PATH: "" }, readers: [model] },
     streams: { stdin: new BytesInput(), stdout, stderr },
