@@ -195,6 +195,44 @@ for (const heat of [undefined, 900, 10]) {
     assertEquals([cpu.reg(1), cpu.reg(4), cpu.reg(5)], [2000n, 3000n, 0n]);
   });
 
+  Deno.test(`${tier}: an instruction on two pages changes with the second one`, () => {
+    const { cpu, physical } = machine([], heat);
+    const space = new RemappedSpace();
+    const memory = new Uint8Array(physical.buffer);
+    memory.set([Toy.addi, 1, 1, 1, Toy.addi, 0, 0, -1], RESERVED + 0x1ffe);
+    memory.set([...[Toy.bnz, 0, 0, -2], ...[Toy.syscall, 0, 0, 0]], RESERVED + 0x2006);
+    // The same at another frame, where the first instruction adds 3.
+    memory.copyWithin(RESERVED + 0x5000, RESERVED + 0x2000, RESERVED + 0x3000);
+    memory[RESERVED + 0x5001] = 3;
+    const added = (): number => {
+      cpu.pc = 0x1ffe;
+      cpu.setReg(0, 100n);
+      cpu.setReg(1, 0n);
+      for (let exit = "quantum"; exit !== "syscall";) exit = cpu.run(space, 37).kind;
+      return cpu.regNumber(1);
+    };
+    const changeTo = (frame: number, by: number): void => {
+      memory[RESERVED + frame * 4096 + 1] = by;
+      cpu.frameWritten(RESERVED + frame * 4096 + 1, 1);
+    };
+    const move = (frame: number): void => {
+      space.frameOfPage2 = frame;
+      cpu.shootdown(space, 0x2000, 4096, true);
+    };
+    assertEquals(added(), 100);
+    changeTo(2, 2);
+    assertEquals(added(), 200);
+    move(5);
+    assertEquals(added(), 300);
+    // What was translated from either is gone when it changes, whichever came first.
+    changeTo(2, 4);
+    assertEquals(added(), 300);
+    changeTo(5, 5);
+    assertEquals(added(), 500);
+    move(2);
+    assertEquals(added(), 400);
+  });
+
   Deno.test(`${tier}: a store changes code on a page that stores reached before it held code`, () => {
     const { cpu, space, physical } = machine([
       [Toy.store, 1, 2, 0], // writes 2000 and 2004, the first time before they run
