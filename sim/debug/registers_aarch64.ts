@@ -1,5 +1,5 @@
 /** Registers of aarch64 (GDB manual, "AArch64 Features"). */
-import { FPCR_MASK } from "../cpu/aarch64/float/status.ts";
+import { FPCR_MASK, FPSR_MASK, setStatus } from "../cpu/aarch64/float/status.ts";
 import { FPCR, FPSR, gpr, SP, TPIDR, vector } from "../cpu/layout.ts";
 import {
   programCounter,
@@ -20,14 +20,21 @@ const CPSR_FLAGS = `<flags id="cpsr_flags" size="4">
 <field name="Z" start="30" end="30"/><field name="N" start="31" end="31"/>
 </flags>`;
 
-/** FPCR without what the simulation keeps there. */
+/** FPCR and FPSR, the state words of which tell of each other (`float/status.ts`). */
 const fpcr: Register = {
   ...{ name: "fpcr", size: 4, group: "float" },
   read: (cpu, into) => into.setUint32(0, stateOf(cpu).getUint32(FPCR, true) & FPCR_MASK, true),
   write(cpu, from) {
     const state = stateOf(cpu);
-    const kept = state.getUint32(FPCR, true) & ~FPCR_MASK;
-    state.setUint32(FPCR, kept | (from.getUint32(0, true) & FPCR_MASK), true);
+    setStatus(state, from.getUint32(0, true), state.getUint32(FPSR, true));
+  },
+};
+const fpsr: Register = {
+  ...{ name: "fpsr", size: 4, group: "float" },
+  read: (cpu, into) => into.setUint32(0, stateOf(cpu).getUint32(FPSR, true), true),
+  write(cpu, from) {
+    const state = stateOf(cpu);
+    setStatus(state, state.getUint32(FPCR, true), from.getUint32(0, true) & FPSR_MASK);
   },
 };
 
@@ -66,7 +73,7 @@ export const aarch64Features: readonly RegisterFeature[] = [
     types: VECTOR_TYPES,
     registers: [
       ...numbered(32).map((i) => stored(`v${i}`, vector(i), 16, { type: "aarch64v" })),
-      stored("fpsr", FPSR, 4, { group: "float" }),
+      fpsr,
       fpcr,
     ],
   },
