@@ -33,6 +33,25 @@ export interface CodeTraceOptions {
 /**
  * The trace. It says what retired, in order, whichever tier ran it; an instruction that faults is not in it
  * until it is run again and retires.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { CodeTrace, Machine } from "../../mod.ts";
+ *
+ * const blocks: string[] = [];
+ * const trace = new CodeTrace({
+ *   kind: "blocks",
+ *   places: [],
+ *   threads: [],
+ *   machine: () => ({ isa: machine.isa, thread: machine.kernel.current }),
+ *   print: (line) => void blocks.push(line),
+ * });
+ * const root = "tests/guests/prebuilt";
+ * const machine: Machine = await Machine.create({ root, readers: [trace] });
+ * await machine.run(["/aarch64/hello"]);
+ * assertEquals(blocks[0].split("\t"), ["100", "0x400170", "hello:0x400170", "5"]);
+ * ```
  */
 export class CodeTrace extends StreamModel {
   readonly kinds = { accesses: true, branches: false };

@@ -307,6 +307,7 @@ export class DebugTarget implements Debugger {
     const { only } = this;
     const alive = only === null || [...only].some(({ status }) => status !== "dead");
     const thread = this.process.leader!;
+    if (this.#interrupted) return this.#stopFor({ thread, reason: { kind: "interrupt" } });
     if (!alive) return this.#stopFor({ thread, reason: { kind: "gone" } });
     if (only === null) return this.#stopFor({ thread, reason: { kind: "deadlock", why } });
     return new Promise((resolve) => this.#wait(resolve));

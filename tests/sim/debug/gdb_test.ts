@@ -142,6 +142,32 @@ for (const arch of ARCHES) {
   });
 
   Deno.test({
+    name: `${arch}: one thread alone, and when all sleep for good${needs}`,
+    ignore: needs !== "",
+    fn: async () => {
+      const { text } = await debug(["/debuggee", "stuck"], { root: root() }, [
+        "handle SIGUSR1 nostop noprint",
+        "break add",
+        "continue",
+        "set scheduler-locking on",
+        "stepi 100",
+        "info threads",
+        "set scheduler-locking off",
+        "delete",
+        "continue",
+        "thread apply all backtrace -3",
+        "kill",
+      ]);
+      assertMatch(text, /\n\* 2 +Thread 101 "debuggee"/);
+      assertMatch(
+        text,
+        /deadlock: every thread sleeps[^]*tid 100\) in futex[^]*in \w*(?:pause|ppoll)/,
+      );
+      assertMatch(text, /received signal SIGINT[^]*in sleeper[^]*in main/);
+    },
+  });
+
+  Deno.test({
     name: `${arch}: interrupted, detached${needs}`,
     ignore: needs !== "",
     fn: async () => {

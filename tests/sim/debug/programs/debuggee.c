@@ -58,6 +58,10 @@ int main(int argc, char **argv) {
     usleep(1000);
     crash((int *)16);
   }
+  if (!strcmp(end, "stuck")) {
+    pthread_create(&threads[0], 0, sleeper, argv);
+    pthread_join(threads[0], 0);
+  }
   if (!strcmp(end, "core")) return core_of_child() == 0x80 && access("core", R_OK) == 0;
   if (!strcmp(end, "exec")) execl(argv[0], argv[0], (char *)0);
   return 7;
