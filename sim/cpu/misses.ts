@@ -133,6 +133,7 @@ export class Misses {
       const block = this.#faults.blockOf(record);
       const { u32 } = this.#memory;
       const size = sizeAndNumber & 0xff;
+      if (this.checksAlignment) this.#checkAlignment(size, record);
       const part = Math.min(size, 4096 - (u32[L.FAULT_ADDRESS >> 2] & 4095));
       for (const extra of part < size ? [0, part] : [0]) {
         this.#check(extra, Access.Write, record);
