@@ -229,7 +229,8 @@ const load = (kind: A.Memory, bits: number): Semantic =>
     if (kind === A.Memory.Extended) return fpu.pushRaw(BigInt.asUintN(64, low), high);
     if (!fpu.isEmpty(7)) return fpu.push(F.zero(false));
     const value = converted(fpu, kind, low, high);
-    if (value !== null) fpu.push(value);
+    if (value === null) fpu.setConditions(C1, 0);
+    else fpu.push(value);
   });
 
 /** FADD … FDIVR and FCOM, FCOMP with a memory operand. */

@@ -1,5 +1,5 @@
 /**
- * Programs about exceptions, single steps, alignment, signal frames, segments and code made at run time print the
+ * Programs about exceptions, single steps, alignment, signal frames, segments, x87 and code made at run time print the
  * same in the machine, in both tiers, as on this machine's processor and kernel.
  */
 import { assertEquals } from "@std/assert";
@@ -14,7 +14,17 @@ const vendor = ready && Deno.readTextFileSync("/proc/cpuinfo").includes("Genuine
   ? "intel"
   : "other";
 
-for (const name of ["exceptions", "steps", "alignment", "segments", "contexts", "generated"]) {
+for (
+  const name of [
+    "exceptions",
+    "steps",
+    "alignment",
+    "segments",
+    "contexts",
+    "generated",
+    "x87_loads",
+  ]
+) {
   Deno.test({
     name: `${name}: the same as on this processor${
       ready ? "" : " (skipped: needs gcc and a processor of x86-64-v3)"
