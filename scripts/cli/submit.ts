@@ -30,19 +30,20 @@ async function run({ positional: [file], values }: Parsed<Values>): Promise<numb
   using store = new ResultStore(out);
   store.describe(study, runs);
   const options = wait ? [...sbatch, "--wait"] : sbatch;
-  const job = await submit(
+  const { job, failed } = await submit(
     sbatchArguments({ study: file, name: study.name, out, tasks, options }),
   );
-  if (values.json) printJson({ job, tasks, runs: runs.length });
+  if (values.json) printJson({ job, tasks, runs: runs.length, failed });
   else {
     console.log(`job ${job}: ${runs.length} runs in ${tasks} tasks`);
-    console.log(`when it has ended: isthmus gather ${out}`);
+    if (failed) console.log(`some of its tasks failed: see ${out}.log-*`);
+    console.log(`${wait ? "now" : "when it has ended"}: isthmus gather ${out}`);
   }
-  return 0;
+  return failed ? 1 : 0;
 }
 
-/** Number of the job. Throws a `UsageError` without Slurm, or with what it refuses. */
-async function submit(args: readonly string[]): Promise<string> {
+/** Number of the job, and whether it is over and a task of it failed. Throws a `UsageError` without Slurm, or with what it refuses. */
+async function submit(args: readonly string[]): Promise<{ job: string; failed: boolean }> {
   let output;
   try {
     output = await new Deno.Command("sbatch", { args: [...args], stdin: "null" }).output();
@@ -51,8 +52,9 @@ async function submit(args: readonly string[]): Promise<string> {
     throw new UsageError("submit needs Slurm: there is no sbatch in PATH");
   }
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  if (output.code !== 0) throw new UsageError(text(output.stderr) || text(output.stdout));
-  return text(output.stdout).split(";")[0];
+  const [job] = /^\d+/.exec(text(output.stdout)) ?? [];
+  if (job === undefined) throw new UsageError(text(output.stderr) || "sbatch names no job");
+  return { job, failed: output.code !== 0 };
 }
 
 const spec: CommandSpec<Values> = {

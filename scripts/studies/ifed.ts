@@ -1,4 +1,5 @@
-// What iFed's two passes are worth: objects concatenated on huge pages, calls through PLT and GOT made direct.
+// What iFed's three modes are worth: objects aligned to huge pages, or concatenated on them, and calls through PLT and GOT
+// made direct.
 //   deno run -A scripts/studies/ifed.ts [--root DIR] [--html FILE] [PROGRAM [ARGS…]]
 import { ifed, linux } from "../../mod.ts";
 import { comparisonReport } from "../report/sections.ts";
@@ -9,6 +10,7 @@ const sections = [];
 for (const target of await targets()) {
   const sides = await variants(target, {
     base: { ...WATCHED, modules: linux() },
+    align: { ...WATCHED, modules: [...linux(), ifed.align()] },
     concatenate: { ...WATCHED, modules: [...linux(), ifed.concatenate()] },
     eliminateBranches: { ...WATCHED, modules: [...linux(), ifed.eliminateBranches()] },
     both: { ...WATCHED, modules: [...linux(), ifed.concatenate(), ifed.eliminateBranches()] },

@@ -1,4 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { BytesInput, measure } from "../../mod.ts";
 import { UsageError } from "../../scripts/cli/command.ts";
 import { type RecipeValues, RecordingInput, withRecipe } from "../../scripts/sweep/recipe.ts";
@@ -112,7 +118,7 @@ Deno.test("standard input is recorded as it is read, and given again", async () 
   assertEquals((await reproduce(result, { stdin: long })).difference, undefined);
 });
 
-Deno.test("both sides of a comparison on layouts are reproduced", async () => {
+Deno.test("a comparison on layouts: its report, its objects, both sides reproduced", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const mod = new URL("../../mod.ts", import.meta.url).pathname;
@@ -120,12 +126,27 @@ Deno.test("both sides of a comparison on layouts are reproduced", async () => {
     const { stdout } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--no-lock", mod, "compare", "--root", guests, "--cpu", "neoverse-n1"],
-        ...["--with", "ifed.eliminateBranches", "--layouts", "2", "--json"],
+        ...["--with", "ifed.eliminateBranches", "--layouts", "2", "--json", "--objects"],
+        ...["--html", `${folder}/compared.html`, "--csv", `${folder}/compared.csv`],
         ...["--", "/aarch64/many/many", "1"],
       ],
       stdin: "null",
     }).output();
     await Deno.writeFile(`${folder}/compared.json`, stdout);
+    const { base } = JSON.parse(new TextDecoder().decode(stdout));
+    const instructions = base.objects.map((one: { counts: Record<string, number> }) =>
+      one.counts.instructions ?? 0
+    );
+    assertEquals(
+      instructions.reduce((a: number, b: number) => a + b),
+      base.counters.instructions,
+    );
+    assertStringIncludes(
+      await Deno.readTextFile(`${folder}/compared.csv`),
+      `,instructions,${base.counters.instructions},`,
+    );
+    const html = await Deno.readTextFile(`${folder}/compared.html`);
+    assert(html.split("<svg").length > 10 && html.includes("over layouts"));
     const again = await isthmus("reproduce", `${folder}/compared.json`);
     assertEquals(again.code, 0, again.out);
     assertEquals(again.out.split("\n").length, 2);

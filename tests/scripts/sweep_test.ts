@@ -183,6 +183,14 @@ Deno.test("a sweep killed in the middle and resumed has every result once, and t
     assertEquals(after.length, 20);
     assertEquals(after.slice(0, before.length), before);
     assertEquals(new Set(after.map(({ key }) => key)).size, 20);
+    // Its report, and one of the results of it made again.
+    const report = await isthmus("report", out, "--csv", "-", "--jsonl", `${folder}/r.jsonl`)
+      .output();
+    assertEquals(text(report.stdout).trimEnd().split("\r\n").length, 21, text(report.stderr));
+    const [line] = (await Deno.readTextFile(`${folder}/r.jsonl`)).split("\n");
+    await Deno.writeTextFile(`${folder}/r.jsonl`, line);
+    const reproduced = await isthmus("reproduce", `${folder}/r.jsonl`).output();
+    assertEquals(reproduced.code, 0, text(reproduced.stderr) + text(reproduced.stdout));
     using store = new ResultStore(out);
     const result = store.results().find(({ program, seed }) => program === "hello" && seed === 2)!;
     if ("error" in result) throw new Error(result.error);
@@ -247,7 +255,7 @@ Deno.test({
       ...[Deno.execPath(), "run", "-A", "--no-lock", main, "submit", file, "--out", out],
       ...["--tasks", "2", "--wait", "--json"],
     );
-    assertEquals(submitted.tasks, 2);
+    assertEquals([submitted.tasks, submitted.failed], [2, false]);
     const gathered = await isthmus("gather", out, "--json").output();
     const logs = await Promise.all(
       [0, 1].map((i) => Deno.readTextFile(`${out}.log-${i}`).catch(() => "no log\n")),
