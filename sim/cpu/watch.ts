@@ -127,6 +127,8 @@ export class Watch {
     tlb.itlbMisses += instructions;
     tlb.dtlbMisses += data;
     tlb.stlbAccesses += instructions + data;
+    tlb.stlbMisses += this.#take(L.TLB_SHAPES + 2 * L.TLB_SHAPE + L.TLB_MISSES) +
+      this.#take(L.TLB_SHAPES + 3 * L.TLB_SHAPE + L.TLB_MISSES);
   }
   #take(at: number): number {
     const value = this.#u32[at >> 2];

@@ -5,14 +5,25 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { BytesInput, CapturedOutput, Machine, type MachineOptions, preset } from "../../mod.ts";
+import type { Preset } from "../../sim/models/preset.ts";
 import { type Geometry, Textbook } from "../oracles/textbook.ts";
 import { textbookSink } from "../oracles/textbook_sink.ts";
 
 const LIMIT = 400_000;
+/** TLBs that miss often, in the second level too. */
+const small: Preset = {
+  ...preset("reference"),
+  name: "small TLBs",
+  tlb: {
+    itlb: [{ entries: 8, ways: 4, pageBits: [12] }],
+    dtlb: [{ entries: 8, ways: 4, pageBits: [12] }],
+    stlb: [{ entries: 48, ways: 6, pageBits: [12] }],
+  },
+};
 const PROGRAMS = [
-  { core: "reference", argv: ["/usr/bin/python3", "-S", "-c", "print(1)"] },
+  { core: small, argv: ["/usr/bin/python3", "-S", "-c", "print(1)"] },
   {
-    core: "neoverse-n1",
+    core: preset("neoverse-n1"),
     argv: ["/bin/dash", "-c", "x=1; while [ $x -lt 200 ]; do x=$((x+1)); done"],
   },
 ] as const;
@@ -25,8 +36,7 @@ function exists(path: string): boolean {
   }
 }
 
-function geometry(core: string, arch: string): Geometry {
-  const { tlb, targetBuffer, returnStack } = preset(core);
+function geometry({ tlb, targetBuffer, returnStack }: Preset, arch: string): Geometry {
   return {
     ...tlb,
     historyBits: 14,
@@ -41,7 +51,7 @@ for (const [arch, debian] of [["x86_64", "amd64"], ["aarch64", "arm64"]] as cons
   for (const { core, argv } of PROGRAMS) {
     const missing = !exists(root + argv[0]);
     Deno.test({
-      name: `${arch} ${argv[0]}: counters equal the textbook's (${core})` +
+      name: `${arch} ${argv[0]}: counters equal the textbook's (${core.name})` +
         (missing ? ` (skipped: needs ${root}${argv[0]})` : ""),
       ignore: missing,
       fn: async (t) => {

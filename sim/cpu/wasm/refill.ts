@@ -1,7 +1,7 @@
 /**
- * The common case of a modelled level-1 TLB miss, in WebAssembly: a 4 KiB page that the second level
- * holds and whose translation is still known. It does what `models/hierarchy.ts` does for such an
- * access; all else goes to the host.
+ * The common case of a modelled level-1 TLB miss, in WebAssembly: a 4 KiB page whose translation is still
+ * known, which of instructions the second level must hold. It does what `models/hierarchy.ts` does for such
+ * an access; all else goes to the host.
  */
 import * as L from "../layout.ts";
 import { Code, typeCode, W } from "./code.ts";
@@ -11,10 +11,10 @@ import * as R from "./records.ts";
 const [ADDRESS, ORDINAL, SIDE] = [0, 1, 2];
 /** Its locals: i64, then i32. */
 const [TAG, LOW, SEEN] = [3, 4, 5];
-const [SHAPE, ENTRY, LEFT, VICTIM, SECOND, PLACE] = [6, 7, 8, 9, 10, 11];
+const [SHAPE, ENTRY, LEFT, VICTIM, SECOND, PLACE, WALKED] = [6, 7, 8, 9, 10, 11, 12];
 export const REFILL_LOCALS = [
   ...["i64", "i64", "i64"] as const,
-  ...["i32", "i32", "i32", "i32", "i32", "i32"] as const,
+  ...["i32", "i32", "i32", "i32", "i32", "i32", "i32"] as const,
 ];
 
 /** Entries of a set that are looked at together; others' ways are a multiple of it. */
@@ -42,6 +42,20 @@ function find(c: Code, step: number): Code {
   return c.i32(0).op(W.end);
 }
 
+/** Point `victim` at the least recent of the `LEFT` entries from `ENTRY` on: empty ones have the stamp 0, and no access has. */
+function leastRecent(c: Code, victim: number, step: number): void {
+  c.i64(-1n).set(LOW);
+  c.op(W.loop, typeCode.void);
+  for (let i = 0; i < step; i++) {
+    const at = L.TLB_ENTRY * i;
+    c.get(ENTRY).i32(at).op(W.i32_add).get(victim)
+      .get(ENTRY).mem(W.i64_load, at + L.TLB_STAMP).tee(SEEN).get(LOW).op(W.i64_lt_u).tee(PLACE)
+      .op(W.select).set(victim)
+      .get(SEEN).get(LOW).get(PLACE).op(W.select).set(LOW);
+  }
+  next(c, 0, step).op(W.end);
+}
+
 /** `refill`: see above. */
 export function refill(): Code {
   const c = new Code();
@@ -59,34 +73,35 @@ export function refill(): Code {
     .get(ENTRY).i32(L.TLB_STAMP).op(W.i32_add, W.return, W.end);
   set(c);
   c.op(W.end);
-  // Its victim: the least recent entry; empty ones have the stamp 0, and no access has.
-  c.i64(-1n).set(LOW);
-  c.op(W.loop, typeCode.void);
-  for (let i = 0; i < AT_ONCE; i++) {
-    const at = L.TLB_ENTRY * i;
-    c.get(ENTRY).i32(at).op(W.i32_add).get(VICTIM)
-      .get(ENTRY).mem(W.i64_load, at + L.TLB_STAMP).tee(SEEN).get(LOW).op(W.i64_lt_u).tee(PLACE)
-      .op(W.select).set(VICTIM)
-      .get(SEEN).get(LOW).get(PLACE).op(W.select).set(LOW);
-  }
-  next(c, 0, AT_ONCE).op(W.end);
-  // The second level.
+  leastRecent(c, VICTIM, AT_ONCE);
+  // The second level, or a walk.
   c.get(SHAPE).i32(2 * L.TLB_SHAPE).op(W.i32_add).set(SHAPE);
   set(c);
   c.get(LEFT).op(W.i32_eqz, W.if, typeCode.void);
   leave().op(W.end);
   find(c, 1);
-  c.op(W.i32_eqz, W.if, typeCode.void);
+  c.op(W.i32_eqz).tee(WALKED).op(W.if, typeCode.void);
+  // That a page of instructions is one of 4 KiB is known only if a level holds it as such.
+  c.get(SIDE).op(W.i32_eqz, W.if, typeCode.void);
   leave().op(W.end);
-  c.get(ENTRY).set(SECOND);
+  set(c);
+  leastRecent(c, SECOND, 1);
+  c.op(W.else).get(ENTRY).set(SECOND).op(W.end);
   evict(c);
   c.get(VICTIM).get(TAG).mem(W.i64_store, L.TLB_TAG);
   c.get(VICTIM).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
   c.get(SECOND).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
-  c.get(SIDE).i32(L.TLB_SHAPE).op(W.i32_mul).i32(L.TLB_SHAPES).op(W.i32_add).tee(SHAPE)
-    .get(SHAPE).mem(W.i32_load, L.TLB_MISSES).i32(1).op(W.i32_add)
-    .mem(W.i32_store, L.TLB_MISSES);
+  c.get(WALKED).op(W.if, typeCode.void).get(SECOND).get(TAG).mem(W.i64_store, L.TLB_TAG);
+  countMiss(c).op(W.end);
+  c.get(SIDE).i32(L.TLB_SHAPE).op(W.i32_mul).i32(L.TLB_SHAPES).op(W.i32_add).set(SHAPE);
+  countMiss(c);
   return c.get(VICTIM).i32(L.TLB_STAMP).op(W.i32_add);
+}
+
+/** Count a miss of the structure that `SHAPE` is of. */
+function countMiss(c: Code): Code {
+  return c.get(SHAPE).get(SHAPE).mem(W.i32_load, L.TLB_MISSES).i32(1).op(W.i32_add)
+    .mem(W.i32_store, L.TLB_MISSES);
 }
 
 /** The soft entries that the victim issued go, but their translations stay known. */
