@@ -47,6 +47,35 @@ for (const arch of ARCHES) {
 }
 
 for (const arch of ARCHES) {
+  const debian = arch === "x86_64" ? "bookworm-amd64" : "bookworm-arm64";
+  const root = new URL(`../../../.cache/roots/${debian}`, import.meta.url).pathname;
+  const rooted = hasFolder(root);
+  const needs = without(GDB) || (rooted ? "" : ` (skipped: needs ${debian})`);
+
+  Deno.test({
+    name: `${arch}: Debian's ls, linked by its own interpreter${needs}`,
+    ignore: needs !== "",
+    fn: async () => {
+      const argv = ["/bin/ls", "/usr"];
+      const plain = await (await Machine.create(quiet({ root }))).run(argv);
+      const { text, result } = await debug(argv, { root }, [
+        `set sysroot ${root}`,
+        "set breakpoint pending on",
+        "break write",
+        "continue",
+        "info sharedlibrary",
+        "backtrace 2",
+        "continue",
+      ]);
+      assertEquals(count(text, /Yes[ (*)]+\S+\/(ld-linux|libselinux|libc|libpcre2)\S+/g), 4);
+      assertMatch(text, /#0 .*write.*\n#1 .*_IO_(new_)?file_write/);
+      assertStringIncludes(text, "exited normally");
+      assertEquals(result.counters, plain.counters);
+    },
+  });
+}
+
+for (const arch of ARCHES) {
   const compiler = `${arch}-linux-gnu-gcc`;
   const needs = without(GDB, compiler);
   const qemu = `qemu-${arch}`;
@@ -182,6 +211,15 @@ for (const arch of ARCHES) {
       assertEquals(result.exit, 7);
     },
   });
+}
+
+function hasFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** Lines that the script had printed: positions and values. */
