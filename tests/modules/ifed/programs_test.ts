@@ -14,7 +14,7 @@ import expected from "../../guests/expected.json" with { type: "json" };
 import { MemoryTarget } from "../../lib/linker/memory_target.ts";
 import { linkAnything } from "../sysv/module_lists.ts";
 import { ImageRunner, missingTools } from "../sysv/native_run.ts";
-import { runIn } from "../gnu/gnu_run.ts";
+import { debianRoot, runIn } from "../gnu/gnu_run.ts";
 import { buildMuslProgram, muslNeeds } from "../sysv/musl_program.ts";
 
 const guests = new URL("../../guests/prebuilt/", import.meta.url).pathname;
@@ -111,6 +111,30 @@ for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
         }
       }
     }
+  });
+}
+
+for (const arch of ["x86_64", "aarch64"] as Architecture[]) {
+  const root = debianRoot("bookworm", arch);
+  Deno.test({
+    name: `the heap of a concatenated program grows as always on ${arch}` +
+      (root === undefined ? " (skipped: needs the root of bookworm)" : ""),
+    ignore: root === undefined,
+    fn: async () => {
+      const argv = ["/usr/bin/perl", "-e", "my @a = (1 .. 30000); print scalar @a"];
+      const [plain, ...others] = await Promise.all(
+        [[], [ifed.align()], [ifed.concatenate()]].map((modules) =>
+          runIn(root!, argv, { modules: [...linux(), ...modules] })
+        ),
+      );
+      assertEquals(plain.stdout, "30000");
+      for (const { counters } of others) {
+        for (const name of ["instructions", "syscalls.brk", "syscalls.mmap"]) {
+          assertEquals(counters[name], plain.counters[name], name);
+        }
+      }
+      assertEquals(plain.counters["syscalls.brk"] > 5, true);
+    },
   });
 }
 
