@@ -18,6 +18,7 @@ export {
   wrapJavascript,
   type WrapJavascriptOptions,
 } from "./javascript/mod.ts";
+export { layoutRandomisation, type LayoutRandomisationOptions } from "./layout_randomisation.ts";
 export { lookupCache } from "./lookup_cache.ts";
 export { musl } from "./musl/mod.ts";
 export {
@@ -25,6 +26,11 @@ export {
   type PackedRelocationsOptions,
   packRelocations,
 } from "./packed_relocations/mod.ts";
+export {
+  type Rerandomisation,
+  rerandomisation,
+  type RerandomisationOptions,
+} from "./rerandomisation/mod.ts";
 export { type Profile, reorder, type ReorderOptions } from "./reorder/mod.ts";
 export { seccomp, type SeccompOptions } from "./seccomp/mod.ts";
 export { preload, type PreloadOptions } from "./preload.ts";

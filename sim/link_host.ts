@@ -32,6 +32,8 @@ const OWN = 3;
 /** A process that the linker serves while it runs. */
 export interface ServedProcess {
   readonly target: LinkTarget;
+  /** A system call of the process is over. */
+  callEnded(): void;
   /** The process was entered early and its thread, which is in the CPU, has reached `landing`. */
   land(): Promise<void>;
   /** The same for a copy of the process. */
@@ -60,6 +62,7 @@ export class HostFunctions {
     if (this.#kernel === kernel) return;
     this.#kernel = kernel;
     this.engine.hostRange(START, START + SIZE);
+    kernel.onCallEnd = ({ process }) => this.#served.get(process.space.value)?.callEnded();
     kernel.onHost = (thread, id) => this.#enter(kernel, thread, id);
   }
 

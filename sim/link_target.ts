@@ -48,6 +48,7 @@ import type { Thread } from "./kernel/thread.ts";
 import { callGuest } from "./link_call.ts";
 import { backingOf, ProcessFiles } from "./link_files.ts";
 import type { HostFunctions } from "./link_host.ts";
+import { mentions } from "./link_mentions.ts";
 
 const hex = (address: number): string => `0x${address.toString(16)}`;
 
@@ -78,6 +79,7 @@ export class ProcessTarget implements LinkTarget {
   /** Set while the process that was entered early has not come back. */
   #land: ((landing: Landing) => void) | undefined;
   #placed = false;
+  #callEnded: (() => void) | undefined;
 
   /** Told that the process is to start before it is linked. */
   onEnter: (start: Start, prepare: (stackPointer: number) => void) => void = () => {
@@ -256,6 +258,27 @@ export class ProcessTarget implements LinkTarget {
       threadPointer: cpu.threadPointer,
     });
     this.#land = undefined;
+  }
+
+  get processId(): number {
+    return this.#process.pid;
+  }
+
+  mentions(start: number, end: number): ReadonlySet<number> {
+    const { current, cpu } = this.#kernel;
+    const states = this.#threads.map((thread) =>
+      thread === current ? cpu.stateBytes : thread.state
+    );
+    return mentions(this.#space, states, start, end);
+  }
+
+  afterEachCall(told: () => void): void {
+    this.#callEnded = told;
+  }
+
+  /** A system call of the process is over. */
+  callEnded(): void {
+    this.#callEnded?.();
   }
 
   get threadPointers(): readonly number[] {

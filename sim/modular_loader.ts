@@ -124,6 +124,7 @@ export class ModularLoader implements ExecLoader {
   ): void {
     const served = (linker: Linker, target: ProcessTarget): ServedProcess => ({
       target,
+      callEnded: () => target.callEnded(),
       land: async () => {
         target.land();
         const { entry, filters } = await linking;

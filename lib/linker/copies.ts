@@ -8,21 +8,23 @@ export interface Copy {
 
 /** The copies in a process, found by address. */
 export class Copies {
-  #all: Copy[] = [];
+  readonly #byOriginal = new Map<number, Copy>();
+  #all: readonly Copy[] = [];
   #isSorted = true;
 
-  get all(): readonly Copy[] {
-    return this.#all;
+  get all(): Iterable<Copy> {
+    return this.#byOriginal.values();
   }
 
+  /** Adds copies, in the place of those that there are of the same originals. */
   add(...copies: readonly Copy[]): void {
-    this.#all.push(...copies);
+    for (const copy of copies) this.#byOriginal.set(copy.original, copy);
     this.#isSorted = false;
   }
 
   /** The address that `address` is a copy of; itself if it lies in no copy. */
   originalOf(address: number): number {
-    if (!this.#isSorted) this.#all.sort((a, b) => a.at - b.at);
+    if (!this.#isSorted) this.#all = [...this.all].sort((a, b) => a.at - b.at);
     this.#isSorted = true;
     let low = 0;
     for (let high = this.#all.length; low < high;) {

@@ -113,7 +113,7 @@ export interface LinkContext {
   writeInteger(at: number, width: number, value: number): void;
   /**
    * Says that the `size` bytes of code at `at` are a copy of those at `original`: services that ask which object
-   * called, or whose an address is, take it for that one's.
+   * called, or whose an address is, take it for that one's. It is the only copy of `original` then.
    */
   noteCopy(at: number, size: number, original: number): void;
   /** The address of which `address` is a copy; itself if it is none. */
@@ -155,6 +155,15 @@ export interface LinkContext {
   ): Promise<Landing>;
   /** Guest address that ends what `enter` began. */
   readonly landing: number;
+  /** Number of the process. */
+  readonly processId: number;
+  /**
+   * Addresses in `[start, end)` that the process holds: aligned words of its writable memory and of the registers of
+   * its threads.
+   */
+  mentions(start: number, end: number): ReadonlySet<number>;
+  /** Has `service` called whenever a system call of the process is over; that of a fork goes on in the fork. */
+  afterEachCall(service: (link: LinkContext) => void): void;
   /** Thread pointers of the live threads of the process. */
   readonly threadPointers: readonly number[];
   /** Makes the stacks of all live threads executable. */

@@ -68,6 +68,7 @@ export class LinkSession implements LinkContext {
   readonly #states = new Map<StateKey<unknown>, unknown>();
   readonly #reservations = new Reservations();
   readonly #copies = new Copies();
+  readonly #afterCalls: ((link: LinkContext) => void)[] = [];
   /** The question at work, and the hashes of names asked for. */
   readonly #lookup: Mutable<SymbolLookup>;
   readonly #keys = new Map<string, LookupKey>();
@@ -120,6 +121,7 @@ export class LinkSession implements LinkContext {
     this.#nextIndex = parent.#nextIndex;
     this.#batch = parent.#batch;
     this.#phase = parent.#phase;
+    for (const service of parent.#afterCalls) this.afterEachCall(service);
     for (const [key, state] of parent.#states) this.#states.set(key, key.fork(state, this));
   }
 
@@ -190,6 +192,22 @@ export class LinkSession implements LinkContext {
 
   get landing(): number {
     return this.#target.landing;
+  }
+
+  get processId(): number {
+    return this.#target.processId;
+  }
+
+  mentions(start: number, end: number): ReadonlySet<number> {
+    return this.#target.mentions(start, end);
+  }
+
+  afterEachCall(service: (link: LinkContext) => void): void {
+    this.#afterCalls.push(service);
+    this.#target.afterEachCall(() => {
+      for (const told of this.#afterCalls) told(this);
+      this.#memory.drop();
+    });
   }
 
   get threadPointers(): readonly number[] {

@@ -36,6 +36,8 @@ export type ProcessorFeature = "protection-keys";
  */
 export interface Module {
   readonly name: string;
+  /** What decides its work, for the manifest of a result. */
+  readonly settings?: Readonly<Record<string, string | number>>;
   /** Features of the processor that it needs: a machine that models them has them then. */
   readonly needs?: readonly ProcessorFeature[];
   /** Called once for the program and once for every file opened later. */

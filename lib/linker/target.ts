@@ -186,6 +186,15 @@ export interface LinkTarget {
   enter(start: Start, prepare: (stackPointer: number) => void): Promise<Landing>;
   /** Guest address at which a process that was entered early comes back to the linker. */
   readonly landing: number;
+  /** Number of the process. */
+  readonly processId: number;
+  /**
+   * Addresses in `[start, end)` that the process holds: aligned words of its writable memory and of the registers of
+   * its threads.
+   */
+  mentions(start: number, end: number): ReadonlySet<number>;
+  /** Has `told` called whenever a system call of the process is over; all its threads stand still. */
+  afterEachCall(told: () => void): void;
   /** Thread pointers of the live threads of the process. */
   readonly threadPointers: readonly number[];
   /** Makes the stacks of all live threads executable. */

@@ -78,7 +78,29 @@ class Reader {
       if (anchor !== undefined) anchors.delete(anchor);
     }
     if (anchors.size > 0) return "an address in the code itself";
-    return { references: this.#references, tables: [], entrySize: 4 };
+    return {
+      references: this.#references,
+      tables: [],
+      entrySize: 4,
+      isClosed: !this.#makesOwnAddress(),
+    };
+  }
+
+  /** Whether `adrp` and `add` may make an address in the function itself, such as one to jump to. */
+  #makesOwnAddress(): boolean {
+    const pages = new Map<number, Set<number>>();
+    for (const [i, word] of this.#words.entries()) {
+      if (!isAdrp(word)) continue;
+      const place = this.start + 4 * i;
+      const known = pages.get(word & 31) ?? new Set();
+      pages.set(word & 31, known.add(place - place % 4096 + 1024 * adrOffset(word)));
+    }
+    return this.#words.some((word) =>
+      isAddImmediate(word) && [...pages.get(word >>> 5 & 31) ?? []].some((page) => {
+        const address = page + (word >>> 10 & 0xfff);
+        return address !== this.start && this.#isInside(address);
+      })
+    );
   }
 
   #refer(at: number, target: number, isBranch: boolean): void {
@@ -198,6 +220,8 @@ function addresses(start: number, code: Uint8Array, note: NoteAddress): void {
   for (const [i, word] of wordsOf(code).entries()) {
     const place = start + 4 * i;
     if (isBranch(word)) note(place + offset(word, 0, 26), true);
+    else if (isTest(word)) note(place + offset(word, 5, 14), true);
+    else if (isConditional(word)) note(place + offset(word, 5, 19), true);
     else if (isAdr(word)) note(place + adrOffset(word) / 4, false);
     else if (isAdrp(word)) pages.set(word & 31, place - place % 4096 + 1024 * adrOffset(word));
     else if (isAddImmediate(word)) {

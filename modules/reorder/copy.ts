@@ -1,4 +1,4 @@
-import { type LinkContext, type LinkObject } from "../../lib/linker/mod.ts";
+import type { LinkContext, LinkObject } from "../../lib/linker/mod.ts";
 import { aarch64Code } from "../seccomp/aarch64_code.ts";
 import { x86_64Code } from "../seccomp/x86_64_code.ts";
 import type { Chosen, HotObject } from "./hot_object.ts";
@@ -8,15 +8,8 @@ const ENTRY_SLOT = { x86_64: x86_64Code.entrySlot, aarch64: aarch64Code.entrySlo
 /** JUMP_SLOT and IRELATIVE. */
 const SLOTS = { x86_64: [7, 37], aarch64: [1026, 1032] };
 
-/** A copy that is to be made. */
-interface Copy {
-  readonly function: Chosen;
-  readonly code: MovableCode;
-  readonly bytes: Uint8Array;
-  /** Addresses of the original and of the copy. */
-  readonly from: number;
-  readonly to: number;
-}
+/** Writes guest memory: before the program starts, or while it runs. */
+export type Write = (at: number, bytes: Uint8Array) => void;
 
 /** A function that was copied: addresses of the original and of the copy, and bytes. */
 export interface MovedFunction {
@@ -27,81 +20,182 @@ export interface MovedFunction {
   readonly size: number;
 }
 
-export interface CopyOptions {
-  /** Whether the original's first instructions become a jump to the copy. */
-  readonly patchEntries: boolean;
+/** A function with a copy. */
+export interface Copy {
+  readonly function: Chosen;
+  readonly object: LinkObject;
+  readonly code: MovableCode;
+  /** The original's bytes and address. */
+  readonly original: Uint8Array;
+  readonly from: number;
+  /** What its references refer to: originals, or what slots are bound to. */
+  readonly targets: readonly number[];
 }
 
-/** Copies functions, and makes what calls them by name or directly from a copy call the copies. */
-export function copyFunctions(
-  link: LinkContext,
-  hot: LinkObject,
-  { functions, frames }: HotObject,
-  { patchEntries }: CopyOptions,
-): MovedFunction[] {
-  const { counters, arch } = link;
-  const mover = MOVERS[arch];
-  const base = link.base(hot);
-  // A file that was opened by two paths is parsed twice.
-  const objects = new Map(link.batch.map((object) => [object.elf.bytes, object]));
-  const copies: Copy[] = [];
-  for (const one of functions) {
-    const object = objects.get(one.survey.elf.bytes);
-    const copy = object && copyOf(link, object, base, one);
-    if (typeof copy !== "object") stays(link, copy ?? "its object is not loaded");
-    else copies.push(copy);
+/** A slot of a linkage table that leads to a function with a copy. */
+interface Slot {
+  readonly at: number;
+  readonly of: Copy;
+}
+
+/** Makes and places copies of functions of the batch at work; the functions say where. */
+export class Copier {
+  /** By the addresses of the originals, ascending. */
+  readonly copies: readonly Copy[];
+  readonly #base: number;
+  readonly #hot: HotObject;
+  readonly #objects: ReadonlyMap<Uint8Array, LinkObject>;
+  readonly #slots: readonly Slot[];
+
+  private constructor(
+    base: number,
+    hot: HotObject,
+    objects: ReadonlyMap<Uint8Array, LinkObject>,
+    copies: readonly Copy[],
+    slots: readonly Slot[],
+  ) {
+    this.#base = base;
+    this.#hot = hot;
+    this.#objects = objects;
+    this.copies = copies;
+    this.#slots = slots;
   }
-  const places = new Places(copies);
-  for (const copy of copies) {
-    const { from, to, code, bytes, function: { survey, start, tables } } = copy;
-    const bias = from - start;
-    const tableOf = new Map(
-      code.tables.flatMap(({ users }, i) => users.map(({ at }) => [at, base + tables[i]])),
-    );
-    for (const reference of code.references) {
-      const original = bias + reference.target;
-      let target = tableOf.get(reference.at) ?? original;
-      if (reference.isBranch) {
-        target = places.copyAt(original) ?? original;
-        if (survey.image.isTable(reference.target)) {
-          const bound = slotValue(link, survey.elf.machine, copy, reference.target);
-          const called = bound === undefined ? undefined : places.copyAt(bound) ?? bound;
-          if (called !== undefined && mover.write(bytes, reference, to + reference.at, called)) {
-            counters.count("reorder.calls.direct");
-            continue;
-          }
-        }
-      }
-      mover.write(bytes, reference, to + reference.at, target);
+
+  /** Reads the functions of an object with copies as they stand in memory. */
+  static of(link: LinkContext, object: LinkObject, hot: HotObject): Copier {
+    const base = link.base(object);
+    // A file that was opened by two paths is parsed twice.
+    const objects = new Map(link.batch.map((object) => [object.elf.bytes, object]));
+    const copies: Copy[] = [];
+    for (const one of hot.functions) {
+      const owner = objects.get(one.survey.elf.bytes);
+      const copy = owner === undefined
+        ? "its object is not loaded"
+        : copyOf(link, owner, base, one);
+      if (typeof copy === "string") stays(link, copy);
+      else copies.push(copy);
     }
-    link.write(to, bytes);
-    link.noteCopy(to, bytes.length, from);
-    for (const [i, { targets }] of code.tables.entries()) {
-      const at = base + tables[i];
-      targets.forEach((target, k) => {
-        link.writeInteger(at + 4 * k, 4, places.copyAt(bias + target)! - at);
+    copies.sort((a, b) => a.from - b.from);
+    return new Copier(base, hot, objects, copies, findSlots(link, copies));
+  }
+
+  /** The same for functions that `twins` has in the place of this one's, such as in a fork. */
+  with(hot: HotObject, twins: ReadonlyMap<Chosen, Chosen>): Copier {
+    const copies = this.copies.map((copy) => ({ ...copy, function: twins.get(copy.function)! }));
+    const slots = this.#slots.map(({ at, of }) => ({ at, of: copies[this.copies.indexOf(of)] }));
+    return new Copier(this.#base, hot, this.#objects, copies, slots);
+  }
+
+  /** The address of a copy. */
+  placeOf(copy: Copy): number {
+    return this.#base + copy.function.copy;
+  }
+
+  /** The address in a copy of an address in an original; itself if there is none. */
+  copyAt(address: number): number {
+    const { copies } = this;
+    let low = 0;
+    for (let high = copies.length; low < high;) {
+      const middle = (low + high) >> 1;
+      if (copies[middle].from <= address) low = middle + 1;
+      else high = middle;
+    }
+    const copy = copies[low - 1];
+    if (copy === undefined || address >= copy.from + copy.original.length) return address;
+    return this.placeOf(copy) + address - copy.from;
+  }
+
+  /** Writes all copies, with their jump tables, where the functions say. */
+  writeCopies(link: LinkContext, write: Write): void {
+    const mover = MOVERS[link.arch];
+    for (const copy of this.copies) {
+      const { code, original, from, targets, function: { tables, start } } = copy;
+      const bytes = original.slice();
+      const to = this.placeOf(copy);
+      const tableOf = new Map(
+        code.tables.flatMap(({ users }, i) => users.map(({ at }) => [at, this.#base + tables[i]])),
+      );
+      code.references.forEach((reference, i) => {
+        const target = reference.isBranch ? this.copyAt(targets[i]) : targets[i];
+        mover.write(bytes, reference, to + reference.at, tableOf.get(reference.at) ?? target);
       });
-    }
-    counters.count("reorder.functions.moved");
-    counters.count("reorder.bytes", bytes.length);
-    counters.count("reorder.tables", code.tables.length);
-  }
-  for (const { address, entry, survey } of frames) {
-    const object = objects.get(survey.elf.bytes);
-    if (object === undefined) continue;
-    for (const { at, target } of entry.pointers) {
-      const place = base + address + at;
-      link.writeInteger(place, 4, link.base(object) + target - place);
+      write(to, bytes);
+      link.noteCopy(to, bytes.length, from);
+      for (const [i, table] of code.tables.entries()) {
+        const at = this.#base + tables[i];
+        const entries = table.targets.map((target) => this.copyAt(from - start + target) - at);
+        write(at, new Uint8Array(Int32Array.from(entries).buffer));
+      }
     }
   }
-  leadToCopies(link, copies, places, patchEntries);
-  return copies.map(({ function: { survey, name }, from, to, bytes }) => ({
-    object: objects.get(survey.elf.bytes)!,
-    ...{ name, from, to, size: bytes.length },
-  }));
+
+  /** Makes slots of linkage tables lead to the copies. */
+  writeSlots(write: Write): void {
+    for (const { at, of } of this.#slots) write(at, word(this.placeOf(of)));
+  }
+
+  /** Makes an original's entry a jump to its copy; false if that has no room there, or is out of reach. */
+  writeEntry(link: LinkContext, copy: Copy, write: Write): boolean {
+    if (!copy.function.isEntryFree) return false;
+    const jump = MOVERS[link.arch].jump(copy.from, this.placeOf(copy));
+    if (jump !== undefined) write(copy.from, jump);
+    return jump !== undefined;
+  }
+
+  /** Completes unwind entries with the addresses of what originals share with their copies. */
+  writeFramePointers(link: LinkContext, write: Write): void {
+    for (const { address, entry, survey } of this.#hot.frames) {
+      const object = this.#objects.get(survey.elf.bytes);
+      if (object === undefined) continue;
+      for (const { at, target } of entry.pointers) {
+        const place = this.#base + address + at;
+        write(place, new Uint8Array(Int32Array.of(link.base(object) + target - place).buffer));
+      }
+    }
+  }
+
+  get moved(): MovedFunction[] {
+    return this.copies.map((copy) => ({
+      ...{ object: copy.object, name: copy.function.name, from: copy.from },
+      ...{ to: this.placeOf(copy), size: copy.original.length },
+    }));
+  }
+
+  /** Counts what was copied, under a module's name. */
+  count(link: LinkContext, module: string): void {
+    const { counters } = link;
+    counters.count(`${module}.functions.moved`, this.copies.length);
+    counters.count(`${module}.slots`, this.#slots.length);
+    for (const { code, original } of this.copies) {
+      counters.count(`${module}.bytes`, original.length);
+      counters.count(`${module}.tables`, code.tables.length);
+    }
+  }
 }
 
-/** A copy of a function as it stands in memory; or why there can be none. */
+/** Slots of linkage tables that are bound to originals. */
+function findSlots(link: LinkContext, copies: readonly Copy[]): Slot[] {
+  const byEntry = new Map(copies.map((copy) => [copy.from, copy]));
+  const slots: Slot[] = [];
+  for (const object of link.batch) {
+    const base = link.base(object);
+    for (const { kind, length, types, offsets } of object.elf.relocationTables) {
+      if (kind !== "plt") continue;
+      for (let i = 0; i < length; i++) {
+        if (!SLOTS[link.arch].includes(types[i])) continue;
+        const of = byEntry.get(link.readI64(base + offsets[i]));
+        if (of !== undefined) slots.push({ at: base + offsets[i], of });
+      }
+    }
+  }
+  return slots;
+}
+
+function word(value: number): Uint8Array {
+  return new Uint8Array(BigInt64Array.of(BigInt(value)).buffer);
+}
+
+/** A function as it stands in memory; or why it can have no copy. */
 function copyOf(
   link: LinkContext,
   object: LinkObject,
@@ -110,85 +204,31 @@ function copyOf(
 ): Copy | string {
   const mover = MOVERS[link.arch];
   const { start, size, survey, copy } = one;
-  const from = link.base(object) + start;
-  const to = base + copy;
-  const bytes = link.read(from, size);
+  const bias = link.base(object);
+  const original = link.read(bias + start, size);
   // Other modules may have changed it since.
-  const code = mover.read(start, bytes, survey.image);
+  const code = mover.read(start, original, survey.image);
   if (typeof code === "string") return code;
   if (code.tables.length !== one.code.tables.length) return "it was changed";
-  const draft = bytes.slice();
-  const inReach = code.references.every((reference) =>
-    mover.write(draft, reference, to + reference.at, link.base(object) + reference.target)
-  );
-  return inReach ? { function: one, code, bytes, from, to } : "out of reach";
+  const draft = original.slice();
+  const to = base + copy;
+  const reaches = (target: number, i: number): boolean =>
+    mover.write(draft, code.references[i], to + code.references[i].at, target);
+  const targets = code.references.map(({ target }) => bias + target);
+  if (!targets.every(reaches)) return "out of reach";
+  // Calls of linkage table entries go directly to what the slot is bound to, unless that is for the first call.
+  for (const [i, { target, isBranch }] of code.references.entries()) {
+    if (!isBranch || !survey.image.isTable(target)) continue;
+    const slot = ENTRY_SLOT[link.arch](target, survey.image);
+    if (slot === undefined || !survey.image.isSlot(slot)) continue;
+    const bound = link.readI64(bias + slot);
+    if (bound <= 0 || survey.image.isTable(bound - bias) || !reaches(bound, i)) continue;
+    targets[i] = bound;
+    link.counters.count("reorder.calls.direct");
+  }
+  return { function: one, object, code, original, from: bias + start, targets };
 }
 
 export function stays(link: LinkContext, reason: string): void {
   link.counters.count(`reorder.functions.stay.${reason.replaceAll(" ", "_")}`);
-}
-
-/** Where originals lie, and their copies. */
-class Places {
-  readonly #copies: readonly Copy[];
-
-  constructor(copies: readonly Copy[]) {
-    this.#copies = [...copies].sort((a, b) => a.from - b.from);
-  }
-
-  /** The address in a copy of an address in an original. */
-  copyAt(address: number): number | undefined {
-    let low = 0;
-    for (let high = this.#copies.length; low < high;) {
-      const middle = (low + high) >> 1;
-      if (this.#copies[middle].from <= address) low = middle + 1;
-      else high = middle;
-    }
-    const copy = this.#copies[low - 1];
-    if (copy === undefined || address >= copy.from + copy.bytes.length) return undefined;
-    return copy.to + address - copy.from;
-  }
-}
-
-/** What a slot is bound to that an entry of the linkage table jumps through; not if that is for the first call. */
-function slotValue(
-  link: LinkContext,
-  machine: "x86_64" | "aarch64",
-  { from, function: { start, survey } }: Copy,
-  entry: number,
-): number | undefined {
-  const slot = ENTRY_SLOT[machine](entry, survey.image);
-  if (slot === undefined || !survey.image.isSlot(slot)) return undefined;
-  const bias = from - start;
-  const value = link.readI64(bias + slot);
-  return value <= 0 || survey.image.isTable(value - bias) ? undefined : value;
-}
-
-/** Slots of linkage tables get the addresses of copies; entries of originals become jumps to them. */
-function leadToCopies(
-  link: LinkContext,
-  copies: readonly Copy[],
-  places: Places,
-  patchEntries: boolean,
-): void {
-  const { counters, arch } = link;
-  const entries = new Set(copies.map(({ from }) => from));
-  for (const object of link.batch) {
-    const base = link.base(object);
-    for (const { kind, length, types, offsets } of object.elf.relocationTables) {
-      if (kind !== "plt") continue;
-      for (let i = 0; i < length; i++) {
-        if (!SLOTS[arch].includes(types[i])) continue;
-        const value = link.readI64(base + offsets[i]);
-        if (!entries.has(value)) continue;
-        link.writeU64(base + offsets[i], places.copyAt(value)!);
-        counters.count("reorder.slots");
-      }
-    }
-  }
-  for (const { from, to, function: { isEntryFree } } of copies) {
-    const jump = patchEntries && isEntryFree ? MOVERS[arch].jump(from, to) : undefined;
-    if (jump === undefined) counters.count("reorder.entries.left");
-    else link.write(from, jump);
-  }
 }

@@ -22,8 +22,14 @@ export interface HotObject {
   readonly frames: readonly {
     readonly address: number;
     readonly entry: FrameEntry;
+    /** The function that it is of; common ones have none. */
+    readonly of: Chosen | undefined;
     readonly survey: Survey;
   }[];
+  /** Addresses of the copies' area, of the search table of unwind entries, and of the first of these. */
+  readonly text: number;
+  readonly header: number;
+  readonly firstFrame: number;
 }
 
 const CODE_ALIGNMENT = 16;
@@ -31,16 +37,28 @@ const DATAREL_SDATA4 = 0x3b;
 const UDATA4 = 0x03;
 const PCREL_SDATA4 = 0x1b;
 
-/** Lays out copies of functions in the order given. */
-export function buildHotObject(machine: ElfMachine, functions: readonly Chosen[]): HotObject {
-  const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname: HOT_TEXT });
+export interface HotObjectOptions {
+  readonly name?: string;
+  /** Bytes of the area, where functions lie at the offsets that they have as their `copy`. */
+  readonly area?: number;
+}
+
+/** Lays out copies of functions, one after the other in the order given if there is no area. */
+export function buildHotObject(
+  machine: ElfMachine,
+  functions: readonly Chosen[],
+  { name: soname = HOT_TEXT, area }: HotObjectOptions = {},
+): HotObject {
+  const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname });
   const table = new FrameTable<Survey>();
   let [text, jumps] = [0, 0];
   for (const [index, one] of functions.entries()) {
     table.add(one.survey, one.survey.frames, one.frame, index);
-    text += (one.start - text) % CODE_ALIGNMENT & (CODE_ALIGNMENT - 1);
-    one.copy = text;
-    text += one.size;
+    if (area === undefined) {
+      text += (one.start - text) % CODE_ALIGNMENT & (CODE_ALIGNMENT - 1);
+      one.copy = text;
+      text += one.size;
+    }
     one.tables = one.code.tables.map(({ targets }) => {
       jumps += 4 * targets.length;
       return jumps - 4 * targets.length;
@@ -56,7 +74,7 @@ export function buildHotObject(machine: ElfMachine, functions: readonly Chosen[]
   const code = builder.section({
     name: ".text",
     access: "x",
-    data: new Uint8Array(text),
+    ...area === undefined ? { data: new Uint8Array(text) } : { size: area },
     align: 64,
   });
   for (const { name, copy, size } of functions) {
@@ -67,28 +85,45 @@ export function buildHotObject(machine: ElfMachine, functions: readonly Chosen[]
     one.copy += code.address;
     one.tables = one.tables.map((offset) => offset + rodata.address);
   }
-  const rows: { start: number; frame: number }[] = [];
-  const view = new DataView(frames.data.buffer);
-  for (const { at, entry, of } of table.entries) {
-    frames.data.set(entry.bytes, at);
-    if (of < 0) continue;
-    const { copy } = functions[of];
-    view.setInt32(at + 8, copy - (frames.address + at + 8), true);
-    rows.push({ start: copy, frame: frames.address + at });
-  }
-  const out = new ByteWriter().u8(1).u8(PCREL_SDATA4).u8(UDATA4).u8(DATAREL_SDATA4);
-  out.u32(frames.address - (header.address + 4)).u32(rows.length);
-  for (const { start, frame } of rows.sort((a, b) => a.start - b.start)) {
-    out.u32(start - header.address).u32(frame - header.address);
-  }
-  header.data.set(out.finish());
-  return {
-    elf: ElfFile.parse(builder.write(), HOT_TEXT),
+  for (const { at, entry } of table.entries) frames.data.set(entry.bytes, at);
+  const hot = {
     functions,
-    frames: table.entries.map(({ at, entry, owner }) => ({
+    frames: table.entries.map(({ at, entry, of, owner }) => ({
       address: frames.address + at,
       entry,
+      of: functions[of],
       survey: owner,
     })),
+    text: code.address,
+    header: header.address,
+    firstFrame: frames.address,
   };
+  const view = new DataView(frames.data.buffer);
+  for (const { at, distance } of frameStarts(hot)) {
+    view.setInt32(at - frames.address, distance, true);
+  }
+  header.data.set(frameHeader(hot));
+  return { ...hot, elf: ElfFile.parse(builder.write(), soname) };
+}
+
+/** What unwind entries say of where their functions begin, by the addresses of the words that say it. */
+export function* frameStarts(
+  { frames }: Pick<HotObject, "frames">,
+): Generator<{ at: number; distance: number }> {
+  for (const { address, of } of frames) {
+    if (of !== undefined) yield { at: address + 8, distance: of.copy - (address + 8) };
+  }
+}
+
+/** .eh_frame_hdr: the entries' search table, sorted by where functions are. */
+export function frameHeader(
+  { frames, header, firstFrame }: Pick<HotObject, "frames" | "header" | "firstFrame">,
+): Uint8Array {
+  const rows = frames.flatMap(({ address, of }) => of === undefined ? [] : [[of.copy, address]]);
+  const out = new ByteWriter().u8(1).u8(PCREL_SDATA4).u8(UDATA4).u8(DATAREL_SDATA4);
+  out.u32(firstFrame - (header + 4)).u32(rows.length);
+  for (const [start, frame] of rows.sort((a, b) => a[0] - b[0])) {
+    out.u32(start - header).u32(frame - header);
+  }
+  return out.finish();
 }

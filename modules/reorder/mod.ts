@@ -15,7 +15,7 @@ import {
 } from "../../lib/linker/mod.ts";
 import { placeTogether } from "../placement.ts";
 import { load } from "../sysv/load.ts";
-import { copyFunctions, type MovedFunction, stays } from "./copy.ts";
+import { Copier, type MovedFunction, stays, type Write } from "./copy.ts";
 import { buildHotObject, type Chosen, HOT_TEXT, type HotObject } from "./hot_object.ts";
 import {
   calledThroughSlots,
@@ -25,7 +25,7 @@ import {
   keyOf,
   type Profile,
 } from "./profile.ts";
-import { Survey } from "./survey.ts";
+import { surveyOf } from "./survey.ts";
 
 export type { MovedFunction } from "./copy.ts";
 export type { Profile } from "./profile.ts";
@@ -52,7 +52,6 @@ interface State {
   end: number | undefined;
 }
 
-const surveys = new WeakMap<ElfFile, Survey>();
 const HUGE_PAGE = 2 ** 21;
 const LOADER = /\/ld-[^/]*$/;
 
@@ -95,8 +94,17 @@ export function reorder(options: ReorderOptions): Module {
     const { hot } = link.state(key);
     if (hot === undefined || object !== link.batch.at(-1)) return;
     const own = link.batch.find(({ elf }) => elf === hot.elf)!;
-    const moved = copyFunctions(link, own, hot, { patchEntries: entries === "jump" });
-    options.report?.(moved);
+    const copier = Copier.of(link, own, hot);
+    const write: Write = (at, bytes) => link.write(at, bytes);
+    copier.writeCopies(link, write);
+    copier.writeFramePointers(link, write);
+    copier.writeSlots(write);
+    for (const one of copier.copies) {
+      const leads = entries === "jump" && copier.writeEntry(link, one, write);
+      if (!leads) link.counters.count("reorder.entries.left");
+    }
+    copier.count(link, "reorder");
+    options.report?.(copier.moved);
   });
 
   const start = weak((link, program) => {
@@ -148,8 +156,7 @@ function choose(
   for (const { object, name, instructions } of functions) {
     const elf = files.get(object);
     if (elf === undefined || !needed.has(elf)) continue;
-    let survey = surveys.get(elf);
-    if (survey === undefined) surveys.set(elf, survey = new Survey(elf));
+    const survey = surveyOf(elf);
     const addresses = survey.addressesOf(name);
     if (addresses.length === 0) stays(link, "the profile is of another file");
     for (const start of addresses) {

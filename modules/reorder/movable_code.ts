@@ -33,6 +33,8 @@ export interface MovableCode {
   readonly tables: readonly JumpTable[];
   /** Bytes at its beginning that a jump may replace, because nothing leads between them; 0: too few. */
   readonly entrySize: number;
+  /** Control stays in it, and leaves it, as is known: nothing that it does needs the original. */
+  readonly isClosed: boolean;
 }
 
 export type NoteAddress = (address: number, isBranch: boolean) => void;

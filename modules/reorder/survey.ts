@@ -5,7 +5,9 @@ import {
   STT_GNU_IFUNC,
   type SymbolTable,
 } from "../../lib/elf/mod.ts";
+import { aarch64Code } from "../seccomp/aarch64_code.ts";
 import { Image } from "../seccomp/image.ts";
+import { x86_64Code } from "../seccomp/x86_64_code.ts";
 import { Frames } from "./frames.ts";
 import { type MovableCode, MOVERS } from "./movable_code.ts";
 
@@ -18,6 +20,17 @@ export interface Movable {
   readonly code: MovableCode;
   /** No other code leads between its first bytes, so that a jump may stand there. */
   readonly isEntryFree: boolean;
+  /** Nothing needs the original but for its entry. */
+  readonly isClosed: boolean;
+}
+
+const surveys = new WeakMap<ElfFile, Survey>();
+
+/** The survey of a file, made once. */
+export function surveyOf(elf: ElfFile): Survey {
+  let survey = surveys.get(elf);
+  if (survey === undefined) surveys.set(elf, survey = new Survey(elf));
+  return survey;
 }
 
 /** What of an object can be copied. */
@@ -26,6 +39,7 @@ export class Survey {
   readonly frames: Frames;
   readonly #entries = new Map<number, { readonly end: number; readonly vaddr: number }>();
   readonly #names = new Map<string, number[]>();
+  readonly #nameOf = new Map<number, string[]>();
   /** Addresses in code that other functions or data hold, and that other functions branch to; ascending. */
   readonly #held: Float64Array;
   readonly #branched: Float64Array;
@@ -64,6 +78,7 @@ export class Survey {
       const name = table.name(i);
       const known = this.#names.get(name);
       const value = table.value(i);
+      this.#nameOf.set(value, [...this.#nameOf.get(value) ?? [], name]);
       if (table === this.elf.symbols) this.#called.add(value);
       if (known === undefined) this.#names.set(name, [value]);
       else if (!known.includes(value)) known.push(value);
@@ -73,6 +88,23 @@ export class Survey {
   /** Addresses of the functions that a profile calls `name`: by symbol, or by address. */
   addressesOf(name: string): readonly number[] {
     return this.#names.get(name) ?? (/^0x[0-9a-f]+$/.test(name) ? [Number(name)] : []);
+  }
+
+  /** Whether a function calls one with such a name, through a linkage table or in the object. */
+  calls({ code }: Pick<Movable, "code">, name: RegExp): boolean {
+    const { image, elf } = this;
+    const entrySlot = elf.machine === "x86_64" ? x86_64Code.entrySlot : aarch64Code.entrySlot;
+    return code.references.some(({ target }) => {
+      const slot = image.isTable(target) ? entrySlot(target, image) : target;
+      const pointer = slot === undefined ? undefined : image.pointers.get(slot);
+      if (pointer?.kind === "symbol") return name.test(image.imports[pointer.index].name);
+      return this.#nameOf.get(target)?.some((own) => name.test(own)) ?? false;
+    });
+  }
+
+  /** Where functions begin, by unwind entries. */
+  get starts(): Iterable<number> {
+    return this.#entries.keys();
   }
 
   /** Whether something calls the function at an address directly, or can do so by name. */
@@ -92,7 +124,8 @@ export class Survey {
     if (typeof code === "string") return code;
     const isEntryFree = code.entrySize > 0 &&
       !anyIn(this.#branched, start + 1, start + code.entrySize);
-    return { start, size, frame: entry.vaddr, code, isEntryFree };
+    const isClosed = code.isClosed && isEntryFree && !anyIn(this.#branched, start + 1, entry.end);
+    return { start, size, frame: entry.vaddr, code, isEntryFree, isClosed };
   }
 }
 

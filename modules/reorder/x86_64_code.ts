@@ -66,8 +66,7 @@ class Reader {
       }
       // XBEGIN has the address of its other way out.
       if (map === 0 && opcode === 0xc7 && modrm === 0xf8) return "transactions";
-      const short = map === 0 &&
-        (opcode === 0xeb || (opcode & 0xf0) === 0x70 || (opcode & 0xfc) === 0xe0);
+      const short = isShortBranch(map, opcode);
       const near = (map === 0 && (opcode === 0xe8 || opcode === 0xe9)) ||
         (map === 1 && (opcode & 0xf0) === 0x80);
       if (!short && !near) continue;
@@ -82,6 +81,9 @@ class Reader {
       } else if (short) return "a short branch out of it";
       else this.#references.push({ at, length, field, target, isBranch: true });
     }
+    const readsItself = this.#references.some(({ target, isBranch }) =>
+      !isBranch && this.#isInside(target) && target !== this.start
+    );
     const tables = this.#jumpTables();
     for (const table of tables.found) {
       for (const target of table.targets) targets.add(target - this.start);
@@ -92,6 +94,7 @@ class Reader {
       references: this.#references,
       tables: tables.found,
       entrySize: isFree && size !== undefined ? size.at + size.length : 0,
+      isClosed: !tables.unknown && !readsItself,
     };
   }
 
@@ -214,6 +217,11 @@ class Reader {
   }
 }
 
+/** JMP, Jcc, LOOP and JRCXZ with 8 bits of distance. */
+function isShortBranch(map: number, opcode: number): boolean {
+  return map === 0 && (opcode === 0xeb || (opcode & 0xf0) === 0x70 || (opcode & 0xfc) === 0xe0);
+}
+
 function write(code: Uint8Array, reference: Reference, at: number, target: number): boolean {
   const distance = target - (at + reference.length);
   if (distance < -(2 ** 31) || distance >= 2 ** 31) return false;
@@ -248,7 +256,7 @@ function addresses(start: number, code: Uint8Array, note: NoteAddress): void {
       (map === 0 && (opcode === 0xe8 || opcode === 0xe9)) || (map === 1 && opcode >> 4 === 8)
     ) {
       note(next + view.getInt32(at + length - 4, true), true);
-    }
+    } else if (isShortBranch(map, opcode)) note(next + view.getInt8(at + length - 1), true);
     at += length;
   }
 }

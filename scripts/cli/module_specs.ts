@@ -7,6 +7,7 @@ import {
   gnuOnMusl,
   ifed,
   javascript,
+  layoutRandomisation,
   linux,
   lookupCache,
   musl,
@@ -15,6 +16,7 @@ import {
   type Profile,
   proofs,
   reorder,
+  rerandomisation,
   seccomp,
   signatures,
   sip,
@@ -235,6 +237,42 @@ export const namedModules: readonly NamedModule[] = [
         profile: profileOf(options.profile),
         cover: share(options.cover),
         entries: word(options, "entries", ["jump", "stay"]),
+        pages: word(options, "pages", ["4K", "2M"]),
+      }),
+  },
+  {
+    name: "rerandomisation",
+    summary: "moves functions of libraries to other places while the program runs",
+    options: {
+      libraries: "names or paths with + between them, or `program`",
+      every: "system calls from one move to the next (default 1000)",
+      seed: "whole number (default 1)",
+      area: "bytes in which the functions of a library lie (default 16777216)",
+    },
+    make: (options) => {
+      if (options.libraries === undefined) {
+        throw new UsageError("--module rerandomisation needs libraries=");
+      }
+      return rerandomisation({
+        libraries: options.libraries.split("+"),
+        every: count("rerandomisation", "every", options.every, 2 ** 30),
+        seed: count("rerandomisation", "seed", options.seed, 2 ** 32),
+        area: count("rerandomisation", "area", options.area, 2 ** 27),
+      });
+    },
+  },
+  {
+    name: "layout-randomisation",
+    summary: "places objects in an order and with gaps that a seed decides, anew for every start",
+    options: {
+      seed: "whole number (default 1)",
+      gap: "most bytes left free before an object (default 65536, with pages=2M 8388608)",
+      pages: "4K or 2M: what objects begin at a multiple of",
+    },
+    make: (options) =>
+      layoutRandomisation({
+        seed: count("layout-randomisation", "seed", options.seed, 2 ** 32),
+        gap: count("layout-randomisation", "gap", options.gap, 2 ** 30),
         pages: word(options, "pages", ["4K", "2M"]),
       }),
   },

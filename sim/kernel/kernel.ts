@@ -207,6 +207,8 @@ export class Kernel {
   instructions = 0;
   /** The thread whose registers are in the CPU. */
   current: Thread | null = null;
+  /** Told of the loaded thread when one of its calls is over and it goes on. */
+  onCallEnd: ((thread: Thread) => void) | undefined;
   /** Enters the host at an address that `provide` gave out; the thread is loaded. */
   onHost: (thread: Thread, id: number) => void | Promise<void> = (_thread, id) => {
     throw new KernelError(`guest entered host function ${id}, and nobody handles it`);
@@ -651,6 +653,7 @@ export class Kernel {
     if (result === NO_RESULT) return;
     this.abi.leave(this.cpu);
     this.cpu.setRegNumber(this.abi.result, result);
+    this.onCallEnd?.(thread);
   }
 
   /** A signal handler interrupts the call, which starts again afterwards. */

@@ -1,5 +1,5 @@
 /** What a result was made from, so that it can be made again. */
-import type { Machine, Result } from "../machine.ts";
+import type { Machine, MachineOptions, Result } from "../machine.ts";
 import { PAGE_SIZE, pageUp } from "../memory/abi.ts";
 import type { MappedFile } from "../memory/page_cache.ts";
 import type { PredictorChoice } from "../models/core_choice.ts";
@@ -55,6 +55,13 @@ async function fileHashes(machine: Machine): Promise<Record<string, string>> {
   return Object.fromEntries(Object.entries(hashes).sort());
 }
 
+/** What modules say that decides their work, by their names; undefined if none does. */
+function settingsOf(modules: MachineOptions["modules"]): unknown {
+  const given = modules?.filter(({ settings }) => settings !== undefined) ?? [];
+  if (given.length === 0) return undefined;
+  return Object.fromEntries(given.map(({ name, settings }) => [name, settings]));
+}
+
 /** A predictor as data, if it is. */
 function nameOfPredictor(predictor: PredictorChoice): unknown {
   if (typeof predictor === "function") return predictor.name || "a predictor of its own";
@@ -76,6 +83,7 @@ export async function manifestOf(
     preset: typeof options.cpu === "object" ? options.cpu : undefined,
     predictor: predictor && nameOfPredictor(predictor),
     cores: cores?.map((core) => typeof core === "object" ? core.name : core),
+    settings: settingsOf(options.modules),
     linkers: linkers && Object.fromEntries(
       Object.entries(linkers).map(([name, modules]) => [name, modules.map(({ name }) => name)]),
     ),

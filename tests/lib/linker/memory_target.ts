@@ -50,8 +50,13 @@ export class MemoryTarget implements LinkTarget {
 
   readonly landing = 0x2000_0000_0010;
   readonly threadPointers: readonly number[] = [];
+  readonly processId = 1;
 
   objectsChanged(): void {}
+  mentions(): ReadonlySet<number> {
+    return new Set();
+  }
+  afterEachCall(): void {}
 
   print(): void {}
 
