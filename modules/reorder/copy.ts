@@ -134,6 +134,11 @@ export class Copier {
     for (const { at, of } of this.#slots) write(at, word(this.placeOf(of)));
   }
 
+  /** Makes slots of linkage tables lead to the originals. */
+  resetSlots(write: Write): void {
+    for (const { at, of } of this.#slots) write(at, word(of.from));
+  }
+
   /** Makes an original's entry a jump to its copy; false if that has no room there, or is out of reach. */
   writeEntry(link: LinkContext, copy: Copy, write: Write): boolean {
     if (!copy.function.isEntryFree) return false;

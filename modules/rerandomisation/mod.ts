@@ -213,10 +213,12 @@ function moveFunctions(
 ): void {
   const { counters } = link;
   const base = link.base(object);
+  const write: Write = (at, bytes) => link.patch(at, bytes, "rerandomisation");
+  // The linker's own words hold nothing.
+  copier.resetSlots(write);
   const held = [...link.mentions(base + hot.text, base + hot.text + room.size)].sort((a, b) =>
     a - b
   );
-  const write: Write = (at, bytes) => link.patch(at, bytes, "rerandomisation");
   const isHeld = (copy: Copy): boolean => {
     const from = copier.placeOf(copy);
     // A return address may be that of the byte after the last call.

@@ -19,12 +19,19 @@ __attribute__((noinline)) static void scrub(void) {
   for (int i = 0; i < sizeof room; i++) room[i] = 0;
 }
 static void look(unsigned char *code) { memcpy(code, (void *)(leaked ^ MASK), 4); }
+/* Calls the library far down on the stack, where nothing of it is left after scrub. */
+__attribute__((noinline)) static int probe(int value, unsigned char *code) {
+  volatile char deep[4096];
+  deep[value] = 0;
+  int result = back(callback, value);
+  look(code);
+  return result + deep[value];
+}
 static int compare(const void *a, const void *b) { return *(int *)a - *(int *)b; }
 
 int main(int argc, char **argv) {
   unsigned char before[4], after[4];
-  printf("%d\n", back(callback, 5));
-  look(before);
+  printf("%d\n", probe(5, before));
   scrub();
   for (int i = 0; i < 30; i++) getppid();
   look(after);
@@ -35,7 +42,7 @@ int main(int argc, char **argv) {
   fprintf(stderr, "moved %d\n", moved);
   fflush(stdout);
   if (moved && argc > 1) {
-    back(callback, 7);
+    probe(7, before);
     unsigned long stale = leaked;
     scrub();
     for (int i = 0; i < 30; i++) getppid();
