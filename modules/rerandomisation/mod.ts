@@ -103,7 +103,7 @@ export function rerandomisation(options: RerandomisationOptions): Rerandomisatio
     const state = link.state(key);
     const missing = libraries.find((name) => !link.batch.some((object) => isNamed(object, name)));
     if (missing !== undefined) {
-      throw new LinkError(`rerandomisation: the program does not load ${missing}`);
+      throw new LinkError(`the program does not load ${missing}, which is to move`);
     }
     if (!link.batch.some((object) => link.isPlaced(object))) {
       state.end = placeTogether(link, link.batch);

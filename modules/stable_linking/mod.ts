@@ -74,7 +74,7 @@ const digests = new WeakMap<Uint8Array, Promise<string>>();
  * See docs/modules/stable-linking.md.
  *
  * ```ts
- * import { linux, stableLinking } from "./mod.ts";
+ * import { linux, stableLinking } from "../mod.ts";
  *
  * const store = new Map<string, Uint8Array>();
  * const modules = [...linux(), stableLinking({ store })];

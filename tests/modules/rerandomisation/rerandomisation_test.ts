@@ -124,5 +124,8 @@ Deno.test("rerandomisation combines with iFed's passes; a library that is not th
   });
   const absent = rerandomisation({ libraries: ["libabsent.so"] });
   const error = await assertRejects(() => measure(argv, { root, modules: [...linux(), absent] }));
-  assertStringIncludes((error as Error).message, "the program does not load libabsent.so");
+  assertStringIncludes(
+    (error as Error).message,
+    "the program does not load libabsent.so, which is to move",
+  );
 });
