@@ -102,7 +102,7 @@ Deno.test("what pages show: commands that go on, lines and text left out", () =>
   assertEquals([block.root, block.needs, block.words.has("slow")], ["r", ["gcc", "r"], true]);
   assertEquals(commandsOf(block), [
     { line: 7, command: "a \\\n  b", output: ["x", "", "…"] },
-    { line: 11, command: "c", output: [] },
+    { line: 12, command: "c", output: [] },
   ]);
   assert(matches(["a", "…", "z…9"], ["a", "b", "c", "z129"]));
   assert(matches(["a", "…"], ["a"]));
