@@ -91,7 +91,7 @@ export class Sandbox implements AsyncDisposable {
       stderr: "inherit",
     }).output();
     const text = new TextDecoder().decode(stdout);
-    return text === "" ? [] : text.replace(/\n$/, "").split("\n");
+    return text === "" ? [] : text.replace(/\r?\n$/, "").split(/\r?\n/);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
