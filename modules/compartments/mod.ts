@@ -136,15 +136,15 @@ export function compartments({ assign, heap = "shared" }: CompartmentsOptions): 
         const found = batch.find((object) => isNamed(object, library));
         if (found === undefined) {
           throw new LinkError(
-            `compartments: ${name} has ${library}, which the program does not load`,
+            `${name} has ${library}, which the program does not load`,
           );
         }
-        if (found.isProgram) throw new LinkError(`compartments: ${library} is the program itself`);
+        if (found.isProgram) throw new LinkError(`${library} is the program itself`);
         return found;
       });
       const number = link.allocateKey();
       if (number === undefined) {
-        throw new LinkError(`compartments: there is no protection key for ${name}`);
+        throw new LinkError(`there is no protection key for ${name}`);
       }
       const place: Place = {
         rights: GATES[link.arch].rights(number),
@@ -157,7 +157,7 @@ export function compartments({ assign, heap = "shared" }: CompartmentsOptions): 
       for (const object of objects) {
         const other = state.byObject.get(object);
         if (other !== undefined) {
-          throw new LinkError(`compartments: ${object.soname} is in ${other.name} and in ${name}`);
+          throw new LinkError(`${object.soname} is in ${other.name} and in ${name}`);
         }
         state.byObject.set(object, compartment);
       }

@@ -75,6 +75,7 @@ export const file: CommonFile = {
     "wasm/event_stream.ts",
     "wasm/events.ts",
     "wasm/function.ts",
+    "wasm/function_types.ts",
     "wasm/imports.ts",
     "wasm/lower.ts",
     "wasm/memory_access.ts",
@@ -85,7 +86,7 @@ export const file: CommonFile = {
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
   ],
-  hash: 801909039,
+  hash: 3917899044,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

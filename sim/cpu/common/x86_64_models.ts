@@ -22,6 +22,7 @@ export const file: CommonFile = {
     "wasm/event_stream.ts",
     "wasm/events.ts",
     "wasm/function.ts",
+    "wasm/function_types.ts",
     "wasm/imports.ts",
     "wasm/lower.ts",
     "wasm/memory_access.ts",
@@ -65,7 +66,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 941149224,
+  hash: 4229614614,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

@@ -1,6 +1,7 @@
 /** Writes WebAssembly modules (core specification 3.0, section 5.5: modules). */
 import type { Type } from "../ir/types.ts";
 import { Code, typeCode } from "./code.ts";
+import { FunctionTypes } from "./function_types.ts";
 
 interface FunctionBody {
   readonly type: number;
@@ -16,8 +17,7 @@ export const ENTRY_TYPE = 0;
  * has type 0 `(i32) -> i32`: a record's address to an exit code.
  */
 export class ModuleBuilder {
-  readonly #types: string[] = [];
-  readonly #typeBytes: Uint8Array[] = [];
+  readonly #types = new FunctionTypes();
   readonly #imports: { readonly name: string; readonly type: number }[] = [];
   readonly #importIndex = new Map<string, number>();
   readonly #functions: FunctionBody[] = [];
@@ -34,16 +34,7 @@ export class ModuleBuilder {
 
   /** Index of a function type. */
   type(params: readonly Type[], results: readonly Type[]): number {
-    const key = `${params}>${results}`;
-    const found = this.#types.indexOf(key);
-    if (found >= 0) return found;
-    const code = new Code().op(0x60).u32(params.length);
-    for (const p of params) code.op(typeCode[p]);
-    code.u32(results.length);
-    for (const r of results) code.op(typeCode[r]);
-    this.#types.push(key);
-    this.#typeBytes.push(code.take());
-    return this.#types.length - 1;
+    return this.#types.index(params, results);
   }
 
   /** Import a function, which has one type under its name; all imports come before any function. Returns its function index. */
@@ -80,9 +71,7 @@ export class ModuleBuilder {
       out.op(id).u32(body.length).raw(body.bytes, body.length);
     };
 
-    const types = new Code().u32(this.#types.length);
-    for (const t of this.#typeBytes) types.raw(t);
-    section(1, types);
+    section(1, this.#types.section);
 
     const imports = new Code().u32(2 + this.#imports.length);
     string(imports, "e");

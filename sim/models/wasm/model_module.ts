@@ -3,6 +3,7 @@
  * of its own, the first, and imports the machine's, the second, of which it reads the event stream.
  */
 import { Code, typeCode } from "../../cpu/wasm/code.ts";
+import { FunctionTypes } from "../../cpu/wasm/function_types.ts";
 import { Cell, FunctionWriter, type Local, type Value, type ValueType } from "./function_writer.ts";
 
 /** A call of a function. */
@@ -11,14 +12,8 @@ export type Callable = (...args: Value[]) => Value;
 /** Bytes of a page. */
 const PAGE = 65536;
 
-interface Signature {
-  readonly params: readonly ValueType[];
-  readonly results: readonly ValueType[];
-}
-
 export class ModelModule {
-  readonly #types: string[] = [];
-  readonly #typeBytes: Uint8Array[] = [];
+  readonly #types = new FunctionTypes();
   readonly #imports: { readonly name: string; readonly type: number }[] = [];
   readonly #functions: { readonly type: number; readonly writer: FunctionWriter }[] = [];
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
@@ -52,23 +47,10 @@ export class ModelModule {
     return new Cell(address, type);
   }
 
-  #type({ params, results }: Signature): number {
-    const key = `${params}>${results}`;
-    const found = this.#types.indexOf(key);
-    if (found >= 0) return found;
-    const code = new Code().op(0x60).u32(params.length);
-    for (const p of params) code.op(typeCode[p]);
-    code.u32(results.length);
-    for (const r of results) code.op(typeCode[r]);
-    this.#types.push(key);
-    this.#typeBytes.push(code.take());
-    return this.#types.length - 1;
-  }
-
   /** Import a function of the host; before any function is written. */
   import(name: string, params: readonly ValueType[], results: readonly ValueType[] = []): Callable {
     if (this.#functions.length > 0) throw new TypeError(`import ${name} after a function`);
-    const type = this.#type({ params, results });
+    const type = this.#types.index(params, results);
     this.#imports.push({ name, type });
     return callable(this.#imports.length - 1, results);
   }
@@ -82,7 +64,7 @@ export class ModelModule {
   ): Callable {
     const writer = new FunctionWriter(params);
     body(writer, ...params.map((_, i) => writer.param(i)));
-    this.#functions.push({ type: this.#type({ params, results }), writer });
+    this.#functions.push({ type: this.#types.index(params, results), writer });
     const index = this.#imports.length + this.#functions.length - 1;
     if (exported !== undefined) this.#exports.push({ name: exported, index });
     return callable(index, results);
@@ -99,9 +81,7 @@ export class ModelModule {
     const section = (id: number, body: Code): void => {
       out.op(id).u32(body.length).raw(body.bytes, body.length);
     };
-    const types = new Code().u32(this.#types.length);
-    for (const t of this.#typeBytes) types.raw(t);
-    section(1, types);
+    section(1, this.#types.section);
     const imports = new Code().u32(2 + this.#imports.length);
     imports.raw(name("e")).raw(name("own")).op(0x02, 0x00).u32(this.pages);
     imports.raw(name("e")).raw(name("machine")).op(0x02, 0x01).u32(outside).u32(outside);
