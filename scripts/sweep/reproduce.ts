@@ -73,9 +73,9 @@ async function inputOf(
 async function checkInputs({ values, inputs }: Recipe): Promise<void> {
   const now = await inputsOf(values);
   for (const [name, hash] of Object.entries(inputs)) {
-    if (now[name] !== hash) {
-      throw new UsageError(`${name} has SHA-256 ${now[name]}; the run was made with ${hash}`);
-    }
+    if (now[name] === hash) continue;
+    const is = now[name] === undefined ? "is no longer there" : `has SHA-256 ${now[name]}`;
+    throw new UsageError(`${name} ${is}; the run was made with ${hash}`);
   }
 }
 

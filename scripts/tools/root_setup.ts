@@ -157,12 +157,33 @@ async function pythonCode(root: string, architecture: string, siblings: string[]
   if (done.code > 1) throw new CommandError(`byte-compiling Python ended with ${done.code}`);
 }
 
-/** Everything after unpacking; returns notes on what this machine could not do. */
+/**
+ * Gives all that is younger than `begun`, milliseconds of 1970, the time of the youngest file of the packages: programs
+ * see times of files and folders (Python keeps those of the folders it imports from), so they must not depend on when
+ * a root is made.
+ */
+async function settleTimes(root: string, begun: number): Promise<void> {
+  const listed = await text(["find", root, "-printf", "%T@ ./%P\\0"]);
+  const entries = listed.split("\0").slice(0, -1).map((line) => {
+    const space = line.indexOf(" ");
+    return { seconds: Math.floor(Number(line.slice(0, space))), path: line.slice(space + 1) };
+  });
+  const isNew = ({ seconds }: { seconds: number }) => seconds >= Math.floor(begun / 1000);
+  const youngest = entries.reduce((most, one) => isNew(one) ? most : Math.max(most, one.seconds), 0);
+  const paths = entries.filter(isNew).map(({ path }) => path);
+  for (let at = 0; at < paths.length; at += 1000) {
+    const some = paths.slice(at, at + 1000);
+    await text(["touch", "--no-dereference", `--date=@${youngest}`, ...some], { cwd: root });
+  }
+}
+
+/** Everything after unpacking, which began at `begun`; returns notes on what this machine could not do. */
 export async function finish(
   root: string,
   architecture: string,
   postinsts: readonly string[],
   siblings: string[],
+  begun: number,
 ): Promise<string[]> {
   await configuration(root);
   await accounts(root);
@@ -181,5 +202,6 @@ export async function finish(
       notes.push(`no ${what}: ${error.message.split("\n")[0]}`);
     }
   }
+  await settleTimes(root, begun);
   return notes;
 }

@@ -17,7 +17,7 @@ import { architectures, finish, prepare } from "./root_setup.ts";
 const foundation = ["base-files", "base-passwd", "libc-bin"];
 
 /** Raised whenever the same request makes another root. */
-const recipe = 2;
+const recipe = 3;
 
 const help = `Makes Debian root folders from packages, without root rights.
 
@@ -158,13 +158,14 @@ async function build(
   log: (line: string) => void,
 ): Promise<string[]> {
   log(`${root}: unpacking ${files.length} packages`);
+  const begun = Date.now();
   const growing = `${root}.new`;
   await Deno.remove(growing, { recursive: true }).catch(() => {});
   await prepare(growing, architecture);
   const postinsts = await unpack(files, growing);
   const stem = root.slice(0, -architecture.length);
   const siblings = Object.keys(architectures).map((other) => `${stem}${other}`);
-  const notes = await finish(growing, architecture, postinsts, siblings);
+  const notes = await finish(growing, architecture, postinsts, siblings, begun);
   for (const note of notes) log(`${root}: ${note}`);
   await Deno.remove(root, { recursive: true }).catch(() => {});
   await Deno.rename(growing, root);

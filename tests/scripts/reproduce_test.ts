@@ -8,6 +8,7 @@ import {
 import { BytesInput, measure } from "../../mod.ts";
 import { UsageError } from "../../scripts/cli/command.ts";
 import { type RecipeValues, RecordingInput, withRecipe } from "../../scripts/sweep/recipe.ts";
+import { moduleGraph, specifiersOf } from "../../scripts/sweep/imports.ts";
 import { type RecordedResult, reproduce, resultsIn } from "../../scripts/sweep/reproduce.ts";
 import { main } from "../../scripts/cli/main.ts";
 
@@ -32,8 +33,11 @@ async function recorded(folder: string, values: RecipeValues = {}): Promise<Reco
   await Deno.copyFile(`${guests}/x86_64/hello_pie`, `${folder}/hello`);
   await Deno.writeTextFile(
     `${folder}/m.ts`,
-    `export default { name: "m", register: () => ({}) };`,
+    `import { name } from "./name.ts";\nexport default { name, register: () => ({}) };`,
   );
+  await Deno.writeTextFile(`${folder}/name.ts`, `export { m as name } from "./names/m.ts";`);
+  await Deno.mkdir(`${folder}/names`);
+  await Deno.writeTextFile(`${folder}/names/m.ts`, `export const m = "m";`);
   const file = `${folder}/result.json`;
   const options = Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   const { code } = await isthmus(
@@ -71,11 +75,47 @@ Deno.test("a result is reproduced from its file; what differs is named", async (
       "isthmus: there is no /nonexistent: say by --root where the guest's files are",
       2,
     ]);
+    // What a module imports is checked as the module is.
+    await Deno.writeTextFile(`${folder}/names/m.ts`, " ", { append: true });
+    await assertRejects(() => reproduce(result), UsageError, `${folder}/names/m.ts has SHA-256`);
+    await Deno.remove(`${folder}/names/m.ts`);
+    await assertRejects(() => reproduce(result), UsageError, "names/m.ts is no longer there");
     await Deno.writeTextFile(`${folder}/m.ts`, "// changed", { append: true });
     await assertRejects(() => reproduce(result), UsageError, `${folder}/m.ts has SHA-256`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("imports of a module are followed to its own files, not to Isthmus or packages", async () => {
+  const text = `import a, { type B } from "./a.ts"; import {c} from'../c.js';import{d}from"./d.ts"
+    import * as std from "npm:x@1"; import { weak } from "/isthmus/mod.ts"; import "./e.ts";
+    export * from "./f.ts"; export const from = "./none.ts"; const g = await import("./g.ts");
+    import data from "./h.json" with { type: "json" }; // import "./absent.ts"
+    export function from2() { return "./none.ts"; }
+    import { k,
+      l as m } from "https://elsewhere/k.ts";`;
+  const own = ["./a.ts", "../c.js", "./d.ts", "./e.ts", "./f.ts", "./g.ts", "./h.json"];
+  assertEquals(specifiersOf(text), [
+    ...own.slice(0, 3),
+    ...["npm:x@1", "/isthmus/mod.ts"],
+    ...own.slice(3),
+    ...["./absent.ts", "https://elsewhere/k.ts"],
+  ]);
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const read = (url: string) =>
+    Promise.resolve(
+      url.endsWith("/m/m.ts")
+        ? bytes(text)
+        : url.endsWith("absent.ts")
+        ? undefined
+        : bytes('import "./m.ts";'),
+    );
+  const graph = await moduleGraph(["file:///u/m/m.ts"], read, ["file:///isthmus/"]);
+  assertEquals(
+    [...graph.keys()],
+    ["./m.ts", ...own, "../m.ts"].map((name) => new URL(name, "file:///u/m/m.ts").href),
+  );
 });
 
 Deno.test("a module by URL is fetched, and is what it was", async () => {

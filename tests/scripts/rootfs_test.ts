@@ -42,6 +42,8 @@ const needs = made ? "" : " (skipped: needs amd64 root, and the mirror it is fro
 Deno.test({ name: `a lock makes the same root again${needs}`, ignore: needs !== "" }, async () => {
   const out = await Deno.makeTempDir();
   try {
+    const times = (root: string) =>
+      text(["bash", "-c", `cd "$1" && find -printf '%P %T@\\n' | sort`, "bash", root]);
     const request = { suite: "bookworm", name: "a", architecture: "amd64", packages: [] };
     const first = await makeRoot(request, out);
     const lock = JSON.parse(await Deno.readTextFile(`${first}.lock.json`));
@@ -53,6 +55,7 @@ Deno.test({ name: `a lock makes the same root again${needs}`, ignore: needs !== 
     assertEquals(base.version, version.trim());
     const second = await makeLockedRoot(`${first}.lock.json`, out, { name: "b" });
     assertEquals(await text(["diff", "-r", "--no-dereference", first, second]), "");
+    assertEquals(await times(first), await times(second));
     base.sha256 = "0".repeat(64);
     await Deno.writeTextFile(`${out}/wrong.lock.json`, JSON.stringify(lock));
     await assertRejects(
