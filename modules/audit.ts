@@ -10,14 +10,17 @@ import {
 
 /** A reference and the definition it is about to be bound to. */
 export interface AuditedBinding {
+  /** The symbol's name, without its version. */
   readonly name: string;
   /** The version that the reference names, if it names one. */
   readonly version: string | undefined;
+  /** What the reference is for. */
   readonly use: SymbolUse;
   /** The running program asks by name, as dlsym does. */
   readonly newest: boolean;
   /** The object with the reference. */
   readonly from: LinkObject;
+  /** What it will be bound to unless the auditor answers another address. */
   readonly definition: Definition;
 }
 

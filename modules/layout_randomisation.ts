@@ -10,6 +10,7 @@ import { ET_EXEC } from "../lib/elf/mod.ts";
 import { placeTogether } from "./placement.ts";
 import { load } from "./sysv/load.ts";
 
+/** Options of `layoutRandomisation`. */
 export interface LayoutRandomisationOptions {
   /** Decides every layout; default 1. */
   readonly seed?: number;

@@ -53,6 +53,7 @@ export {
 } from "./unpack/mod.ts";
 export { wasm, type WasmOptions, wrapWasm, type WrapWasmOptions } from "./wasm/mod.ts";
 
+/** Options of `linux`: how programs of glibc are run. */
 export interface LinuxOptions {
   /** What programs of glibc run on: glibc itself (default), or musl's libc.so. */
   readonly glibc?: "itself" | "musl";

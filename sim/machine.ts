@@ -45,8 +45,11 @@ import type { TraceSink } from "./trace.ts";
 
 /** A host folder shown to the guest. */
 export interface MountOption {
+  /** Folder of the host, or a file, which is copied. */
   readonly host: string;
+  /** Absolute path at which the guest sees it; made if it is not there. */
   readonly guest: string;
+  /** Whether the guest may change the folder of the host; default: its writes fail with EROFS. */
   readonly writable?: boolean;
 }
 
@@ -54,6 +57,7 @@ export interface MountOption {
 export interface MachineOptions {
   /** Host folder, or files by absolute guest path, that the guest sees as `/`; default `/`. */
   readonly root?: string | ReadonlyMap<string, Uint8Array>;
+  /** Host folders beside `root`, in order: a later one may lie in an earlier one. */
   readonly mounts?: readonly MountOption[];
   /** Architecture; by default that of the program that is run. */
   readonly arch?: Arch;
@@ -71,9 +75,16 @@ export interface MachineOptions {
   readonly cores?: readonly (Preset | string)[];
   /** The processor's level, x86-64-v1 to v3 (default 2); for x86_64 programs alone. */
   readonly cpuLevel?: Level;
+  /**
+   * Environment variables; default PATH, HOME and LANG of a plain system, which are kept unless
+   * replaced.
+   */
   readonly env?: Readonly<Record<string, string>>;
+  /** Working directory in the guest; default `/`. */
   readonly cwd?: string;
+  /** User that the program runs as; default 1000. */
   readonly uid?: number;
+  /** Group that the program runs as; default 1000. */
   readonly gid?: number;
   /** Seeds all that is random to the guest; default 1. */
   readonly seed?: number;
@@ -83,14 +94,19 @@ export interface MachineOptions {
   readonly layout?: Partial<AddressLayout>;
   /** Stop after so many instructions. */
   readonly maxInstructions?: number;
+  /** Standard input, output and error; default this process's own. */
   readonly streams?: StandardStreams;
+  /** Told of every system call and signal, as strace prints them. */
   readonly strace?: StracePrinter;
   /** Messages of the machine itself; default standard error. */
   readonly report?: (message: string) => void;
   /** Bytes of physical memory; default 3 GiB, which is also the most. */
   readonly memory?: number;
+  /** Transparent huge pages: `never`, `madvise` (the default) or `always`. */
   readonly thp?: ThpPolicy;
+  /** Huge pages of 2 MiB set aside for hugetlbfs and MAP_HUGETLB; default 0. */
   readonly hugePages2M?: number;
+  /** Huge pages of 1 GiB set aside; default 0. */
   readonly hugePages1G?: number;
   /** Executions after which the hot tier compiles a block; Infinity keeps to the cold tier. */
   readonly heat?: number;
@@ -125,7 +141,9 @@ export interface MachineOptions {
 
 /** The outcome of one run. */
 export interface Result {
+  /** Architecture of the program. */
   readonly arch: Arch;
+  /** Guest path of the program. */
   readonly program: string;
   /** Exit code: the program's, or 128 + N after fatal signal N. */
   readonly exit: number;
@@ -166,7 +184,9 @@ interface RunModels {
 
 /** What a further core counted, and its cost model derives. */
 export interface CoreResult {
+  /** Exact counts of the core's events, as in `Result.counters`. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Cycles and what else its cost model derives. */
   readonly estimated: Readonly<Record<string, number>>;
 }
 
@@ -182,6 +202,7 @@ const DEFAULT_ENV: Readonly<Record<string, string>> = {
 
 /** A machine could not be made, or its program not be found. */
 export class MachineError extends Error {
+  /** Tells this error from others, also across realms. */
   override readonly name = "MachineError";
 }
 
@@ -189,6 +210,7 @@ export class MachineError extends Error {
 export class Machine {
   /** Hooks on system calls by name. */
   readonly syscalls: SyscallHooks = new SyscallHooks();
+  /** What it was made of, as it was given. */
   readonly options: MachineOptions;
   #kernel: Kernel | null = null;
   #isa: Isa | null = null;

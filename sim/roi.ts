@@ -20,12 +20,15 @@ export type RoiPoint =
 
 /** Counting goes from the first time of `from` to the first time of `to` after it. */
 export interface Roi {
+  /** Where counting begins. */
   readonly from: RoiPoint;
+  /** Where it ends. */
   readonly to: RoiPoint;
 }
 
 /** The run ended outside its region. */
 export class RoiError extends Error {
+  /** Tells this error from others, also across realms. */
   override readonly name = "RoiError";
 }
 

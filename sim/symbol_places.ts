@@ -9,7 +9,9 @@ import { readMappedFile } from "./kernel/symbolize.ts";
 
 /** A function by name; `object`, if given, says in which file: its path, its name, or the name's start up to a dot. */
 export interface FunctionName {
+  /** The file: its path, its name, or the name's start up to a dot; undefined: any. */
   readonly object?: string;
+  /** The symbol's name, without a version. */
   readonly symbol: string;
 }
 

@@ -105,8 +105,10 @@ export class ElfBuilder {
   private versionTables?: VersionTables;
   private readonly made = new Map<string, BuilderSection>();
 
+  /** An empty object; what `options` leave out has the usual value. */
   constructor(readonly options: BuilderOptions) {}
 
+  /** Whether relocations carry their addends (RELA) or leave them in place (REL). */
   private get explicitAddends(): boolean {
     return this.options.relocations !== "rel";
   }
@@ -188,6 +190,7 @@ export class ElfBuilder {
     this.entryPlace = place;
   }
 
+  /** Throws a TypeError once the object is laid out: nothing can be added then. */
   private open(): void {
     if (this.image !== undefined) throw new TypeError("the object is already laid out");
   }
@@ -254,6 +257,7 @@ export class ElfBuilder {
     section.data = data;
   }
 
+  /** Fills `.eh_frame` and `.eh_frame_hdr`, whose entries are relative to their own addresses. */
   private writeFrames(): void {
     const { machine } = this.options;
     const header = this.made.get(".eh_frame_hdr")!.address;
@@ -262,11 +266,16 @@ export class ElfBuilder {
     this.fill(".eh_frame_hdr", ehFrameHeader(machine, this.frames, header, frames));
   }
 
+  /** Whether a relocation goes into DT_RELR: a relative one at a multiple of 8. */
   private isRelr({ type, plt, section, offset = 0 }: RelocationSpec): boolean {
     return this.options.relr === true && plt !== true && section.align % 8 === 0 &&
       offset % 8 === 0 && type === relativeType(this.options.machine);
   }
 
+  /**
+   * Makes the dynamic section and the tables it points to, as far as their sizes are known before
+   * the layout.
+   */
   private declareDynamic(): void {
     const { options, strings } = this;
     const symbols = new SymbolTables(this.symbols, strings);
@@ -309,6 +318,7 @@ export class ElfBuilder {
     dynamic.link = dynstr;
   }
 
+  /** Makes the sections of symbol versions, if any symbol has one. */
   private declareVersions(
     versions: VersionTables,
     dynsym: BuilderSection,
@@ -355,6 +365,7 @@ export class ElfBuilder {
     return sections;
   }
 
+  /** Fills `.dynsym` and `.dynamic`, when all addresses are known. */
   private writeDynamic(image: ImageLayout): void {
     this.fill(".dynsym", this.symbolTables!.dynsym(image.tlsBase));
     this.writeRelocations();
@@ -364,6 +375,7 @@ export class ElfBuilder {
     this.fill(".dynamic", out.finish());
   }
 
+  /** Fills the relocation sections: relative ones first, and packed where the options say so. */
   private writeRelocations(): void {
     const byAddress = (a: PlacedRelocation, b: PlacedRelocation) => a.offset - b.offset;
     const placed = (wanted: (r: RelocationSpec) => boolean) =>

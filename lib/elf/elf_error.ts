@@ -3,8 +3,10 @@
  * about it that it cannot answer.
  */
 export class ElfError extends Error {
+  /** Tells this error from others, also across realms. */
   override readonly name = "ElfError";
 
+  /** The message reads `file: field at 0xOFFSET: problem`. */
   constructor(
     /** The file's name, as it was given to the reader. */
     readonly file: string,

@@ -80,7 +80,9 @@ export interface AddressRange {
 export class ElfFile {
   /** The ELF header. */
   readonly header: ElfHeader;
+  /** The architecture of e_machine. */
   readonly machine: ElfMachine;
+  /** The program header table, in its order. */
   readonly segments: readonly Segment[];
   private readonly file: ByteView;
   private readonly map: AddressMap;
@@ -119,6 +121,7 @@ export class ElfFile {
     return this.cache[field] as T;
   }
 
+  /** The first segment of a type (PT_*). */
   private segment(type: number): Segment | undefined {
     return this.segments.find((s) => s.type === type);
   }
@@ -128,6 +131,9 @@ export class ElfFile {
     return this.header.phoff + segment.index * this.header.phentsize;
   }
 
+  /**
+   * File offset of the first entry of the dynamic section with this tag; 0 without one. For errors.
+   */
   private entryOffset(tag: number): number {
     return this.dynamic?.entryOffset(tag) ?? 0;
   }
@@ -218,6 +224,10 @@ export class ElfFile {
     return this.lazy("linkerName", () => linkerNameOf(this.segments, bytesOf, this.name));
   }
 
+  /**
+   * The dynamic section; undefined for an object without one. Throws an `ElfError` if it is
+   * malformed.
+   */
   get dynamic(): Dynamic | undefined {
     return this.lazy("dynamic", () => {
       const segment = this.segment(PT_DYNAMIC);
@@ -278,6 +288,7 @@ export class ElfFile {
     });
   }
 
+  /** The notes of all SHT_NOTE sections, for files without segments of notes. */
   private allSectionNotes(sections: readonly Section[]): readonly Note[] {
     return parseNoteTables(
       this.file,
@@ -345,6 +356,7 @@ export class ElfFile {
     return this.lazy("symbols", () => this.dynamicSymbols());
   }
 
+  /** The table at DT_SYMTAB, after checks of what else says how large it is. */
   private dynamicSymbols(): SymbolTable | undefined {
     const dynamic = this.dynamic;
     const vaddr = dynamic?.value(DT_SYMTAB);
@@ -471,6 +483,7 @@ export class ElfFile {
     return index < 0 ? undefined : tables.symbols.at(index);
   }
 
+  /** Finds, once, what `definition` searches; null without symbols or a hash table. */
   private definitionTables(): DefinitionTables | null {
     const { hashTable: table, symbols, versions } = this;
     return this.tables = table === undefined || symbols === undefined

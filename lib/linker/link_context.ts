@@ -30,12 +30,15 @@ export interface StateKey<T> {
  * it. A call in the wrong phase is a `LinkError` naming phase, module and object.
  */
 export interface LinkContext {
+  /** The architecture of the program. */
   readonly arch: Architecture;
   /** Base page size, in bytes. */
   readonly pageSize: number;
   /** `$PLATFORM`, and the hardware capabilities that IFUNC resolvers are given. */
   readonly platform: string;
+  /** AT_HWCAP of the auxiliary vector, as the psABI of the architecture has it. */
   readonly hwcap: number;
+  /** AT_HWCAP2 of the auxiliary vector. */
   readonly hwcap2: number;
   /** Levels of the instruction set, best first, after which folders of libraries are named. */
   readonly isaLevels: readonly string[];
@@ -45,6 +48,7 @@ export interface LinkContext {
   readonly files: GuestFiles;
   /** The environment the program starts with. */
   readonly environment: ReadonlyMap<string, string>;
+  /** Counters of this link (`linker.*` of the result), to which modules may add their own. */
   readonly counters: LinkCounters;
   /** Names of the modules of the linker, in order. */
   readonly modules: readonly string[];
@@ -54,6 +58,7 @@ export interface LinkContext {
   /** A module's own state of this process, made when first asked for. */
   state<T>(key: StateKey<T>): T;
 
+  /** The program itself, the first of `objects`. */
   readonly program: LinkObject;
   /** What messages call the program: its argv[0]. */
   readonly programName: string;
@@ -100,12 +105,15 @@ export interface LinkContext {
    */
   allocateKey(): number | undefined;
 
+  /** A copy of `size` bytes of guest memory. */
   read(at: number, size: number): Uint8Array;
+  /** An unsigned 32-bit word. */
   readU32(at: number): number;
   /** A signed 64-bit word; rounded if it is beyond ±2^53. */
   readI64(at: number): number;
   /** The writes: from load to post-relocate, the protect phase is a barrier. */
   write(at: number, bytes: Uint8Array): void;
+  /** Writes the low 32 bits of an integer. */
   writeU32(at: number, value: number): void;
   /** Writes a 64-bit word: an address, or a negative number in two's complement. */
   writeU64(at: number, value: number): void;

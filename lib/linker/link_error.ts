@@ -19,10 +19,12 @@ export interface Failure {
  * `phase: module: object: problem`, leaving out what is not known.
  */
 export class LinkError extends Error {
+  /** Tells this error from others, also across realms. */
   override readonly name = "LinkError";
   /** Where the fault lies in the program's files: what its user is told. */
   readonly failure: Failure | undefined;
 
+  /** `options.failure` is what the program's user is told; without it the message is. */
   constructor(
     /** What is wrong, as a sentence without its full stop. */
     readonly problem: string,

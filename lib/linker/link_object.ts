@@ -11,6 +11,7 @@ export class LinkObject {
    */
   base: number | undefined;
 
+  /** Made by the linker alone, for each file it opens and each object that a module has. */
   constructor(
     /** Position in load order over the whole process; the program is 0. */
     readonly index: number,
@@ -31,6 +32,7 @@ export class LinkObject {
     return this.elf.dynamic?.soname ?? this.path.slice(this.path.lastIndexOf("/") + 1);
   }
 
+  /** Whether it is the program itself, and no library. */
   get isProgram(): boolean {
     return this.index === 0;
   }

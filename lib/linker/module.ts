@@ -18,9 +18,14 @@ export type Strength = "weak" | "strong";
 
 /** What a module does to one object in one phase. */
 export interface Pass {
+  /** Whether it is the main pass of its phase and object, or complements that. */
   readonly strength: Strength;
   /** Of a strong pass: no other may take its place, nor may it take that of another such. */
   readonly exclusive?: boolean;
+  /**
+   * Does the pass's work on one object. What it throws ends the link, as a `LinkError` with phase,
+   * module and object.
+   */
   run(link: LinkContext, object: LinkObject): void | Promise<void>;
 }
 
@@ -35,6 +40,7 @@ export type ProcessorFeature = "protection-keys";
  * ones registered, its strong passes override theirs, and it is asked for symbols before them.
  */
 export interface Module {
+  /** What plans, errors and manifests call it. */
   readonly name: string;
   /** What decides its work, for the manifest of a result. */
   readonly settings?: Readonly<Record<string, string | number>>;
@@ -69,6 +75,7 @@ export interface Module {
 
 /** What a module sees while it registers: the modules before it and their answers for this object. */
 export interface PipelineView {
+  /** The modules before this one, in order. */
   readonly preceding: readonly PrecedingModule[];
   /** The preceding module whose pass is the main one of `phase` so far. */
   main(phase: Phase): string | undefined;

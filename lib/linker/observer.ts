@@ -3,9 +3,11 @@ import type { SymbolUse } from "./resolve.ts";
 
 /** A reference that was looked up. */
 export interface Binding {
+  /** The symbol's name, without its version. */
   readonly name: string;
   /** The version that the reference names, if it names one. */
   readonly version: string | undefined;
+  /** What the reference is for: a call, data, and so on. */
   readonly use: SymbolUse;
   /** The running program asked for the newest version by name, as dlsym does. */
   readonly newest: boolean;
@@ -19,9 +21,11 @@ export interface Binding {
 export interface Attempt {
   /** The name that was asked for, and who asked. */
   readonly name: string;
+  /** The object whose dependency or dlopen asked. */
   readonly requester: LinkObject;
   /** Guest path. */
   readonly path: string;
+  /** Whether a library that could be used was there. */
   readonly found: boolean;
 }
 

@@ -14,6 +14,7 @@ export const PHASES = [
   "start",
 ] as const;
 
+/** One phase of a link. */
 export type Phase = (typeof PHASES)[number];
 
 /**

@@ -34,10 +34,15 @@ export interface SymbolLookup {
   readonly link: LinkContext;
   /** The name and its hashes. */
   readonly key: LookupKey;
+  /** The version that the reference names; undefined: any default. */
   readonly version?: string;
+  /** The version is marked hidden: an unversioned definition will not do. */
   readonly versionHidden?: boolean;
+  /** As dlsym asks: without a version the default one is meant, not the oldest. */
   readonly newest?: boolean;
+  /** The object with the reference. */
   readonly from: LinkObject;
+  /** What the reference is for. */
   readonly use: SymbolUse;
   /** The object being searched. */
   readonly candidate: LinkObject;
@@ -47,6 +52,7 @@ export interface SymbolLookup {
 
 /** Where a symbol is. */
 export interface Definition {
+  /** The object that defines it. */
   readonly object: LinkObject;
   /**
    * Guest address; for `tls` the offset in the object's TLS block, for `ifunc` the address of the
@@ -57,7 +63,12 @@ export interface Definition {
   readonly behind?: number;
   /** Bytes; 0 if unknown. */
   readonly size: number;
+  /**
+   * What it is: a function, an object of data, a thread-local variable, or a function that chooses
+   * one.
+   */
   readonly kind: "code" | "data" | "tls" | "ifunc";
+  /** Whether its binding is STB_WEAK. */
   readonly weak: boolean;
   /** True for STB_GNU_UNIQUE: one definition serves the whole process. */
   readonly unique?: boolean;
@@ -73,8 +84,11 @@ export type Resolver = (lookup: SymbolLookup) => Definition | undefined;
  * depends on the name, the version and the use, not on who asks.
  */
 export interface SymbolSearch {
+  /** The link that asks; its counters take what the search costs. */
   readonly link: LinkContext;
+  /** What is looked for, and by whom. */
   readonly reference: SymbolReference;
+  /** Where, in this order. */
   readonly scope: readonly LinkObject[];
   /**
    * Asks the modules about one object, as a search comes to it. With `symbol`, the definition's index in the
@@ -87,6 +101,7 @@ export interface SymbolSearch {
 export interface Found {
   /** Its place in the scope. */
   readonly position: number;
+  /** What that object answered. */
   readonly definition: Definition;
 }
 

@@ -13,6 +13,7 @@ import { bare, complete, type Difference, TypeComparison } from "./compare.ts";
 import { debugInfoOf } from "./debug_files.ts";
 import { parametersOf, type Type } from "./parts.ts";
 
+/** Options of `abiTypes`. */
 export interface AbiTypesOptions {
   /** Guest folder of debug files by build id; default `/usr/lib/debug`. */
   readonly debug?: string;

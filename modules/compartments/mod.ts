@@ -26,6 +26,7 @@ import { chooseImplementation } from "../sysv/ifunc.ts";
 import { AREA, GATES, HEADER, type Place, REGION, THREADS } from "./gate.ts";
 import { HEAP, Heap, RETURNS, TAKES } from "./heap.ts";
 
+/** Options of `compartments`: which libraries are kept apart. */
 export interface CompartmentsOptions {
   /** Compartments by name, each with its libraries by soname, file name or path. */
   readonly assign: Readonly<Record<string, readonly string[]>>;

@@ -1,4 +1,9 @@
-/** iFed's three modes (Ren et al., OSDI 2022) as linker modules. */
+/**
+ * iFed's three modes (Ren et al., OSDI 2022) as linker modules.
+ *
+ * @module
+ */
+
 export { align } from "./align.ts";
 export { concatenate, type ConcatenateOptions } from "./concatenate.ts";
 export {

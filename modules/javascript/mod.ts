@@ -5,6 +5,7 @@ import { wrap, type WrapOptions } from "../runner/wrap.ts";
 import { checkSyntax, javascriptEngine } from "./engine.ts";
 import { quickjs } from "./quickjs.ts";
 
+/** Options of `javascript`: bounds for each script's engine. */
 export interface JavascriptOptions {
   /** Pages of 64 KiB that a script's engine may have; default 2048, which is 128 MiB. */
   readonly pages?: number;
@@ -23,8 +24,10 @@ export function javascript({ pages = PAGES, steps = 100_000 }: JavascriptOptions
   return runnerModule(javascriptEngine({ pages, steps }));
 }
 
+/** What `wrapJavascript` makes: a library, or with `program` a program, and what it needs. */
 export interface WrapJavascriptOptions
   extends Pick<WrapOptions, "soname" | "needed" | "runpath" | "program" | "interp"> {
+  /** Architecture of the ELF object, which the script itself does not depend on. */
   readonly arch: Architecture;
   /** What it exports and imports; default: what its comments `// export …` and `// import …` say. */
   readonly interface?: string;

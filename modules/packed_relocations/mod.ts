@@ -22,6 +22,7 @@ export { FORMATS, type PackedFormat, type PackedObject, packRelocations } from "
 
 const PACKED_TAGS = [DT_ANDROID_REL, DT_ANDROID_RELA, DT_ANDROID_RELR, DT_CREL, DT_RELR];
 
+/** Options of `packedRelocations`. */
 export interface PackedRelocationsOptions {
   /**
    * `start` (the default): all relocations are applied before the program starts. `touch`: relative ones of a

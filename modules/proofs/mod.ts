@@ -14,6 +14,7 @@ import { proofOf } from "./proof.ts";
 
 export { withProof } from "./prove.ts";
 
+/** Options of `proofs`: who may make system calls, and what becomes of others. */
 export interface ProofsOptions {
   /** Sonames of the objects that may make system calls; default the C library and its loader. */
   readonly syscalls?: readonly string[];

@@ -30,6 +30,7 @@ import { surveyOf } from "./survey.ts";
 export type { MovedFunction } from "./copy.ts";
 export type { Profile } from "./profile.ts";
 
+/** Options of `reorder`: what moves, by which profile, and where to. */
 export interface ReorderOptions {
   /** What ran: `attribution` of a result, or what `isthmus run --profile FILE.json` wrote. */
   readonly profile: Profile;

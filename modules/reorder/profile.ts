@@ -1,11 +1,15 @@
 /** What the module reads of a profile: `isthmus run --profile FILE.json`, or `attribution` of a result. */
 export interface Profile {
+  /** Functions with what was counted in them. */
   readonly symbols: readonly {
     readonly object: string;
     readonly name: string;
     readonly plt: boolean;
     readonly counts: Readonly<Record<string, number>>;
   }[];
+  /**
+   * Calling contexts, from the outermost function in, by which callers are placed near callees.
+   */
   readonly stacks?: readonly {
     readonly frames: readonly { readonly object: string; readonly symbol: string }[];
     readonly counts: Readonly<Record<string, number>>;

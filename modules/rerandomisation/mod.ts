@@ -22,6 +22,7 @@ import { surveyOf } from "../reorder/survey.ts";
 import { load } from "../sysv/load.ts";
 import { Room } from "./room.ts";
 
+/** Options of `rerandomisation`: which functions move, and when. */
 export interface RerandomisationOptions {
   /** Libraries whose functions move, by soname, file name or path; `program` is the program itself. */
   readonly libraries: readonly string[];

@@ -20,6 +20,10 @@ export type { Policy, UnknownCall } from "./join.ts";
 export { decodeSummary, digestOf, SECTION, withSummary } from "./summary.ts";
 export type { Import, Reach, Summary } from "./summary.ts";
 
+/**
+ * Options of `seccomp`: what the filter permits beyond what was found, and what it does to the
+ * rest.
+ */
 export interface SeccompOptions {
   /** What happens at a system call that is not allowed; default `kill`, the whole process. */
   readonly action?: Action;

@@ -11,6 +11,7 @@ import { isSignedBy, type PublicKey, publicKey, signatureOf } from "./signature.
 
 export { generateKeys, signElf } from "./signature.ts";
 
+/** Options of `signatures`: the keys that are trusted. */
 export interface SignaturesOptions {
   /** Public keys whose signatures count: texts of PEM files. */
   readonly keys: readonly string[];

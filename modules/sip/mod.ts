@@ -20,6 +20,7 @@ import { runtimeOf } from "../sysv/runtime.ts";
 import { findLibrary } from "../sysv/search.ts";
 import { CHILDREN, LIBRARY, MAIN, sipObject, START } from "./guest_code.ts";
 
+/** Options of `sip`. */
 export interface SipOptions {
   /** Programs that run in the process beside the one that is started, each a guest path and its arguments. */
   readonly programs: readonly (readonly string[])[];

@@ -22,11 +22,18 @@ import {
 
 /** Where caches are kept, by name: a folder, or a `Map` for one script's runs. */
 export interface BindingStore {
+  /** What was kept under a name; undefined if nothing was. */
   get(name: string): Uint8Array | undefined;
+  /** Keeps bytes under a name, in the place of earlier ones. */
   set(name: string, bytes: Uint8Array): void;
 }
 
+/** Options of `stableLinking`. */
 export interface StableLinkingOptions {
+  /**
+   * Keeps bindings from one start of a program to the next: a Map in a script, a folder on the
+   * command line.
+   */
   readonly store: BindingStore;
   /**
    * What tells that an object is the same: SHA-256 of its whole content (the default), or its build id, which is

@@ -15,6 +15,7 @@ import { type Block, type PackedFile, readPacked, unpackBlock } from "./packed_f
 export { type CodecName, CODECS } from "./codecs.ts";
 export { isPacked, packElf, type PackOptions, unpackElf } from "./packed_file.ts";
 
+/** Options of `unpack`. */
 export interface UnpackOptions {
   /**
    * `lazily` (the default): a block is decompressed when the linker or the program first touches a page in

@@ -60,6 +60,7 @@ export interface PackedFile {
   readonly blocks: readonly Block[];
 }
 
+/** How `packElf` compresses. */
 export interface PackOptions {
   /** Default "zstd". */
   readonly codec?: CodecName;

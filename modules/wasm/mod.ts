@@ -6,6 +6,7 @@ import { signatureOf, WasmBinary, WasmError } from "./binary.ts";
 import { COMMAND, examine, FREE, MALLOC, REACTOR, wasmEngine } from "./engine.ts";
 import { WASI } from "./wasi.ts";
 
+/** Options of `wasm`: bounds for each module. */
 export interface WasmOptions {
   /** Pages of 64 KiB that a module's memory may have; default 4096, which is 256 MiB. */
   readonly pages?: number;
@@ -19,8 +20,10 @@ export function wasm({ pages = 4096 }: WasmOptions = {}): Module {
   return runnerModule(wasmEngine(pages));
 }
 
+/** What `wrapWasm` makes: a library, or with `program` a program, and what it needs. */
 export interface WrapWasmOptions
   extends Pick<WrapOptions, "soname" | "needed" | "runpath" | "program" | "interp"> {
+  /** Architecture of the ELF object, which the module itself does not depend on. */
   readonly arch: Architecture;
   /** What it exports and imports; default: all its functions of plain numbers. */
   readonly interface?: string;

@@ -1,10 +1,10 @@
 /** Files of the host, and URLs, that a machine's options name: what is in them decides its results. */
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { moduleGraph } from "../imports.ts";
 import { sha256 } from "../../sim/study/manifest.ts";
 import { UsageError } from "../cli/command.ts";
 import type { MachineValues } from "../cli/machine_options.ts";
-import { moduleGraph } from "./imports.ts";
 
 /** SHA-256 by path or URL. */
 export type Inputs = Readonly<Record<string, string>>;

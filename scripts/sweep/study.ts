@@ -10,6 +10,7 @@ export type OptionValue = string | number | boolean | readonly string[];
 
 /** A program of a study; an array alone is its command line. */
 export interface StudyProgram {
+  /** The program's path in the guest, and its arguments. */
   readonly argv: readonly string[];
   /** What it reads on standard input; default nothing. */
   readonly stdin?: string;
@@ -22,7 +23,9 @@ export interface StudyProgram {
  * kind.
  */
 export interface Study {
+  /** What reports call it. */
   readonly name: string;
+  /** Programs by name, each as its command line or with more about it. */
   readonly programs: Readonly<Record<string, readonly string[] | StudyProgram>>;
   /** Sets of linker modules by name, as `--module` takes them; the first is the base of the others. */
   readonly modules?: Readonly<Record<string, readonly string[]>>;

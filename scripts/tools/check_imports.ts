@@ -4,6 +4,7 @@
  * reachable from `mod.ts` and `scripts` has no bare names, and packages (`npm:`, `jsr:`, URLs) are
  * named only in a `deps.ts` of `scripts` or of a linker module.
  */
+import { importsOf } from "../imports.ts";
 
 /** An import that breaks a rule. */
 export interface Offence {
@@ -28,32 +29,6 @@ const allowed: Record<string, readonly string[]> = {
 const joints: Record<string, readonly string[]> = {
   "sim/machine.ts": ["sim", "lib", "modules"],
 };
-
-/** Comments replaced by blanks of the same length, so that lines keep their numbers. */
-function withoutComments(source: string): string {
-  const pattern = /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|\/\/.*|\/\*[^]*?\*\//g;
-  return source.replace(
-    pattern,
-    (match) => /^\/[/*]/.test(match) ? match.replace(/[^\n]/g, " ") : match,
-  );
-}
-
-/** All module specifiers of a source text with their line numbers. */
-export function importsOf(source: string): { specifier: string; line: number }[] {
-  const code = withoutComments(source);
-  const forms = [
-    /^\s*(?:import|export)\b[^;'"`]*?\bfrom\s*["']([^"'\n]+)["']/gm,
-    /^\s*import\s*["']([^"'\n]+)["']/gm,
-    /(?<![.\w])import\(\s*["']([^"'\n]+)["']/g,
-    /\bnew URL\(\s*["']([^"'\n]+\.ts)["']\s*,\s*import\.meta\.url/g,
-  ];
-  return forms.flatMap((form) =>
-    [...code.matchAll(form)].map((match) => ({
-      specifier: match[1],
-      line: code.slice(0, match.index + match[0].length).split("\n").length,
-    }))
-  ).sort((a, b) => a.line - b.line);
-}
 
 /** `specifier` of `file` as a path from the project's root; may start with `../`. */
 function resolve(file: string, specifier: string): string {

@@ -31,7 +31,7 @@ import type { Instrumentation } from "../../sim/cpu/wasm/events.ts";
 import { ModuleBuilder } from "../../sim/cpu/wasm/module.ts";
 import { FIRST_SLOT, runtimeModule } from "../../sim/cpu/wasm/runtime.ts";
 import { isInlined, presets } from "../../sim/models/preset.ts";
-import { importsOf } from "./check_imports.ts";
+import { importsOf } from "../imports.ts";
 
 const help =
   `Writes sim/cpu/common/, the handlers of common instructions, from the sources as they are.

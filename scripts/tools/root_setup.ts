@@ -169,7 +169,10 @@ async function settleTimes(root: string, begun: number): Promise<void> {
     return { seconds: Math.floor(Number(line.slice(0, space))), path: line.slice(space + 1) };
   });
   const isNew = ({ seconds }: { seconds: number }) => seconds >= Math.floor(begun / 1000);
-  const youngest = entries.reduce((most, one) => isNew(one) ? most : Math.max(most, one.seconds), 0);
+  const youngest = entries.reduce(
+    (most, one) => isNew(one) ? most : Math.max(most, one.seconds),
+    0,
+  );
   const paths = entries.filter(isNew).map(({ path }) => path);
   for (let at = 0; at < paths.length; at += 1000) {
     const some = paths.slice(at, at + 1000);

@@ -58,7 +58,9 @@ export interface StreamContext {
 
 /** Models that read the stream. All is told in the order in which it happened. */
 export interface EventReader {
+  /** What the reader needs in the stream; what nobody needs is left out of generated code. */
   readonly kinds: StreamKinds;
+  /** Called once, before the first event. */
   attach(context: StreamContext): void;
   /** Events are `words[from..to)`. */
   read(words: Uint32Array, from: number, to: number): void;
@@ -66,6 +68,7 @@ export interface EventReader {
   executing(index: number): void;
   /** The instructions of the last block that are to retire have. */
   finish(): void;
+  /** The events that follow are of address space `space`. */
   enterSpace(space: number): void;
   /** Another thread runs. */
   enterThread?(thread: number): void;

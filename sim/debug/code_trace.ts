@@ -16,6 +16,7 @@ export type CodeFilter =
 
 /** What is traced. */
 export interface CodeTraceOptions {
+  /** A line for each instruction, or for each basic block. */
   readonly kind: "instructions" | "blocks";
   /** Code that is traced; empty for all. */
   readonly places: readonly CodeFilter[];
@@ -54,19 +55,23 @@ export interface CodeTraceOptions {
  * ```
  */
 export class CodeTrace extends StreamModel {
+  /** Blocks, which the stream has with accesses; branches are not needed. */
   readonly kinds = { accesses: true, branches: false };
   readonly #lines = new WeakMap<CodeBlock, readonly (string | null)[]>();
   #memory: Uint8Array = new Uint8Array(0);
 
+  /** A trace with these options, to be given to a machine as one of its `readers`. */
   constructor(readonly options: CodeTraceOptions) {
     super();
   }
 
+  /** Called by the machine before the first event. */
   override attach(context: StreamContext): void {
     super.attach(context);
     this.#memory = new Uint8Array(context.memory.buffer);
   }
 
+  /** Prints what retired of the block that is under way. */
   protected override retired(): void {
     const { block, count, options } = this;
     const { thread } = options.machine();
@@ -114,10 +119,15 @@ export class CodeTrace extends StreamModel {
     });
   }
 
+  /** Nothing: what is fetched has not retired. */
   protected fetch(): void {}
+  /** Nothing: only what retires is printed. */
   protected access(): void {}
+  /** Nothing: blocks say where they go. */
   protected branch(): void {}
+  /** Nothing: no state depends on mappings. */
   invalidate(): void {}
+  /** Nothing: the instruction that faults is printed when it retires. */
   pageFault(): void {}
 }
 

@@ -32,10 +32,12 @@ export class SyscallHooks {
     };
   }
 
+  /** Whether there is any hook at all. */
   get any(): boolean {
     return this.#hooks.size > 0;
   }
 
+  /** The hooks that a call of this name has, those of `*` first. */
   of(name: string): readonly SyscallHook[] {
     return [...(this.#hooks.get("*") ?? []), ...(this.#hooks.get(name) ?? [])];
   }

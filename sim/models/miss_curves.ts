@@ -7,7 +7,9 @@ import { StreamModel } from "./stream_model.ts";
 /** Whose accesses: fetches, data accesses, or all of them in one TLB. */
 export type CurveSide = "instructions" | "data" | "both";
 
+/** The misses of TLBs of all sizes on the accesses of one side. */
 export interface MissCurve {
+  /** Whose accesses. */
   readonly side: CurveSide;
   /** log2 of the page size. */
   readonly pageBits: number;
@@ -15,6 +17,7 @@ export interface MissCurve {
    * Whether it is of the accesses to pages that have this size, or of all accesses as if all pages had.
    */
   readonly mapped: boolean;
+  /** How many there were. */
   readonly accesses: number;
   /** Accesses that miss however large the TLB is. */
   readonly cold: number;
@@ -22,6 +25,7 @@ export interface MissCurve {
   readonly misses: readonly number[];
 }
 
+/** Options of miss curves. */
 export interface MissCurvesOptions {
   /** Most entries; default 4096. */
   readonly entries?: number;

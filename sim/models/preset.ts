@@ -8,11 +8,15 @@ import type { TargetBufferShape } from "./target_buffer.ts";
 
 /** A modelled core. */
 export interface Preset {
+  /** What `--cpu` and `preset()` call it, in lower case: `zen3`. */
   readonly name: string;
+  /** The core in a line, for lists. */
   readonly description: string;
   /** Where the figures come from, and what is assumed. */
   readonly sources: readonly string[];
+  /** TLBs of both levels, and what page walks cost in accesses. */
   readonly tlb: HierarchyShape;
+  /** The predictor of conditional branches. */
   readonly direction: DirectionShape;
   /** Targets of indirect jumps and calls. */
   readonly targetBuffer: TargetBufferShape;
@@ -43,20 +47,29 @@ export interface PresetDetail {
  * are 0.
  */
 export interface CostModel {
+  /** Cycles of an instruction without events. */
   readonly base: number;
+  /** Cycles of a mispredicted branch of any kind. */
   readonly mispredict: number;
   /** A level-1 TLB miss that the second level serves. */
   readonly stlbHit: number;
+  /** Cycles of a page walk. */
   readonly walk: number;
+  /** Cycles of a page fault that reads nothing from a file. */
   readonly minorFault: number;
+  /** Cycles of a page fault that reads from a file. */
   readonly majorFault?: number;
+  /** Cycles of a system call. */
   readonly syscall?: number;
+  /** Cycles of a change from one thread to another. */
   readonly contextSwitch?: number;
   /** A taken branch that no level of the branch target buffers holds. */
   readonly btbMiss?: number;
   /** An access that the level-2 cache, the last level, or memory serves. */
   readonly l2Hit?: number;
+  /** An access that the last level serves. */
   readonly llcHit?: number;
+  /** An access that memory serves. */
   readonly memory?: number;
 }
 
@@ -115,6 +128,7 @@ const reference: Preset = {
   },
 };
 
+/** All cores that `--cpu` knows by name. */
 export const presets: readonly Preset[] = [reference, ...x86Presets, ...armPresets];
 
 /**

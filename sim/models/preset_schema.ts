@@ -5,6 +5,7 @@ import { type Preset, preset } from "./preset.ts";
 
 /** A preset's data are not a preset; the message names the field. */
 export class PresetError extends Error {
+  /** Tells this error from others, also across realms. */
   override readonly name = "PresetError";
 }
 

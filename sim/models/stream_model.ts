@@ -30,15 +30,23 @@ export const enum BranchKind {
   Return = EventKind.Return,
 }
 
+/**
+ * A model that is told of fetches, accesses and branches one by one, out of the stream's words.
+ */
 export abstract class StreamModel implements EventReader {
+  /** What the model needs in the stream. */
   abstract readonly kinds: StreamKinds;
+  /** What the stream's numbers stand for; there from `attach` on. */
   protected context!: StreamContext;
   /** The block under way, how many of its instructions retire, and how many were fetched. */
   protected block: CodeBlock = NO_BLOCK;
+  /** Instructions of the block that retire. */
   protected count = 0;
+  /** Instructions of the block that were fetched. */
   protected fetched = 0;
   #second = -1;
 
+  /** Called once, before the first event. */
   attach(context: StreamContext): void {
     this.context = context;
   }
@@ -114,6 +122,7 @@ export abstract class StreamModel implements EventReader {
     target: number,
   ): void;
 
+  /** The events that follow are of another address space. */
   enterSpace(_space: number): void {}
   abstract invalidate(space: number, from: number, to: number): void;
   abstract pageFault(side: Side, va: number): void;

@@ -42,16 +42,23 @@ export interface AttributedStack {
   readonly counts: SiteCounts;
 }
 
+/**
+ * Where the events of a run happened, each kind of place with the events that can be told of it.
+ */
 export interface AttributionReport {
   /** `program`, and `linker`: the objects that are the guest's own dynamic linker. */
   readonly domains: readonly Attributed[];
+  /** By mapped file, and by what has no file (`[vdso]`, `[anon]`). */
   readonly objects: readonly Attributed[];
+  /** By function or PLT slot, of all objects. */
   readonly symbols: readonly AttributedSymbol[];
   /** Pages that instructions lie on, and that data accesses missed on. */
   readonly codePages: readonly AttributedPage[];
+  /** Pages on which data accesses missed. */
   readonly dataPages: readonly AttributedPage[];
   /** Source lines, of objects that have uncompressed DWARF line tables. */
   readonly lines: readonly AttributedLine[];
+  /** By calling context, each with the events of its innermost function alone. */
   readonly stacks: readonly AttributedStack[];
   /** When events happened. */
   readonly timeline: TimelineReport;

@@ -11,6 +11,7 @@ import {
   renderTable,
 } from "./table.ts";
 
+/** Options of `compare`. */
 export interface CompareOptions {
   /** Pairs of runs on seeded layouts; default one run each on the fixed layout. */
   readonly layouts?: number;
@@ -25,6 +26,7 @@ export interface CompareOptions {
 export interface Comparison {
   /** Results on the first layout. */
   readonly base: Measurement;
+  /** Result of the second machine, on the same layout. */
   readonly variant: Measurement;
   /** Over the layouts, by counter; absent without `layouts`. */
   readonly spreads?: Readonly<Record<string, Spread>>;

@@ -9,10 +9,15 @@ import { VERSION } from "../../lib/version.ts";
 export interface Manifest {
   /** Version of Isthmus, and of Deno, on which nothing depends but the time a run takes. */
   readonly isthmus: string;
+  /** Version of Deno. */
   readonly deno: string;
+  /** Architecture of the program. */
   readonly arch: string;
+  /** Guest path of the program. */
   readonly program: string;
+  /** Its arguments, argv[0] first. */
   readonly argv: readonly string[];
+  /** The whole environment that it started with. */
   readonly env: Readonly<Record<string, string>>;
   /** SHA-256 of every file that the guest mapped, by guest path. */
   readonly files: Readonly<Record<string, string>>;
@@ -24,7 +29,9 @@ export interface Manifest {
   readonly modules: readonly string[] | null;
   /** SHA-256 of the link plan; null with the guest's own linker. */
   readonly plan: string | null;
+  /** Seeds what is random to the guest. */
   readonly seed: number;
+  /** Seeds where stack, program, libraries and heap lie; null for fixed places. */
   readonly layoutSeed: number | null;
   /** The remaining options of the machine that were given. */
   readonly options: Readonly<Record<string, unknown>>;

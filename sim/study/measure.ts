@@ -5,17 +5,21 @@ import { type Manifest, manifestOf } from "./manifest.ts";
 
 /** A study cannot be made, or its runs cannot be compared. */
 export class StudyError extends Error {
+  /** Tells this error from others, also across realms. */
   override readonly name = "StudyError";
 }
 
 /** A result with what the program printed and what the result was made from. */
 export interface Measurement extends Result {
+  /** What the result was made from. */
   readonly manifest: Manifest;
   /** Standard output and error; empty if the machine was given streams of its own. */
   readonly stdout: string;
+  /** Standard error, as UTF-8; empty if the machine was given streams of its own. */
   readonly stderr: string;
 }
 
+/** Options of a machine whose output is kept. */
 export interface MeasureOptions extends MachineOptions {
   /** The program's standard input; default empty. */
   readonly stdin?: Uint8Array;

@@ -5,13 +5,17 @@ import { renderTable } from "./table.ts";
 
 /** What to run, and the machines by name; the first is the base of the table. */
 export interface SweepOptions {
+  /** Guest path of the program and its arguments. */
   readonly argv: readonly string[];
+  /** Machines by name, in the order of the table's columns. */
   readonly machines: Readonly<Record<string, MeasureOptions>>;
   /** Told of each machine before its run. */
   readonly progress?: (name: string) => void;
 }
 
+/** One program's results on several machines. */
 export interface Sweep {
+  /** Results by the machine's name. */
   readonly results: Readonly<Record<string, Measurement>>;
   /** Some counters, or the main ones, of all machines as text. */
   readonly table: (...names: string[]) => string;

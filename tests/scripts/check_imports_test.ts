@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { checkProject, importsOf, offencesOf } from "../../scripts/tools/check_imports.ts";
+import { importsOf } from "../../scripts/imports.ts";
+import { checkProject, offencesOf } from "../../scripts/tools/check_imports.ts";
 
 Deno.test("every form of import is found, comments are not", () => {
   const source = `
@@ -13,10 +14,13 @@ import {
 /* import "./comment.ts"; */
 const f = await import("./f.ts");
 new Worker(new URL("./g.ts", import.meta.url));
+import{h}from'./h.ts';import i from "./i.ts"; import data from "./j.json" with { type: "json" };
+export function from2() { return "not one"; }
 const text = "http://host/path"; const from = "not one";
 `;
   assertEquals(importsOf(source).map((one) => one.specifier), [
     ...["./a.ts", "./b.ts", "./c.ts", "./d.ts", "./e.ts", "./f.ts", "./g.ts"],
+    ...["./h.ts", "./i.ts", "./j.json"],
   ]);
   assertEquals(importsOf(source)[4].line, 8);
 });

@@ -15,9 +15,13 @@ export interface OutputStream {
   write(bytes: Uint8Array): void;
 }
 
+/** What the guest has as descriptors 0, 1 and 2. */
 export interface StandardStreams {
+  /** Where the guest reads. */
   readonly stdin: InputStream;
+  /** Where its output goes. */
   readonly stdout: OutputStream;
+  /** Where its errors go, also those of the linker. */
   readonly stderr: OutputStream;
   /** Present when the streams are a terminal: its size. Absent: the guest sees pipes. */
   readonly terminal?: { readonly columns: number; readonly rows: number };
@@ -41,6 +45,7 @@ export function hostStreams(): StandardStreams {
 export class BytesInput implements InputStream {
   #position = 0;
 
+  /** An input that ends after `bytes`. */
   constructor(readonly bytes: Uint8Array = new Uint8Array()) {}
 
   read(into: Uint8Array): number {
@@ -71,6 +76,7 @@ export class CapturedOutput implements OutputStream {
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#buffer.slice(0, this.#length);
   }
+  /** Everything written so far, as UTF-8. */
   get text(): string {
     return new TextDecoder().decode(this.#buffer.subarray(0, this.#length));
   }
