@@ -37,6 +37,8 @@ export const TPIDR = FS_BASE;
 export const MXCSR = 0x60;
 export const FPCR = 0x60;
 export const FPSR = 0x64;
+/** aarch64: limits that results of floating point are compared with (`float/limits.ts`), 24 bytes. */
+export const FLOAT_LIMITS = 0x80;
 /** aarch64 exclusive monitor: address (u64, all ones when clear), the value loaded (two u64). */
 export const MONITOR_ADDRESS = 0x68;
 export const MONITOR_LOW = 0x70;

@@ -1,10 +1,10 @@
 /** Hints, barriers, system instructions and system registers (DDI 0487, C4.1.93 and C5). */
 import { Flow } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
-import { FPCR, FPSR, MONITOR_ADDRESS, TPIDR } from "../layout.ts";
+import { FPSR, MONITOR_ADDRESS, TPIDR } from "../layout.ts";
 import { ticks } from "../time.ts";
 import { setExplicit } from "./flags.ts";
-import { fpcr, FPCR_MASK, FPSR_MASK, withControl, withStatus } from "./float/status.ts";
+import { fpcr, FPCR_MASK, FPSR_MASK, setControl, withControl, withStatus } from "./float/status.ts";
 import { idRegister } from "./id_registers.ts";
 import { zeroVector } from "./registers.ts";
 import { row } from "./row.ts";
@@ -75,7 +75,7 @@ const registers = [
   })),
   row("MSR FPCR", "1101010100 0 11 011 0100 0100 000 rt:5", (f) => ({
     regs: [f.rt.x],
-    emit: (e) => e.setState(FPCR, withControl(e, e.get32(e.reg(0)))),
+    emit: (e) => setControl(e, withControl(e, e.get32(e.reg(0)))),
   })),
   row("MRS FPSR", "1101010100 1 11 011 0100 0100 001 rt:5", (f) => ({
     regs: [f.rt.out],
@@ -85,7 +85,7 @@ const registers = [
     regs: [f.rt.x],
     emit: (e) => {
       e.setState(FPSR, e.and(e.get32(e.reg(0)), e.i32(FPSR_MASK)));
-      e.setState(FPCR, withStatus(e, e.get32(e.reg(0))));
+      setControl(e, withStatus(e, e.get32(e.reg(0))));
     },
   })),
   row("MRS TPIDR_EL0", "1101010100 1 11 011 1101 0000 010 rt:5", (f) => ({

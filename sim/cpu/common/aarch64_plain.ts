@@ -21,6 +21,7 @@ export const file: CommonFile = {
     "aarch64/float/half.ts",
     "aarch64/float/host.ts",
     "aarch64/float/lanes.ts",
+    "aarch64/float/limits.ts",
     "aarch64/float/nan.ts",
     "aarch64/float/soft_float.ts",
     "aarch64/float/status.ts",
@@ -86,7 +87,7 @@ export const file: CommonFile = {
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
   ],
-  hash: 3917899044,
+  hash: 1839835042,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

@@ -325,7 +325,13 @@ export class Emitter {
     return this.#def(node(v.type, NodeKind.Variable, { offset: v.number }));
   }
   if(condition: Node, then: () => void, otherwise?: () => void): void {
-    const s: Statement = { kind: "if", condition, then: [], else: [] };
+    this.#if({ kind: "if", condition, then: [], else: [] }, then, otherwise);
+  }
+  /** The same, where the condition is seldom true. */
+  ifSeldom(condition: Node, then: () => void): void {
+    this.#if({ kind: "if", condition, then: [], else: [], seldom: true }, then);
+  }
+  #if(s: Statement & { kind: "if" }, then: () => void, otherwise?: () => void): void {
     this.#push(s);
     const outer = this.#current;
     this.#current = s.then;

@@ -107,6 +107,8 @@ export type Statement =
     readonly condition: Node;
     readonly then: Statement[];
     readonly else: Statement[];
+    /** The condition is seldom true. */
+    readonly seldom?: boolean;
   }
   | { readonly kind: "loop"; readonly body: Statement[] }
   /** Jump back to the start of the innermost loop when the condition holds. */

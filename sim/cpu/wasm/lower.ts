@@ -348,6 +348,7 @@ export abstract class Lowering {
         return this.setFlags(s.flag, s.a, s.b);
       case "if":
         this.value(s.condition);
+        if (s.seldom === true) code.seldom();
         code.op(W.if, typeCode.void);
         this.depth++;
         this.statements(s.then);

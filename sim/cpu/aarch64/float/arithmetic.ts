@@ -5,11 +5,12 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node, Type } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
-import { hasExtreme, isOrdinary, returnIfItStands, type Rounded } from "./exact.ts";
+import { hasExtreme, returnIfItStands, type Rounded } from "./exact.ts";
 import { flushOperands } from "./flush.ts";
 import { fusedMultiplyAdd } from "./fused.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
+import { isBeyond, isExtreme } from "./limits.ts";
 import {
   bitsConstant,
   float,
@@ -147,7 +148,7 @@ for (const [name, operation] of Object.entries<Operation>(operations)) {
       const fast = e.op(`${k.type}.${operation.fast}`, lanes.map((x) => fromBits(e, k, x)));
       const r = e.variable(k.int, toBits(e, k, fast));
       e.if(
-        e.or(isSpecial(e, k, operation, fast), fpcr(e)),
+        isSpecial(e, k, operation, fast),
         () => e.assign(r, e.call(slow[name][i], ...lanes)),
       );
       return e.read(r);
@@ -161,18 +162,20 @@ function hasNaN(e: Emitter, k: FloatKind, x: Node): Node {
     ? e.op("v128.any_true", [e.op(`${k.shape}.ne`, [x, x])])
     : e.op(`${k.type}.ne`, [x, x]);
 }
-/** Whether the result of an operation, a float or a vector, may have raised more than inexactness. */
-function isSpecial(e: Emitter, k: FloatKind, operation: Operation, r: Node): Node {
-  switch (operation.rounded) {
+/** Whether an operation may have raised more than inexactness, or FPCR's state word is not zero. */
+function isSpecial(e: Emitter, k: FloatKind, { rounded }: Operation, r: Node): Node {
+  const vector = r.type === "v128";
+  switch (rounded) {
     case "mul":
     case "div":
-      return r.type === "v128" ? hasExtreme(e, k, r) : e.eqz(isOrdinary(e, k, r));
+      return vector ? e.or(hasExtreme(e, k, r), fpcr(e)) : isExtreme(e, k, r);
     case "add":
     case "sub":
+      if (!vector) return isBeyond(e, k, r);
       // An infinity less itself is a NaN.
-      return hasNaN(e, k, e.op(`${r.type === "v128" ? k.shape : k.type}.sub`, [r, r]));
+      return e.or(hasNaN(e, k, e.op(`${k.shape}.sub`, [r, r])), fpcr(e));
     default:
-      return hasNaN(e, k, r);
+      return e.or(hasNaN(e, k, r), fpcr(e));
   }
 }
 
@@ -186,7 +189,7 @@ export function arithmetic(
   const operation: Operation = operations[name];
   const fast = e.op(`${k.type}.${operation.fast}`, operands);
   const r = e.variable(k.type, fast);
-  e.if(e.or(isSpecial(e, k, operation, e.read(r)), fpcr(e)), () => {
+  e.ifSeldom(isSpecial(e, k, operation, e.read(r)), () => {
     const bits = operands.map((x) => toBits(e, k, x));
     e.assign(r, fromBits(e, k, e.call(slow[name][index(k)], ...bits)));
   });
@@ -203,8 +206,8 @@ export function vectorArithmetic(
   const operation: Operation = operations[name];
   const fast = e.op(`${k.shape}.${operation.fast}`, operands);
   const r = e.variable("v128", fast);
-  e.if(
-    e.or(isSpecial(e, k, operation, e.read(r)), fpcr(e)),
+  e.ifSeldom(
+    isSpecial(e, k, operation, e.read(r)),
     () => e.assign(r, e.call(slowVector[name][index(k)], ...operands)),
   );
   return e.read(r);

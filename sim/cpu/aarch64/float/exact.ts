@@ -5,6 +5,7 @@
  */
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
+import { isOrdinary } from "./limits.ts";
 import { bitsConstant, float, type FloatKind, fromBits, toBits } from "./nan.ts";
 import { fpcr, isDefaultMode } from "./status.ts";
 
@@ -81,16 +82,7 @@ function isExact(e: Emitter, k: FloatKind, name: Rounded, x: Node[], r: Node): N
   }
 }
 
-/** Whether a float is finite, and larger in magnitude than the least normal number. */
-export function isOrdinary(e: Emitter, k: FloatKind, x: Node): Node {
-  // Exponents from 2 on; the sign goes with the shift.
-  const bits = toBits(e, k, x);
-  const high = k.type === "f64" ? e.wrap(e.shrU(bits, e.i64(32))) : bits;
-  const [lowest, count] = k.type === "f64" ? [2 << 21, 2045 << 21] : [2 << 24, 253 << 24];
-  return e.ltU(e.sub(e.shl(high, e.i32(1)), e.i32(lowest)), e.i32(count));
-}
-
-/** Whether some float of a vector is not. */
+/** Whether some float of a vector is not ordinary. */
 export function hasExtreme(e: Emitter, k: FloatKind, x: Node): Node {
   const shape = k.intShape;
   // Exponents without their lowest bit, where infinities and NaNs less themselves are numbers: no constants.

@@ -12,11 +12,12 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Helper, Node } from "../../ir/types.ts";
 import { pure } from "../multiply.ts";
-import { hasExtreme, isOrdinary, power, returnIfSumStands, twoProduct, twoSum } from "./exact.ts";
+import { hasExtreme, power, returnIfSumStands, twoProduct, twoSum } from "./exact.ts";
 import { flushOperands } from "./flush.ts";
 import { hostFuses } from "./fused_probe.ts";
 import { softHelper } from "./host.ts";
 import { lanewise } from "./lanes.ts";
+import { isExtreme } from "./limits.ts";
 import { float, type FloatKind, fromBits, isNaNBits, processNaNs, toBits } from "./nan.ts";
 import { Exception, fpcr, raise } from "./status.ts";
 import * as soft from "./soft_float.ts";
@@ -104,7 +105,7 @@ const single = pure("aarch64.fma_f32", ["f32", "f32", "f32"], "f32", (e, addend,
   const p = e.op("f64.mul", [promote(a), promote(b)]);
   const [s, error] = twoSum(e, float[1], p, promote(addend));
   const r = e.op("f32.demote_f64", [towardsOdd(e, s, error)]);
-  e.if(e.or(e.eqz(isOrdinary(e, float[0], r)), fpcr(e)), () => {
+  e.ifSeldom(isExtreme(e, float[0], r), () => {
     const bits = [addend, a, b].map((x) => toBits(e, k, x));
     e.return(fromBits(e, k, e.call(slow[0], ...bits)));
   });
@@ -127,8 +128,8 @@ function byHost(e: Emitter, k: FloatKind, operands: readonly Node[]): Node {
   const vector = operands[0].type === "v128";
   const r = e.variable(operands[0].type, hostFused(e, k, operands));
   const value = e.read(r);
-  const special = vector ? hasExtreme(e, k, value) : e.eqz(isOrdinary(e, k, value));
-  e.if(e.or(special, fpcr(e)), () => {
+  const special = vector ? e.or(hasExtreme(e, k, value), fpcr(e)) : isExtreme(e, k, value);
+  e.ifSeldom(special, () => {
     const exact = vector
       ? e.call(vectors[index(k)], ...operands)
       : fromBits(e, k, e.call(slow[index(k)], ...operands.map((x) => toBits(e, k, x))));

@@ -2,7 +2,7 @@
 import type { Helper, Type } from "../../ir/types.ts";
 import { FPCR, FPSR } from "../../layout.ts";
 import { takeExceptions } from "./soft_float.ts";
-import { Exception, UNSEEN } from "./status.ts";
+import { Exception, setControlWord, UNSEEN } from "./status.ts";
 
 type Bits = bigint | number;
 
@@ -30,7 +30,7 @@ export function softHelper(
       const raised = takeExceptions();
       if (raised !== 0) {
         state.setUint32(FPSR, state.getUint32(FPSR, true) | raised, true);
-        if (raised & Exception.Inexact) state.setUint32(FPCR, control & ~UNSEEN, true);
+        if (raised & Exception.Inexact) setControlWord(state, control & ~UNSEEN);
       }
       return result === "i64" ? r : Number(BigInt.asIntN(32, r));
     },

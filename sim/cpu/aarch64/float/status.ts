@@ -10,6 +10,7 @@
 import type { Emitter } from "../../ir/emitter.ts";
 import type { Node } from "../../ir/types.ts";
 import { FPCR, FPSR } from "../../layout.ts";
+import { putLimits, setLimits } from "./limits.ts";
 
 /** Our bit in the state word of FPCR: FPSR.IXC is clear. */
 export const UNSEEN = 1;
@@ -31,6 +32,11 @@ export const enum Exception {
 /** FPCR with our bit. */
 export function fpcr(e: Emitter): Node {
   return e.getState("i32", FPCR);
+}
+/** Set FPCR's state word. */
+export function setControl(e: Emitter, word: Node): void {
+  e.setState(FPCR, word);
+  setLimits(e, word);
 }
 /** Set bits of FPSR, which are not Inexact. */
 export function raise(e: Emitter, exceptions: Exception): void {
@@ -54,6 +60,11 @@ export function withStatus(e: Emitter, status: Node): Node {
 /** Sets both state words, on the host. */
 export function setStatus(state: DataView, control: number, status: number): void {
   const unseen = status & Exception.Inexact ? 0 : UNSEEN;
-  state.setUint32(FPCR, (control & FPCR_MASK) | unseen, true);
+  setControlWord(state, (control & FPCR_MASK) | unseen);
   state.setUint32(FPSR, status, true);
+}
+/** Sets FPCR's state word, on the host. */
+export function setControlWord(state: DataView, word: number): void {
+  state.setUint32(FPCR, word, true);
+  putLimits(state, word);
 }
