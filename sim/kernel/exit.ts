@@ -1,6 +1,7 @@
 /** The end of threads and processes, and what parents see of it. */
 import { childInfo, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED } from "./abi/siginfo.ts";
 import { RobustListHead } from "./abi/structs.ts";
+import { leaderExited } from "./job_control.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Process } from "./process.ts";
 import { SA_NOCLDSTOP, SA_NOCLDWAIT, SIG_IGN, SIGCHLD } from "./signal_numbers.ts";
@@ -50,6 +51,7 @@ function exitProcess(kernel: Kernel, process: Process, status: number): void {
   for (const timer of process.posixTimers.values()) timer.timer?.cancel();
   process.posixTimers.clear();
   process.exitStatus = status;
+  leaderExited(kernel, process);
   kernel.strace?.exited(process, status, kernel.threads.size);
   dropResources(kernel, process);
   finishVfork(process);

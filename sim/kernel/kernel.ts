@@ -40,6 +40,7 @@ import {
 import { endProcess, exitThread } from "./exit.ts";
 import { FatalSignal } from "./fatal_signal.ts";
 import { FutexTable } from "./futex.ts";
+import { acquireTerminal } from "./job_control.ts";
 import { KernelError } from "./kernel_error.ts";
 import { whyNotLoaded } from "./load_failure.ts";
 import {
@@ -326,6 +327,8 @@ export class Kernel {
       new Shared(fs),
       credentials(options.uid ?? 1000, options.gid ?? options.uid ?? 1000),
     );
+    const { terminal } = this.vfs;
+    if (terminal) acquireTerminal(this, process, terminal, false);
     const path = options.path ?? options.argv[0];
     const request: ExecRequest = {
       directory: AT_FDCWD,

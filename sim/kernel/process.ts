@@ -1,5 +1,6 @@
 /** Processes: what the threads of one thread group share. */
 import type { AddressSpace } from "../memory/address_space.ts";
+import type { ControllingTerminal } from "./job_control.ts";
 import type { AccessCredentials, Descriptors, FsContext } from "./seam.ts";
 import { PendingSignals, SignalActions } from "./signal_state.ts";
 import type { Thread } from "./thread.ts";
@@ -151,8 +152,12 @@ export class Process {
 
   /** Wait status once all threads are gone; null while the process lives. */
   exitStatus: number | null = null;
+  /** The terminal of its session, if any. */
+  terminal: ControllingTerminal | null = null;
   /** Job control. */
   stopped = false;
+  /** Woken by SIGCONT: calls that a stop has interrupted start again. */
+  readonly continued: WaitQueue = new WaitQueue("continuation");
   /** A stop or continue not yet reported to wait4: the wait status, or null. */
   unreported: number | null = null;
   /** All threads are to exit with this wait status (exit_group or a fatal signal under way). */

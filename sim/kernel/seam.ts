@@ -3,6 +3,7 @@
  * classes have more).
  */
 import type { MapSource } from "../memory/vma.ts";
+import type { ControllingTerminal } from "./job_control.ts";
 
 /** A descriptor table: shared by CLONE_FILES, copied by fork, pruned by execve. */
 export interface Descriptors {
@@ -65,4 +66,6 @@ export interface Vfs {
   context(cwd: string): FsContext | number;
   /** A table with 0, 1, 2 open on the machine's standard streams. */
   standardDescriptors(): Descriptors;
+  /** The terminal of the first session; null if the standard streams are none. */
+  readonly terminal: ControllingTerminal | null;
 }

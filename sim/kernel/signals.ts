@@ -62,6 +62,7 @@ function jobControl(kernel: Kernel, process: Process, signo: number): void {
       kernel.scheduler.unpark(process);
       notifyParent(kernel, process, CLD_CONTINUED, SIGCONT);
     }
+    process.continued.wake();
   } else if (STOP_SIGNALS.includes(signo)) {
     process.pending.remove(SIGCONT);
     for (const thread of process.threads) thread.pending.remove(SIGCONT);

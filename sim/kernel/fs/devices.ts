@@ -7,7 +7,9 @@ import type { TimeSource } from "./file_system.ts";
 import { failed, type Inode } from "./inode.ts";
 import { MemoryFs } from "./memory_fs.ts";
 import { OpenFile } from "./open_file.ts";
+import type { Process } from "../process.ts";
 import { StreamFile, type StreamInode } from "./stream_file.ts";
+import { Pty, PtySlave } from "./tty/pty.ts";
 
 /** Fills an array with the machine's seeded random bytes. */
 export type RandomSource = (into: Uint8Array) => void;
@@ -64,6 +66,7 @@ const NAMES: readonly DeviceRow[] = [
   { name: "urandom", major: 1, minor: 9, mode: 0o666 },
   { name: "tty", major: 5, minor: 0, mode: 0o666 },
   { name: "console", major: 5, minor: 1, mode: 0o600 },
+  { name: "ptmx", major: 5, minor: 2, mode: 0o666 },
 ];
 
 const LINKS: readonly (readonly [name: string, target: string])[] = [
@@ -73,7 +76,7 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
   ["stderr", "/proc/self/fd/2"],
 ];
 
-/** Drivers of the devices above. `terminal` is what /dev/tty and /dev/console are, if anything. */
+/** Drivers of the devices above. `terminal` is the host's, if there is one: /dev/console. */
 export function standardDevices(
   random: RandomSource,
   terminal: () => StreamInode | null,
@@ -97,12 +100,19 @@ export function standardDevices(
   simple(7, zeros, () => -ENOSPC);
   simple(8, randomBytes, swallow);
   simple(9, randomBytes, swallow);
-  for (const minor of [0, 1]) {
-    table.character(makeDevice(5, minor), (_inode, location, flags) => {
-      const inode = terminal();
-      return inode?.terminal ? new StreamFile(inode, location, flags) : -ENXIO;
-    });
-  }
+  const openHostTerminal = (location: Location, flags: number): OpenFile | number => {
+    const inode = terminal();
+    return inode?.terminal ? new StreamFile(inode, location, flags) : -ENXIO;
+  };
+  table.character(
+    makeDevice(5, 1),
+    (_inode, location, flags) => openHostTerminal(location, flags),
+  );
+  table.character(makeDevice(5, 0), (inode, location, flags, opener) => {
+    const own = (opener.process as Process | undefined)?.terminal ?? null;
+    if (own instanceof Pty) return new PtySlave(own, inode, location, flags);
+    return own === null ? -ENXIO : openHostTerminal(location, flags);
+  });
   return table;
 }
 

@@ -37,10 +37,12 @@ import { failed, type Inode } from "./inode.ts";
 import { IN_CREATE, IN_OPEN, notify, notifyName } from "./inotify.ts";
 import { truncateInode } from "./mapped_pages.ts";
 import { newAttributes } from "./namespace.ts";
+import type { Process } from "../process.ts";
 import type { OpenFile } from "./open_file.ts";
 import { checkAccess } from "./permission.ts";
 import { PathOnly } from "./regular_file.ts";
 import type { Task } from "./task.ts";
+import { TerminalFile } from "./tty/tty.ts";
 import { Last, Walk } from "./walk.ts";
 
 /** Flags that last as long as the open file description. */
@@ -171,8 +173,16 @@ export function openLocation(
       return error;
     }
   }
-  if (!failed(file)) notify(inode, location.dentry, IN_OPEN);
+  if (failed(file)) return file;
+  notify(inode, location.dentry, IN_OPEN);
+  if ((flags & O_NOCTTY) === 0) offerTerminal(task.opener.process as Process | undefined, file);
   return file;
+}
+
+/** A terminal that a session leader opens by its name becomes its controlling one. */
+export function offerTerminal(process: Process | undefined, file: OpenFile): void {
+  if (!(file instanceof TerminalFile) || !file.readable || process === undefined) return;
+  if (file.inode.rdev === file.terminal?.device) file.terminal.offer(process);
 }
 
 /** `may_open`: kind, permission and mount. */

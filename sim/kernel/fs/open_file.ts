@@ -81,6 +81,14 @@ export abstract class OpenFile {
   read(_into: Uint8Array): number {
     return -EINVAL;
   }
+  /** A read has waited for `readTimeout`: take what is there, 0 for nothing. */
+  readExpired(into: Uint8Array): number {
+    return this.read(into);
+  }
+  /** Nanoseconds that a read waits at most (VTIME of a terminal); 0: for ever. */
+  get readTimeout(): number {
+    return 0;
+  }
   write(_from: Uint8Array): number {
     return -EINVAL;
   }

@@ -4,6 +4,7 @@
  */
 import { EAGAIN, EBADF, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE } from "../errno.ts";
 import { WaitQueue } from "../wait_queue.ts";
+import { ByteRing } from "./byte_ring.ts";
 import {
   O_ACCMODE,
   O_NONBLOCK,
@@ -29,9 +30,7 @@ export const PIPE_MAX_SIZE = 1 << 20;
 
 /** The buffer two ends share. */
 export class Pipe {
-  #ring: Uint8Array<ArrayBuffer> = new Uint8Array(PIPE_SIZE);
-  #start = 0;
-  #length = 0;
+  readonly #ring = new ByteRing(PIPE_SIZE);
   readers = 0;
   writers = 0;
   /** Openings so far, so that an opener can see a partner that has come and gone. */
@@ -43,14 +42,14 @@ export class Pipe {
   readonly opened: WaitQueue = new WaitQueue("fifo open");
 
   get capacity(): number {
-    return this.#ring.length;
+    return this.#ring.capacity;
   }
   /** Bytes waiting. */
   get length(): number {
-    return this.#length;
+    return this.#ring.length;
   }
   get room(): number {
-    return this.#ring.length - this.#length;
+    return this.#ring.room;
   }
 
   /** Change the capacity (F_SETPIPE_SZ); the new one, -EBUSY if too small, -EPERM if too large. */
@@ -59,33 +58,22 @@ export class Pipe {
     if (size > PIPE_MAX_SIZE) return -EPERM;
     let capacity = 4096;
     while (capacity < size) capacity *= 2;
-    if (capacity < this.#length) return -EBUSY;
-    const ring = new Uint8Array(capacity);
-    const length = this.peek(ring);
-    this.#ring = ring;
-    this.#start = 0;
-    this.#length = length;
+    if (capacity < this.length) return -EBUSY;
+    this.#ring.resize(capacity);
     this.writable.wake();
     return capacity;
   }
 
   /** Copy waiting bytes without taking them; returns how many. */
   peek(into: Uint8Array): number {
-    const count = Math.min(into.length, this.#length);
-    const first = Math.min(count, this.#ring.length - this.#start);
-    into.set(this.#ring.subarray(this.#start, this.#start + first));
-    into.set(this.#ring.subarray(0, count - first), first);
-    return count;
+    return this.#ring.peek(into);
   }
 
   /** Take bytes: how many, 0 at the end of the stream, -EAGAIN if a writer may still come. */
   read(into: Uint8Array): number {
     if (into.length === 0) return 0;
-    if (this.#length === 0) return this.writers === 0 ? 0 : -EAGAIN;
-    const count = this.peek(into);
-    this.#start = (this.#start + count) % this.#ring.length;
-    this.#length -= count;
-    if (this.#length === 0) this.#start = 0;
+    if (this.length === 0) return this.writers === 0 ? 0 : -EAGAIN;
+    const count = this.#ring.take(into);
     this.writable.wake();
     return count;
   }
@@ -96,12 +84,7 @@ export class Pipe {
     if (from.length === 0) return 0;
     const { room } = this;
     if (room === 0 || (from.length <= PIPE_BUF && room < from.length)) return -EAGAIN;
-    const count = Math.min(room, from.length);
-    const end = (this.#start + this.#length) % this.#ring.length;
-    const first = Math.min(count, this.#ring.length - end);
-    this.#ring.set(from.subarray(0, first), end);
-    this.#ring.set(from.subarray(first, count), 0);
-    this.#length += count;
+    const count = this.#ring.put(from);
     this.readable.wake();
     return count;
   }

@@ -255,8 +255,8 @@ function statText(kernel: Kernel, process: Process, thread: Thread | null): stri
     process.parent?.pid ?? 0,
     process.pgid,
     process.sid,
-    0, // tty_nr
-    -1, // tpgid
+    process.terminal?.device ?? 0, // tty_nr
+    process.terminal?.foreground || -1, // tpgid
     0x400000, // flags: PF_RANDOMIZE
     usage.minorFaults,
     childrenUsage.minorFaults,

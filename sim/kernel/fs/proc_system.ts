@@ -41,6 +41,7 @@ function cpuInfo(kernel: Kernel, arch: Arch): string {
         ["model name\t", identity?.name ?? "Isthmus"],
         ["stepping\t", identity?.stepping ?? 0],
         ["cpu MHz\t\t", "1000.000"],
+        ["cache size\t", "8192 KB"], // the last level that CPUID leaf 4 tells of
         ["physical id\t", 0],
         ["siblings\t", kernel.cpus],
         ["core id\t\t", cpu],

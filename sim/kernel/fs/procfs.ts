@@ -100,10 +100,10 @@ export class SysFs extends SyntheticFs {
   }
 }
 
-/** Mount /proc and /sys, and let the terminal know who asks; after the kernel is made. */
+/** Mount what shows the kernel's state, and let terminals reach it; after the kernel is made. */
 export function mountKernelFiles(vfs: Vfs, kernel: Kernel): void {
-  const { terminal } = vfs.streams.stdin;
-  if (terminal) terminal.caller = () => kernel.current?.process ?? null;
+  vfs.kernelLink.kernel = kernel;
   vfs.mount(new ProcFs(kernel, vfs), "/proc", { source: "proc" });
   vfs.mount(new SysFs(kernel, vfs), "/sys", { source: "sysfs" });
+  vfs.mount(vfs.pseudoTerminals, "/dev/pts", { source: "devpts" });
 }

@@ -6,7 +6,7 @@ import { Access } from "../../cpu/cpu.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
 import { Domain } from "../../memory/memory.ts";
 import { getUnsigned64 } from "../abi/struct.ts";
-import { EAGAIN, EBADF, EFAULT, EINVAL, EPIPE } from "../errno.ts";
+import { EAGAIN, EBADF, EFAULT, EINVAL, EPIPE, ERESTART } from "../errno.ts";
 import { RLIMIT_NOFILE } from "../process.ts";
 import { SIGPIPE } from "../signal_numbers.ts";
 import { signalFromKernel } from "../signals.ts";
@@ -243,28 +243,50 @@ export function atEnd(file: OpenFile, position: number): boolean {
   return inode.isRegular && inode.size > 0 && position >= inode.size;
 }
 
+/** State of a call that a terminal has refused to a process in the background. */
+const STOPPED = Symbol("stopped");
+
+/** The call's process gets a signal that stops it (-ERESTART): the call starts again when it continues. */
+export function stopped(call: Call): number {
+  call.state = STOPPED;
+  return call.block(call.process.continued);
+}
+
+/** Whether a call that was `stopped` must see a signal first, whose handler ends or restarts it. */
+export function isInterrupted(call: Call): boolean {
+  return call.resumed && call.state === STOPPED && call.thread.signalled;
+}
+
 /** read and readv at the file's position: the count, -errno, or blocked. */
 export function readFile(call: Call, file: OpenFile, spans: readonly Span[]): number {
   if (!file.readable) return -EBADF;
+  if (isInterrupted(call)) return stopped(call);
   if (atEnd(file, file.offset)) return 0;
   if (file.splittable) return fillUser(call.space, spans, (into) => file.read(into));
   const buffer = chunk(totalLength(spans));
-  const count = file.read(buffer);
-  if (count === -EAGAIN && mayWait(file)) return call.block(file.waitQueues(POLLIN));
+  const count = call.timedOut ? file.readExpired(buffer) : file.read(buffer);
+  if (count === -ERESTART) return stopped(call);
+  if (count === -EAGAIN && mayWait(file)) {
+    const { readTimeout } = file;
+    const deadline = call.kernel.clock.now + readTimeout;
+    return call.block(file.waitQueues(POLLIN), readTimeout > 0 ? { deadline } : {});
+  }
   return count <= 0 ? count : scatter(call.space, spans, buffer.subarray(0, count));
 }
 
 /** write and writev at the file's position: the count, -errno, or blocked until all is written. */
 export function writeFile(call: Call, file: OpenFile, spans: readonly Span[]): number {
   if (!file.writable) return -EBADF;
+  if (isInterrupted(call)) return stopped(call);
   if (file.splittable) return drainUser(call.space, spans, (from) => file.write(from));
   const total = totalLength(spans);
-  let done = call.resumed ? call.state as number : 0;
+  let done = typeof call.state === "number" ? call.state : 0;
   do {
     const buffer = chunk(total - done);
     const gathered = gather(call.space, spans, done, buffer);
     if (gathered < 0) return done > 0 ? done : gathered;
     const count = file.write(buffer.subarray(0, gathered));
+    if (count === -ERESTART && done === 0) return stopped(call);
     if (count === -EAGAIN && mayWait(file)) {
       call.state = done;
       const interrupted = done > 0 ? () => done : undefined;

@@ -36,7 +36,9 @@ import type { Credentials } from "./permission.ts";
 import { StreamInode, type StreamName } from "./stream_file.ts";
 import { hostStreams, type StandardStreams } from "./streams.ts";
 import { FsContext, type Task } from "./task.ts";
-import { Terminal } from "./terminal.ts";
+import { DevPtsFs } from "./tty/devpts.ts";
+import { HOST_TERMINAL_INDEX, HostTerminal } from "./tty/host_terminal.ts";
+import type { KernelLink } from "./tty/tty.ts";
 import { Walk } from "./walk.ts";
 
 /** Device numbers of the anonymous file systems; mounts are numbered from 0x20 (0:32) on. */
@@ -82,6 +84,11 @@ export class Vfs {
   readonly #memoryMount: Mount;
   readonly streams: Readonly<Record<StreamName, StreamInode>>;
   readonly user: Credentials;
+  /** Lets terminals reach the kernel, which is made later. */
+  readonly kernelLink: KernelLink = { kernel: null };
+  readonly pseudoTerminals: DevPtsFs;
+  /** The terminal that the standard streams are on, if they are. */
+  readonly terminal: HostTerminal | null;
   #nextMount = 1;
 
   /** @param root the file system mounted at `/` */
@@ -99,16 +106,21 @@ export class Vfs {
     this.#memoryMount = new Mount(-1, this.memory, null, false, "none");
 
     const streams = options.streams ?? hostStreams();
-    const terminal = streams.terminal ? new Terminal(streams.terminal) : null;
+    this.pseudoTerminals = new DevPtsFs(now, this.kernelLink);
+    this.terminal = streams.terminal ? new HostTerminal(this.kernelLink, streams.terminal) : null;
+    const { terminal } = this;
+    const home = terminal ? this.pseudoTerminals : this.pipes;
     const stream = (name: StreamName, ino: number) =>
-      new StreamInode(this.pipes, ino, streams, name, this.user, terminal);
-    const stdin = stream("stdin", this.pipes.number());
+      new StreamInode(home, ino, streams, name, this.user, terminal);
+    const stdin = stream("stdin", home.number());
+    if (terminal) this.pseudoTerminals.addHostTerminal(stdin);
     this.streams = terminal ? { stdin, stdout: stdin, stderr: stdin } : {
       stdin,
       stdout: stream("stdout", this.pipes.number()),
       stderr: stream("stderr", this.pipes.number()),
     };
     this.devices = standardDevices(options.random, () => terminal ? stdin : null);
+    this.pseudoTerminals.register(this.devices);
     this.#attach(root, null, false, "rootfs");
   }
 
@@ -234,14 +246,19 @@ export class Vfs {
   /** A table with 0, 1, 2 open on the machine's standard streams. */
   standardDescriptors(): DescriptorTable {
     const table = new DescriptorTable(this);
-    const isTerminal = this.streams.stdin.terminal !== null;
+    const isTerminal = this.terminal !== null;
+    const name = `/dev/pts/${HOST_TERMINAL_INDEX}`;
+    const context = this.task(new FsContext(this.root, this.root), SYSTEM);
+    const named = isTerminal ? this.resolve(context, this.root, name, true) : -ENOENT;
     const names: readonly StreamName[] = ["stdin", "stdout", "stderr"];
-    for (const name of names) {
-      const inode = this.streams[name];
-      const label = isTerminal ? "/dev/pts/0" : `pipe:[${inode.ino}]`;
-      const flags = isTerminal ? O_RDWR : name === "stdin" ? O_RDONLY : O_WRONLY;
-      const file = inode.open(flags, this.pipes.place(inode, label), {});
-      if (failed(file)) throw new TypeError(`cannot open ${name}`);
+    for (const stream of names) {
+      const inode = this.streams[stream];
+      const flags = isTerminal ? O_RDWR : stream === "stdin" ? O_RDONLY : O_WRONLY;
+      const location = failed(named)
+        ? this.pipes.place(inode, isTerminal ? name : `pipe:[${inode.ino}]`)
+        : named;
+      const file = inode.open(flags, location, {});
+      if (failed(file)) throw new TypeError(`cannot open ${stream}`);
       table.install(file, 0, false);
     }
     return table;

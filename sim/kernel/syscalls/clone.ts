@@ -64,6 +64,7 @@ function forkProcess(call: Call, request: CloneRequest): Process | number {
   const child = kernel.newProcess(parent, space, descriptors, fs, process.credentials);
   child.pgid = process.pgid;
   child.sid = process.sid;
+  child.terminal = process.terminal;
   child.limits = [...process.limits];
   child.name = call.thread.name;
   child.executable = process.executable;

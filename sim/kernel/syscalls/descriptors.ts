@@ -7,10 +7,12 @@ import {
   EBUSY,
   EFAULT,
   EINVAL,
+  EIO,
   EMFILE,
   ENOTDIR,
   EOVERFLOW,
   EPERM,
+  ERESTART,
 } from "../errno.ts";
 import type { AnonymousInode } from "../fs/anonymous.ts";
 import {
@@ -22,6 +24,7 @@ import {
   O_DIRECT,
   O_LARGEFILE,
   O_NOATIME,
+  O_NOCTTY,
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
@@ -39,13 +42,25 @@ import { IN_DONT_FOLLOW, IN_MASK_CREATE, IN_ONLYDIR, InotifyFile } from "../fs/i
 import * as ioctls from "../fs/ioctl.ts";
 import { F_RDLCK, F_UNLCK, F_WRLCK, FileLocks, type Lock } from "../fs/locks.ts";
 import { F_SEAL_SEAL } from "../fs/memory_fs.ts";
+import { offerTerminal } from "../fs/open.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import { openPipeEnd, Pipe, PipeEnd } from "../fs/pipe.ts";
 import { RegularFile } from "../fs/regular_file.ts";
 import { SignalFile } from "../fs/signalfd.ts";
 import { Flock } from "../fs/structs.ts";
 import { TimerFile } from "../fs/timerfd.ts";
-import { credentialsOf, fileOf, pathAt, readPath, tableOf, taskOf, vfsOf } from "../fs/user_io.ts";
+import { PtyMaster } from "../fs/tty/pty.ts";
+import {
+  credentialsOf,
+  fileOf,
+  isInterrupted,
+  pathAt,
+  readPath,
+  stopped,
+  tableOf,
+  taskOf,
+  vfsOf,
+} from "../fs/user_io.ts";
 import { SigSet, UNBLOCKABLE } from "../signal_state.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { readStruct, writeStruct } from "../user_struct.ts";
@@ -262,6 +277,7 @@ function flock(call: Call, fd: number, operation: number): number {
 function ioctl(call: Call, fd: number, request: number, argument: number): number {
   const file = fileOf(call, fd);
   if (file === null) return -EBADF;
+  if (isInterrupted(call)) return stopped(call);
   const table = tableOf(call);
   request >>>= 0;
   switch (request) {
@@ -283,7 +299,23 @@ function ioctl(call: Call, fd: number, request: number, argument: number): numbe
         return call.space.writeU32(argument, left) < 0 ? -EFAULT : 0;
       }
   }
-  return file.ioctl(request, argument, call.space);
+  if (request === ioctls.TIOCGPTPEER && file instanceof PtyMaster) {
+    return openPeer(call, file, argument);
+  }
+  const result = file.ioctl(request, argument, call.space);
+  return result === -ERESTART ? stopped(call) : result;
+}
+
+/** Open the slave end of a pseudo-terminal by its master. */
+function openPeer(call: Call, master: PtyMaster, guestFlags: number): number {
+  const { pseudoTerminals, mounts } = vfsOf(call);
+  const mount = mounts.find(({ fileSystem }) => fileSystem === pseudoTerminals);
+  if (mount === undefined) return -EIO;
+  const flags = flagsFromGuest(call.arch, guestFlags);
+  const peer = pseudoTerminals.openPeer(master.pty, mount, flags & ~(O_CLOEXEC | O_NOCTTY));
+  if (failed(peer)) return peer;
+  if ((flags & O_NOCTTY) === 0) offerTerminal(call.process, peer);
+  return install(call, peer, flags);
 }
 
 /** Put a new anonymous file into the table. */

@@ -68,6 +68,7 @@ function setsid(call: Call): number {
   for (const other of kernel.processes.values()) if (other.pgid === process.pid) return -EPERM;
   process.pgid = process.pid;
   process.sid = process.pid;
+  process.terminal = null;
   return process.pid;
 }
 

@@ -29,6 +29,13 @@ export function compile(arch: Arch, args: readonly string[]): string {
   return new TextDecoder().decode(stdout);
 }
 
+/** Path of the static program `name` with the C library of the compiler, built into `folder`. */
+export function buildWithLibrary(arch: Arch, name: string, folder: string): string {
+  const out = `${folder}/${name}.${arch}`;
+  compile(arch, ["-O1", "-static", "-w", "-o", out, new URL(`${name}.c`, here).pathname]);
+  return out;
+}
+
 /** Path of the static program `name`, built into `folder`. */
 export function buildProgram(arch: Arch, name: string, folder: string): string {
   const out = `${folder}/${name}.${arch}`;

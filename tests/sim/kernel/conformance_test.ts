@@ -5,7 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { BytesInput, CapturedOutput } from "../../../sim/kernel/fs/streams.ts";
 import { Machine } from "../../../sim/machine.ts";
-import { buildProgram, compilable } from "./compile.ts";
+import { buildProgram, buildWithLibrary, compilable } from "./compile.ts";
 
 const needed = compilable("x86_64") && compilable("aarch64") && Deno.build.os === "linux" &&
   Deno.build.arch === "x86_64";
@@ -66,18 +66,20 @@ for (
     "settings",
     "seccomp",
     "shared_memory",
+    "terminals",
   ]
 ) {
+  const build = name === "terminals" ? buildWithLibrary : buildProgram;
   Deno.test({
     name: `${name}: the same as on Linux${missing}`,
     ignore: !needed,
     fn: () =>
       inFolder(async (folder) => {
         const path = `${folder}/${name}`;
-        await Deno.rename(buildProgram("x86_64", name, folder), path);
+        await Deno.rename(build("x86_64", name, folder), path);
         const expected = await native([path]);
         for (const arch of ["x86_64", "aarch64"] as const) {
-          const bytes = Deno.readFileSync(buildProgram(arch, name, folder));
+          const bytes = Deno.readFileSync(build(arch, name, folder));
           const files = new Map([[path, bytes]]);
           assertEquals(await simulated([path], files, Infinity), expected, `${arch}, cold`);
           assertEquals(await simulated([path], files, 10), expected, `${arch}, hot`);
