@@ -1,6 +1,6 @@
 /** `isthmus compare`: one program with and without modules. */
 import { compare, type Comparison } from "../../sim/study/compare.ts";
-import { type Measurement } from "../../sim/study/measure.ts";
+import type { Measurement, MeasureOptions } from "../../sim/study/measure.ts";
 import {
   type CommandSpec,
   jsonOption,
@@ -15,6 +15,7 @@ import { machineOptions } from "./machine_options.ts";
 import { comparisonCsv, objectTables, type Side } from "../report/objects.ts";
 import { writeText } from "./host_files.ts";
 import { roiOption } from "./roi_option.ts";
+import { Progress } from "../sweep/progress.ts";
 import { withRecipe } from "../sweep/recipe.ts";
 import { WorkerPool } from "./worker_pool.ts";
 
@@ -35,21 +36,14 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   const stdin = Deno.stdin.isTerminal()
     ? undefined
     : await new Response(Deno.stdin.readable).bytes();
-  const { layouts } = values;
   const watched = watchedBy(values);
   const base = { ...await sideMachine(values, "base", stdin), ...watched };
   const variant = { ...await sideMachine(values, "variant", stdin), ...watched };
-  using pool = new WorkerPool<CompareJob, Measurement>(
-    new URL("./compare_worker.ts", import.meta.url),
-  );
-  const result = await compare(positional, base, variant, {
-    layouts,
-    measure: (side, layout) =>
-      pool.run({
-        ...{ argv: positional, values, stdin, side, layout },
-        watched: layout === 0 ? watched : {},
-      }),
+  const job = (side: "base" | "variant", layout: number): CompareJob => ({
+    ...{ argv: positional, values, stdin, side, layout },
+    watched: layout === 0 ? watched : {},
   });
+  const result = await compareWithBar(positional, base, variant, values.layouts, job);
   const sides = [{ ...result.base, name: "base" }, { ...result.variant, name: "variant" }];
   if (values.csv !== undefined) writeText("--csv", values.csv, comparisonCsv(sides));
   if (values.html !== undefined) await writeHtml(values.html, positional, values, result, sides);
@@ -68,6 +62,25 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   }
   for (const warning of result.warnings) console.error(`isthmus: ${warning}`);
   return 0;
+}
+
+/** Compare, on layouts in workers, and show how far it is. */
+async function compareWithBar(
+  argv: readonly string[],
+  base: MeasureOptions,
+  variant: MeasureOptions,
+  layouts: number | undefined,
+  job: (side: "base" | "variant", layout: number) => CompareJob,
+): Promise<Comparison> {
+  using progress = new Progress(2 * (layouts ?? 1), { passing: true });
+  using pool = new WorkerPool<CompareJob, Measurement>(
+    new URL("./compare_worker.ts", import.meta.url),
+  );
+  return await compare(argv, base, variant, {
+    layouts,
+    measure: (side, layout) => pool.run(job(side, layout)),
+    progress: (side) => progress.step(side),
+  });
 }
 
 /** Objects that the tables show. */

@@ -42,6 +42,7 @@ export async function runProgram(
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
+      writeOut: (text) => console.log(text.trimEnd()),
       writeErr: () => {}, // The error itself has the text.
       outputError: () => {},
     });

@@ -1,6 +1,12 @@
 /** `isthmus reproduce`: makes recorded results again. */
 import { VERSION } from "../../lib/version.ts";
-import { reproduce, type Reproduction, resultsIn } from "../sweep/reproduce.ts";
+import { Progress } from "../sweep/progress.ts";
+import {
+  type RecordedResult,
+  reproduce,
+  type Reproduction,
+  resultsIn,
+} from "../sweep/reproduce.ts";
 import { type CommandSpec, jsonOption, type Parsed, printJson, UsageError } from "./command.ts";
 
 interface Values {
@@ -20,6 +26,27 @@ async function textOf(file: string): Promise<string> {
   }
 }
 
+/** One result after the other, with a bar between. */
+async function* reproduceAll(
+  results: readonly RecordedResult[],
+  where: Parameters<typeof reproduce>[1],
+): AsyncGenerator<Reproduction> {
+  using progress = new Progress(results.length, { passing: true });
+  for (const result of results) {
+    const found = await reproduce(result, where);
+    progress.hide();
+    yield found;
+    progress.step("");
+  }
+}
+
+function verdictOf({ argv, compared, difference }: Reproduction): string {
+  const name = argv.join(" ");
+  return difference === undefined
+    ? `${name}: the same, ${compared} counters`
+    : `${name}: ${difference.what} is ${difference.now}, was ${difference.recorded}`;
+}
+
 async function run({ positional: [file], values }: Parsed<Values>): Promise<number> {
   const results = resultsIn(await textOf(file), file);
   const stdin = values.stdin === undefined ? undefined : await Deno.readFile(values.stdin)
@@ -32,17 +59,9 @@ async function run({ positional: [file], values }: Parsed<Values>): Promise<numb
     console.error(`isthmus: the result is of version ${isthmus}, this is ${VERSION}`);
   }
   const done: Reproduction[] = [];
-  for (const result of results) {
-    const found = await reproduce(result, { root: values.root, stdin });
+  for await (const found of reproduceAll(results, { root: values.root, stdin })) {
     done.push(found);
-    if (values.json) continue;
-    const name = found.argv.join(" ");
-    const { difference } = found;
-    console.log(
-      difference === undefined
-        ? `${name}: the same, ${found.compared} counters`
-        : `${name}: ${difference.what} is ${difference.now}, was ${difference.recorded}`,
-    );
+    if (!values.json) console.log(verdictOf(found));
   }
   if (values.json) printJson(done);
   return done.every(({ difference }) => difference === undefined) ? 0 : 1;

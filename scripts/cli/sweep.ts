@@ -28,6 +28,28 @@ async function checkMachines(runs: readonly KeyedRun[]): Promise<void> {
   }
 }
 
+/** Make the runs that are left of `total`. */
+async function makeAll(
+  left: readonly KeyedRun[],
+  total: number,
+  jobs: number | undefined,
+  store: ResultStore,
+): Promise<void> {
+  using progress = new Progress(total, { before: total - left.length });
+  using pool = new WorkerPool<RunJob, Outcome>(
+    new URL("../sweep/worker.ts", import.meta.url),
+    jobs,
+  );
+  await Promise.all(left.map(async ({ key, job, ...labels }) => {
+    const outcome = await pool.run(job).catch((error: Error): Outcome => ({
+      error: error.message,
+    }));
+    store.add(key, outcome);
+    if ("error" in outcome) progress.step(runName(labels), outcome.error.split("\n")[0]);
+    else progress.step(runName(labels));
+  }));
+}
+
 async function run({ positional: [file], values }: Parsed<Values>): Promise<number> {
   const { part, retry = false } = values;
   const { study, folder } = await readStudy(file);
@@ -50,20 +72,7 @@ async function run({ positional: [file], values }: Parsed<Values>): Promise<numb
   }
   const mine = runs.filter(({ number }) => part === undefined || number % part.of === part.index);
   const left = mine.filter(({ key }) => !done.has(key));
-  const progress = new Progress(mine.length, mine.length - left.length);
-  using pool = new WorkerPool<RunJob, Outcome>(
-    new URL("../sweep/worker.ts", import.meta.url),
-    values.jobs,
-  );
-  await Promise.all(left.map(async ({ key, job, ...labels }) => {
-    const outcome = await pool.run(job).catch((error: Error): Outcome => ({
-      error: error.message,
-    }));
-    store.add(key, outcome);
-    if ("error" in outcome) progress.step(runName(labels), outcome.error.split("\n")[0]);
-    else progress.step(runName(labels));
-  }));
-  progress.end();
+  await makeAll(left, mine.length, values.jobs, store);
   const failed = store.results().filter((result) => "error" in result).length;
   const summary = { out, runs: mine.length, made: left.length, failed };
   if (values.json) printJson(summary);

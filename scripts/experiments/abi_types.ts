@@ -2,6 +2,9 @@
 // for both architectures, so it needs gcc for them (Debian: gcc, gcc-aarch64-linux-gnu):
 //   deno run -A scripts/experiments/abi_types.ts
 import { abiTypes, linux, measure } from "../../mod.ts";
+import { argumentsOf } from "./arguments.ts";
+
+await argumentsOf(import.meta.url);
 
 const START = {
   x86_64:

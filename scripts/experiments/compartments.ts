@@ -4,6 +4,7 @@
 // LIBRARIES are names with + between them, all in one compartment.
 import { compartments, linux, measure, preset } from "../../mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 /** Cycles of a change of rights: what is published of WRPKRU, and slower ones. */
@@ -11,7 +12,7 @@ const CYCLES = [11, 20, 26, 30, 60, 100];
 const CLOCK = 3e9;
 const SWITCHES = 100_000;
 
-const [x86_64, aarch64, libraries, ...given] = Deno.args;
+const [x86_64, aarch64, libraries, ...given] = await argumentsOf(import.meta.url);
 const program = given.length > 0 ? given : ["/many/many", "2000"];
 const boxes = (libraries ?? "libm00.so+libm01.so+libm09.so").split("+");
 for (const arch of ["x86_64", "aarch64"] as const) {

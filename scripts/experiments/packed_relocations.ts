@@ -12,6 +12,7 @@ import {
 } from "../../mod.ts";
 import { FORMATS, type PackedFormat } from "../../modules/packed_relocations/mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 /** A module that packs the relocations of every ELF file that is opened, as if it lay so in the file system. */
@@ -55,7 +56,7 @@ function total(files: Iterable<Uint8Array>): number {
 
 const kilobytes = (bytes: number): string => formatCount(Math.round(bytes / 1024));
 
-const [x86_64, aarch64, ...given] = Deno.args;
+const [x86_64, aarch64, ...given] = await argumentsOf(import.meta.url);
 const program = given.length > 0 ? given : ["/many/many"];
 for (const arch of ["x86_64", "aarch64"] as const) {
   const root = { x86_64, aarch64 }[arch] ?? await manyGuest(arch);

@@ -4,13 +4,16 @@
 // LIBRARIES are those that move, names with + between them.
 import { layoutRandomisation, linux, measure, preset, rerandomisation } from "../../mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 const SEEDS = [1, 2, 3, 4, 5];
 const COUNTERS = ["instructions", "itlb.misses", "walks", "branches.indirect.mispredicted"];
 const MOVES = ["moves", "functions.moved", "moved", "held"];
 
-const [x86_64, aarch64, moving = "program+libm03.so", ...given] = Deno.args;
+const [x86_64, aarch64, moving = "program+libm03.so", ...given] = await argumentsOf(
+  import.meta.url,
+);
 const program = given.length > 0 ? given : ["/many/many"];
 // The embedded program makes few system calls.
 const periods = given.length > 0 ? [1000, 100, 10] : [1];

@@ -3,6 +3,7 @@
 //   deno run -A scripts/experiments/reorder.ts [ROOT_X86_64 ROOT_AARCH64 PROGRAM [ARGS…]]
 import { linux, measure, preset, reorder } from "../../mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 const COUNTERS = [
@@ -17,7 +18,7 @@ const COUNTERS = [
   "linker.reorder.bytes",
 ];
 
-const [x86_64, aarch64, ...given] = Deno.args;
+const [x86_64, aarch64, ...given] = await argumentsOf(import.meta.url);
 const program = given.length > 0 ? given : ["/many/many"];
 for (const arch of ["x86_64", "aarch64"] as const) {
   const root = { x86_64, aarch64 }[arch] ?? await manyGuest(arch);

@@ -35,6 +35,9 @@ function main(name, text) {
 const SEND_TYPES = `import sip_send(i32, bytes) -> i32
 import sip_receive(i32, buffer) -> i32
 import sip_self() -> i32`;
+import { argumentsOf } from "./arguments.ts";
+
+await argumentsOf(import.meta.url);
 
 /** A loop around a call through a PLT entry at its end, and `plus`, in machine code. */
 const CODE = {

@@ -3,6 +3,7 @@
 //   deno run -A scripts/experiments/seccomp.ts [ROOT_X86_64 ROOT_AARCH64 [PROGRAM…]]
 import { linux, measure, seccomp } from "../../mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 const PROGRAMS = [
@@ -18,7 +19,7 @@ const PROGRAMS = [
   "/usr/bin/sqlite3 :memory: select(6*7)",
 ];
 
-const [x86_64, aarch64, ...given] = Deno.args;
+const [x86_64, aarch64, ...given] = await argumentsOf(import.meta.url);
 const programs = x86_64 === undefined ? ["/many/many"] : given.length > 0 ? given : PROGRAMS;
 for (const arch of ["x86_64", "aarch64"] as const) {
   const root = { x86_64, aarch64 }[arch] ?? await manyGuest(arch);

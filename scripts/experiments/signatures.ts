@@ -1,7 +1,10 @@
 // Signatures: what verifying costs, and what is refused, for both architectures, on an embedded program:
 //   deno run -A scripts/experiments/signatures.ts
 import { generateKeys, linux, measure, signatures, signElf } from "../../mod.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
+
+await argumentsOf(import.meta.url);
 
 const mine = await generateKeys();
 const other = await generateKeys();

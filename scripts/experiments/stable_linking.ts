@@ -4,12 +4,13 @@
 import process from "node:process";
 import { linux, lookupCache, measure, type Module, stableLinking, weak } from "../../mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 /** Runs of each kind, in turn; the least time counts. */
 const RUNS = 3;
 
-const [x86_64, aarch64, ...given] = Deno.args;
+const [x86_64, aarch64, ...given] = await argumentsOf(import.meta.url);
 const program = given.length > 0 ? given : ["/many/many"];
 
 /** Milliseconds of CPU time so far, compiler threads included. */

@@ -11,6 +11,7 @@ import {
   unpack,
 } from "../../mod.ts";
 import { alignRows, formatCount } from "../../sim/study/table.ts";
+import { argumentsOf } from "./arguments.ts";
 import { manyGuest } from "./guests_data.ts";
 
 const PACKINGS: readonly (Required<PackOptions>)[] = [
@@ -44,7 +45,7 @@ function packing(options: PackOptions, sizes: { plain: number; packed: number })
 const kilobytes = (bytes: number): string => formatCount(Math.round(bytes / 1024));
 const note = (text: string) => console.error(text);
 
-const [x86_64, aarch64, ...given] = Deno.args;
+const [x86_64, aarch64, ...given] = await argumentsOf(import.meta.url);
 const program = given.length > 0 ? given : ["/many/many"];
 for (const arch of ["x86_64", "aarch64"] as const) {
   const root = { x86_64, aarch64 }[arch] ?? await manyGuest(arch);

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { measure, type Measurement, type MeasureOptions, preset } from "../../mod.ts";
 import type { Arch } from "../../sim/arch.ts";
 import { alignRows, formatChange, formatCount } from "../../sim/study/table.ts";
+import { purposeOf } from "../experiments/arguments.ts";
 import { htmlOf, type Section } from "../report/html.ts";
 import type { Side } from "../report/objects.ts";
 
@@ -44,6 +45,7 @@ interface Arguments {
   readonly arch?: string;
   /** Of `compartment_gates`. */
   readonly libraries?: string;
+  readonly help?: boolean;
   readonly program: readonly string[];
 }
 
@@ -52,13 +54,37 @@ const OPTIONS = {
   html: { type: "string" },
   arch: { type: "string" },
   libraries: { type: "string" },
+  help: { type: "boolean" },
 } as const;
+
+const HELP = `
+  --root DIR    study a program of this root, not a built-in one
+  --arch ARCH   x86_64 or aarch64: the built-in program of this architecture only
+  --html FILE   where the report goes; default NAME.html, here
+
+A core is modelled for each architecture: skylake-sp, neoverse-n1. Built-in programs are those of
+tests/guests/prebuilt: many/many and others, with their own arguments.
+
+examples:
+  deno run -A scripts/studies/NAME.ts
+  deno run -A scripts/studies/NAME.ts --root .cache/roots/bookworm-amd64 /usr/bin/python3 -c 'print(1)'
+`;
+
+/** Print what the study is for and end, if that is asked. */
+async function explain(): Promise<void> {
+  if (!parsed().help) return;
+  const name = Deno.mainModule.slice(Deno.mainModule.lastIndexOf("/") + 1, -".ts".length);
+  console.log(await purposeOf(Deno.mainModule) + "\n" + HELP.replaceAll("NAME", name).trimEnd());
+  Deno.exit(0);
+}
 
 /** The command line; what is wrong ends the process with code 2. */
 export function parsed(): Arguments {
   // What follows the program's name is the program's.
+  const takesValue = (option = "") =>
+    option !== "--help" && Object.hasOwn(OPTIONS, option.slice(2));
   const own = Deno.args.findIndex((arg, i) =>
-    !arg.startsWith("--") && !Object.hasOwn(OPTIONS, (Deno.args[i - 1] ?? "").slice(2))
+    !arg.startsWith("--") && !takesValue(Deno.args[i - 1])
   );
   const [before, program] = own < 0
     ? [Deno.args, []]
@@ -73,7 +99,7 @@ export function parsed(): Arguments {
     }
     return { ...values, program };
   } catch (error) {
-    console.error((error as Error).message);
+    console.error(`${(error as Error).message} (--help explains)`);
     Deno.exit(2);
   }
 }
@@ -83,6 +109,7 @@ export function parsed(): Arguments {
  * unless there is a `--root`.
  */
 export async function targets(guest: readonly string[] = ["many/many", "200"]): Promise<Target[]> {
+  await explain();
   const { root, program, arch: only } = parsed();
   if (root !== undefined) {
     const { arch } = await measure(program, { root, maxInstructions: 1 });

@@ -1,4 +1,4 @@
-/** How far long work is, on standard error: a bar on a terminal, a line a step otherwise. */
+/** How far long work is, on standard error: a bar on a terminal, a line a step, or nothing, otherwise. */
 
 const WIDTH = 24;
 
@@ -10,15 +10,25 @@ export function formatDuration(seconds: number): string {
   return shown.map((part, i) => i === 0 ? `${part}` : `${part}`.padStart(2, "0")).join(":");
 }
 
-export class Progress {
+/** What is shown. */
+export interface ProgressOptions {
+  /** Steps that were done when the work began. */
+  readonly before?: number;
+  /** Nothing but the bar, which goes when the work is done: its result follows. */
+  readonly passing?: boolean;
+}
+
+export class Progress implements Disposable {
   readonly #started = performance.now();
   readonly #terminal = Deno.stderr.isTerminal();
+  readonly #before: number;
+  readonly #passing: boolean;
   #done: number;
   #failed = 0;
 
-  /** `before` of `total` steps were done when the work began. */
-  constructor(readonly total: number, readonly before: number) {
-    this.#done = before;
+  constructor(readonly total: number, { before = 0, passing = false }: ProgressOptions = {}) {
+    this.#before = this.#done = before;
+    this.#passing = passing;
     if (this.#terminal) this.#draw();
   }
 
@@ -27,22 +37,29 @@ export class Progress {
     this.#done++;
     if (problem !== undefined) this.#failed++;
     const line = problem === undefined ? name : `${name}: ${problem}`;
-    if (!this.#terminal) console.error(`${this.#done}/${this.total} ${line}`);
-    else {
+    if (!this.#terminal) {
+      if (!this.#passing) console.error(`${this.#done}/${this.total} ${line}`);
+    } else {
       if (problem !== undefined) console.error(`\r\x1b[K${line}`);
       this.#draw();
     }
   }
 
+  /** Take the bar away until the next step: a line of output comes. */
+  hide(): void {
+    if (this.#terminal) this.#write("\r\x1b[K");
+  }
+
   /** No step follows. */
-  end(): void {
-    if (this.#terminal) console.error();
+  [Symbol.dispose](): void {
+    if (this.#passing) this.hide();
+    else if (this.#terminal) console.error();
   }
 
   #draw(): void {
     const part = this.total === 0 ? 1 : this.#done / this.total;
     const full = Math.floor(part * WIDTH);
-    const steps = this.#done - this.before;
+    const steps = this.#done - this.#before;
     const seconds = (performance.now() - this.#started) / 1000;
     const left = this.#done === this.total
       ? `in ${formatDuration(seconds)}`
@@ -51,7 +68,10 @@ export class Progress {
       : `${formatDuration(seconds / steps * (this.total - this.#done))} left`;
     const failed = this.#failed === 0 ? "" : `, ${this.#failed} failed`;
     const bar = `[${"=".repeat(full)}${" ".repeat(WIDTH - full)}]`;
-    const text = `\r\x1b[K${bar} ${this.#done}/${this.total}${failed} ${left}`;
+    this.#write(`\r\x1b[K${bar} ${this.#done}/${this.total}${failed} ${left}`);
+  }
+
+  #write(text: string): void {
     Deno.stderr.writeSync(new TextEncoder().encode(text));
   }
 }

@@ -20,7 +20,7 @@ import { Domain, type Memory } from "../memory/memory.ts";
 import { aarch64 } from "./abi/aarch64.ts";
 import type { Abi } from "./abi/abi.ts";
 import { faultInfo, SEGV_PKUERR } from "./abi/siginfo.ts";
-import { SIGSEGV } from "./signal_numbers.ts";
+import { SIGPIPE, SIGSEGV } from "./signal_numbers.ts";
 import { setNumber64 } from "./abi/struct.ts";
 import { x86_64 } from "./abi/x86_64.ts";
 import { ThreadCall } from "./call.ts";
@@ -680,11 +680,11 @@ export class Kernel {
     return at;
   }
 
-  /** Name the signal that kills a process, with pc and registers. */
+  /** Name the signal that kills a process, with pc and registers; not SIGPIPE, of which no shell speaks either. */
   reportFatalSignal(thread: Thread, info: Uint8Array): void {
     const { process } = thread;
     const fatal = new FatalSignal(thread, info, this.abi, this.cpu);
-    if (process !== this.#main && !fatal.isFault) return;
+    if (fatal.signo === SIGPIPE || process !== this.#main && !fatal.isFault) return;
     const { pc } = this.cpu;
     const symbol = this.#options.symbolize?.(process, pc) ??
       symbolizeAddress(process.space.value, pc);

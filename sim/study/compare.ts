@@ -20,6 +20,8 @@ export interface CompareOptions {
    * made here, one after the other. A machine cannot be sent to a worker; what it is made from can.
    */
   readonly measure?: (side: "base" | "variant", layout: number) => Promise<Measurement>;
+  /** Told of each run when it is done. */
+  readonly progress?: (side: "base" | "variant", layout: number) => void;
 }
 
 /** Two machines' results on one program. */
@@ -51,9 +53,9 @@ export async function compare(
   variant: MeasureOptions,
   options: CompareOptions = {},
 ): Promise<Comparison> {
-  const { layouts, measure: elsewhere } = options;
+  const { layouts, measure: elsewhere, progress = () => {} } = options;
   if (layouts === undefined) {
-    const pair = await measurePair(argv, base, variant);
+    const pair = await measurePair(argv, base, variant, (side) => progress(side, 0));
     const table = (...names: string[]) => renderPair(pair, names);
     return { ...pair, warnings: warningsOf(pair), table };
   }
@@ -62,13 +64,18 @@ export async function compare(
     const indices = Array.from({ length: layouts }, (_, i) => i);
     pairs.push(
       ...await Promise.all(indices.map(async (i) => {
-        const [b, v] = await Promise.all([elsewhere("base", i), elsewhere("variant", i)]);
+        const [b, v] = await Promise.all((["base", "variant"] as const).map(async (side) => {
+          const result = await elsewhere(side, i);
+          progress(side, i);
+          return result;
+        }));
         return comparable({ base: b, variant: v });
       })),
     );
   } else {
     for (let i = 0; i < layouts; i++) {
-      pairs.push(await measurePair(argv, onLayout(base, i), onLayout(variant, i)));
+      const [b, v] = [onLayout(base, i), onLayout(variant, i)];
+      pairs.push(await measurePair(argv, b, v, (side) => progress(side, i)));
     }
   }
   const spreads = spreadsOf(pairs);
@@ -91,9 +98,13 @@ async function measurePair(
   argv: readonly string[],
   baseOptions: MeasureOptions,
   variantOptions: MeasureOptions,
+  done: (side: "base" | "variant") => void,
 ): Promise<Pair> {
   const base = await measure(argv, baseOptions);
-  return comparable({ base, variant: await measure(argv, variantOptions) });
+  done("base");
+  const variant = await measure(argv, variantOptions);
+  done("variant");
+  return comparable({ base, variant });
 }
 
 /** `pair`, unless its runs cannot be compared. */

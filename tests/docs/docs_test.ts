@@ -28,9 +28,7 @@ async function follow(block: Block, sandbox: Sandbox, page: string): Promise<voi
 
 for (const page of pages()) {
   const blocks = blocksOf(Deno.readTextFileSync(new URL(page, checkout)));
-  const used = blocks.filter(({ language, file, words }) =>
-    (language === "console" && !words.has("by-hand")) || file !== undefined
-  );
+  const used = blocks.filter(({ language, file }) => language === "console" || file !== undefined);
   if (!used.some(({ language }) => language === "console")) continue;
   Deno.test(`${page}: what it shows is what comes out`, async (t) => {
     await using sandbox = await Sandbox.create();

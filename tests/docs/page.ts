@@ -8,8 +8,7 @@
  *
  * Words after the language, of either kind: `root=NAME`, the folder `root` is this one of `.cache/roots`;
  * `needs=A,B`, each a command, a root, or `ROOT:PACKAGE_VERSION`, a package of a root; `slow`, for
- * `deno task docs:check` only; `by-hand`, not done here at all: sessions in gdb, and what needs inputs that the page
- * does not show (other tests have them: `tests/modules`, `tests/sim`).
+ * `deno task docs:check` only: what takes long, and what tests of the module that a page is about prove already.
  *
  * A comment ` <!-- $ COMMAND --> ` on the line before a block is done before it, such as to make a folder.
  */

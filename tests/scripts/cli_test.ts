@@ -1,27 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { compare, ifed, linux } from "../../mod.ts";
 import expected from "../guests/expected.json" with { type: "json" };
+import { inProcess } from "./in_process.ts";
 import { serveCheckout } from "./static_server.ts";
 
 const main = new URL("../../mod.ts", import.meta.url).pathname;
 const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
-const COMMANDS = [
-  "run",
-  "compare",
-  "sweep",
-  "submit",
-  "gather",
-  "reproduce",
-  "report",
-  "plan",
-  "inspect",
-  "name-linker",
-  "seccomp",
-  "modules",
-  "presets",
-  "demo",
-];
-
 interface Output {
   readonly code: number;
   readonly stdout: string;
@@ -44,25 +28,53 @@ async function isthmus(...args: string[]): Promise<Output> {
 
 /** Wrong usage: exit code 2 and one line that says what is wrong. */
 async function assertUsage(args: string[], problem: string): Promise<void> {
-  const { code, stdout, stderr } = await isthmus(...args);
-  assertEquals({ code, stdout, lines: stderr.trimEnd().split("\n").length }, {
-    code: 2,
-    stdout: "",
-    lines: 1,
-  }, stderr);
-  assertStringIncludes(stderr, problem);
+  const { code, out, err } = await inProcess(...args);
+  assertEquals([code, out, err.split("\n").length], [2, "", 1], err);
+  assertStringIncludes(err, problem);
 }
 
 Deno.test("every command has help with an example that names it", async () => {
-  const overview = await isthmus("--help");
+  const overview = await inProcess("--help");
   assertEquals(overview.code, 0);
-  for (const command of COMMANDS) {
-    assertStringIncludes(overview.stdout, `\n  ${command} `);
-    const { code, stdout } = await isthmus(command, "--help");
+  const commands = [...overview.out.matchAll(/^ {2}([\w-]+) (?:\[options\]|<)/gm)].map(([, one]) =>
+    one
+  );
+  assertEquals(commands.length, 21);
+  for (const command of commands) {
+    const { code, out } = await inProcess(command, "--help");
     assertEquals(code, 0);
-    assertStringIncludes(stdout, `Example:\n  isthmus ${command}`);
-    assertStringIncludes(stdout, "--json");
+    assertStringIncludes(out, `Example:\n  isthmus ${command}`);
+    assertStringIncludes(out, "--json");
   }
+  // The process itself.
+  const { code, stdout, stderr } = await isthmus("presets", "--help");
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout, (await inProcess("presets", "--help")).out + "\n");
+  assertEquals((await isthmus("nonsense")).code, 2);
+});
+
+Deno.test("studies and experiments say what they are for, and what is wrong", async () => {
+  const script = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-lock", "--no-check", ...args],
+    }).output();
+    return [code, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr)] as const;
+  };
+  const scripts = new URL("../../scripts/", import.meta.url).pathname;
+  const study = await script(`${scripts}studies/tlb_size.ts`, "--help");
+  assertEquals(study[0], 0);
+  assertStringIncludes(study[1], "deno run -A scripts/studies/tlb_size.ts --root");
+  const experiment = await script(`${scripts}experiments/reorder.ts`, "--help");
+  assertEquals(experiment[0], 0);
+  assertStringIncludes(experiment[1], "deno run -A scripts/experiments/reorder.ts [ROOT");
+  assertEquals(await script(`${scripts}experiments/reorder.ts`, "/nonexistent", "/"), [
+    2,
+    "/nonexistent is no folder with a root (--help explains)\n",
+  ]);
+  assertEquals(await script(`${scripts}studies/tlb_size.ts`, "--root", "/"), [
+    2,
+    "--root wants a program, and its arguments (--help explains)\n",
+  ]);
 });
 
 Deno.test("wrong usage is one line and exit code 2", async () => {
@@ -213,7 +225,7 @@ Deno.test("modules come by name, from a file and from a URL", async () => {
 
 Deno.test("compare: difference, layouts, region of interest, JSON", async () => {
   const args = ["compare", "--root", guests, "--cpu", "reference", "--with", "ifed.concatenate"];
-  const program = ["--", "/aarch64/many/many", "100"];
+  const program = ["--", "/aarch64/many/many", "20"];
   const once = await isthmus(...args, "--json", ...program);
   const { base, variant, delta, warnings } = JSON.parse(once.stdout);
   assertEquals(warnings, []);

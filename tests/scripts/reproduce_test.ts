@@ -10,22 +10,9 @@ import { UsageError } from "../../scripts/cli/command.ts";
 import { type RecipeValues, RecordingInput, withRecipe } from "../../scripts/sweep/recipe.ts";
 import { moduleGraph } from "../../scripts/imports.ts";
 import { type RecordedResult, reproduce, resultsIn } from "../../scripts/sweep/reproduce.ts";
-import { main } from "../../scripts/cli/main.ts";
+import { inProcess } from "./in_process.ts";
 
 const guests = new URL("../guests/prebuilt", import.meta.url).pathname;
-
-/** What the command line prints and answers, in this process. */
-async function isthmus(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { log, error } = console;
-  const [out, err]: string[][] = [[], []];
-  console.log = (line) => out.push(line);
-  console.error = (line) => err.push(line);
-  try {
-    return { code: await main(args), out: out.join("\n"), err: err.join("\n") };
-  } finally {
-    [console.log, console.error] = [log, error];
-  }
-}
 
 /** A result of /hello of a folder, with a module of that folder. */
 async function recorded(folder: string, values: RecipeValues = {}): Promise<RecordedResult> {
@@ -40,7 +27,7 @@ async function recorded(folder: string, values: RecipeValues = {}): Promise<Reco
   await Deno.writeTextFile(`${folder}/names/m.ts`, `export const m = "m";`);
   const file = `${folder}/result.json`;
   const options = Object.entries(values).flatMap(([name, value]) => [`--${name}`, `${value}`]);
-  const { code } = await isthmus(
+  const { code } = await inProcess(
     ...["run", "--root", folder, "--cpu", "zen3", "--module", `${folder}/m.ts`, ...options],
     ...["--stats", file, "--", "/hello"],
   );
@@ -54,13 +41,13 @@ Deno.test("a result is reproduced from its file; what differs is named", async (
     const result = await recorded(folder, { seed: 7 });
     const file = `${folder}/result.json`;
     const counters = Object.keys(result.counters).length + Object.keys(result.estimated).length;
-    assertEquals(await isthmus("reproduce", file), {
+    assertEquals(await inProcess("reproduce", file), {
       ...{ code: 0, out: `/hello: the same, ${counters} counters`, err: "" },
     });
     const now = result.counters["dtlb.misses"];
     const changed = { ...result, counters: { ...result.counters, "dtlb.misses": now + 1 } };
     await Deno.writeTextFile(file, JSON.stringify(changed));
-    assertEquals(await isthmus("reproduce", file), {
+    assertEquals(await inProcess("reproduce", file), {
       ...{ code: 1, out: `/hello: counters["dtlb.misses"] is ${now}, was ${now + 1}`, err: "" },
     });
     // The same bytes elsewhere are the same inputs.
@@ -70,7 +57,7 @@ Deno.test("a result is reproduced from its file; what differs is named", async (
     assertEquals((await reproduce(result, { root })).difference, undefined);
     await Deno.writeTextFile(`${root}/hello`, "\n", { append: true });
     await assertRejects(() => reproduce(result, { root }), UsageError, `${root}/hello has SHA-256`);
-    const { err, code } = await isthmus("reproduce", file, "--root", "/nonexistent");
+    const { err, code } = await inProcess("reproduce", file, "--root", "/nonexistent");
     assertEquals([err, code], [
       "isthmus: there is no /nonexistent: say by --root where the guest's files are",
       2,
@@ -180,7 +167,7 @@ Deno.test("a comparison on layouts: its report, its objects, both sides reproduc
     );
     const html = await Deno.readTextFile(`${folder}/compared.html`);
     assert(html.split("<svg").length > 10 && html.includes("over layouts"));
-    const again = await isthmus("reproduce", `${folder}/compared.json`);
+    const again = await inProcess("reproduce", `${folder}/compared.json`);
     assertEquals(again.code, 0, again.out);
     assertEquals(again.out.split("\n").length, 2);
   } finally {

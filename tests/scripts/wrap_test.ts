@@ -1,28 +1,21 @@
 /** `isthmus wrap`: objects of modules and scripts, and what is wrong usage. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ElfFile } from "../../mod.ts";
-import { main } from "../../scripts/cli/main.ts";
 import { available } from "../lib/elf/programs.ts";
 import { runTool } from "../modules/sysv/native_process.ts";
+import { inProcess } from "./in_process.ts";
 
+const mod = new URL("../../mod.ts", import.meta.url).pathname;
 const programs = new URL("../modules/runner/programs/", import.meta.url).pathname;
 
-/** Runs a command line here; answers its exit code and what it prints. */
+/** Answers the exit code of a command line and what it prints. */
 async function isthmus(...args: string[]): Promise<[code: number, text: string]> {
-  const { log, error } = console;
-  const lines: string[] = [];
-  console.log = console.error = (line) => lines.push(`${line}\n`);
-  try {
-    return [await main(args), lines.join("")];
-  } finally {
-    Object.assign(console, { log, error });
-  }
+  const { code, out, err } = await inProcess(...args);
+  return [code, `${out}${err}\n`];
 }
 
 Deno.test("wrap: objects for both architectures, names from files, one line for what is wrong", async () => {
   const folder = await Deno.makeTempDir();
-  const previous = Deno.cwd();
-  Deno.chdir(folder);
   try {
     for (const arch of ["x86_64", "aarch64"]) {
       const out = `${folder}/libx.so`;
@@ -37,35 +30,34 @@ Deno.test("wrap: objects for both architectures, names from files, one line for 
     }
     const types = `${programs}producer.types`;
     const producer = [
-      "wrap",
-      `${programs}producer.wasm`,
-      "--arch",
-      "aarch64",
-      "--interface",
-      types,
+      ...["wrap", `${programs}producer.wasm`, "--arch", "aarch64", "--interface", types],
+      ...["--program", "--needed", "libc.so.6+sip.so"],
     ];
-    assertEquals(await isthmus(...producer), [0, "libproducer.so\n"]);
-    const needed = ["--program", "--needed", "libc.so.6+sip.so"];
-    assertEquals(await isthmus(...producer, ...needed), [0, "producer\n"]);
-    const program = ElfFile.parse(await Deno.readFile("producer"), "producer");
+    // In a folder, where it goes if nothing is said.
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--no-lock", mod, ...producer],
+      cwd: folder,
+    }).output();
+    assertEquals(new TextDecoder().decode(stdout), "producer\n");
+    const program = ElfFile.parse(await Deno.readFile(`${folder}/producer`), "producer");
     assertEquals(program.interp, "/lib/ld-linux-aarch64.so.1");
     assertEquals(program.dynamic?.needed, ["runner-wasm.so", "libc.so.6", "sip.so"]);
 
-    await Deno.writeTextFile("bad.js", "function f( {");
-    await Deno.writeTextFile("bad.types", "export f(x)\n");
+    await Deno.writeTextFile(`${folder}/bad.js`, "function f( {");
+    await Deno.writeTextFile(`${folder}/bad.types`, "export f(x)\n");
     const wrong = async (message: string, ...args: string[]) => {
       const [code, text] = await isthmus("wrap", ...args);
       assertEquals([code, text.split("\n").length], [2, 2], text);
       assertStringIncludes(text, message);
     };
-    await wrong("bad.js: SyntaxError: ", "bad.js");
-    await wrong("no runner is for it", "bad.types");
-    await wrong("cannot read none.wasm: ", "none.wasm");
+    await wrong("bad.js: SyntaxError: ", `${folder}/bad.js`);
+    await wrong("no runner is for it", `${folder}/bad.types`);
+    await wrong("none.wasm: ", `${folder}/none.wasm`);
     await wrong(
       "bad.types: line 1: no signature",
       `${programs}times.js`,
       "--interface",
-      "bad.types",
+      `${folder}/bad.types`,
     );
     await wrong(
       "a program exports _start",
@@ -75,7 +67,6 @@ Deno.test("wrap: objects for both architectures, names from files, one line for 
       "x86_64",
     );
   } finally {
-    Deno.chdir(previous);
     await Deno.remove(folder, { recursive: true });
   }
 });
