@@ -32,7 +32,7 @@ export {
   RelocationTable,
   type RelocationTableKind,
 } from "./relocations.ts";
-export type { Note, Property } from "./notes.ts";
+export { hasLandingPads, type Note, type Property } from "./notes.ts";
 export {
   type FrameDescription,
   frameDescriptions,

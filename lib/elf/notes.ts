@@ -1,5 +1,10 @@
 import type { ByteView } from "./byte_view.ts";
-import { NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0 } from "./constants.ts";
+import {
+  GNU_PROPERTY_AARCH64_FEATURE_1_AND,
+  GNU_PROPERTY_AARCH64_FEATURE_1_BTI,
+  NT_GNU_BUILD_ID,
+  NT_GNU_PROPERTY_TYPE_0,
+} from "./constants.ts";
 
 /** One note (gABI, "Note Section"). */
 export interface Note {
@@ -75,6 +80,13 @@ export function buildIdOf(notes: readonly Note[]): string | undefined {
   const note = notes.find((n) => n.name === "GNU" && n.type === NT_GNU_BUILD_ID);
   if (note === undefined) return undefined;
   return Array.from(note.desc, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Whether aarch64 code with these properties has landing pads wherever it may be branched to (FEAT_BTI). */
+export function hasLandingPads(properties: readonly Property[]): boolean {
+  const feature = properties.find((p) => p.type === GNU_PROPERTY_AARCH64_FEATURE_1_AND);
+  return feature !== undefined && feature.data.length >= 4 &&
+    (feature.data[0] & GNU_PROPERTY_AARCH64_FEATURE_1_BTI) !== 0;
 }
 
 /** The properties of the first NT_GNU_PROPERTY_TYPE_0 note. */

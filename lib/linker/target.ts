@@ -14,6 +14,8 @@ export const PROT_NONE = 0;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
+/** aarch64, with PROT_EXEC: branches go to landing pads alone (FEAT_BTI). */
+export const PROT_BTI = 0x10;
 
 /** Architectures the linker knows, named as `Deno.build.arch` names them. */
 export type Architecture = "x86_64" | "aarch64";

@@ -146,6 +146,8 @@ function lateLibrary(): Registration {
 function collectProgram(link: LinkContext, program: LinkObject): void {
   // The interpreter by its own path, whoever asks for it by name.
   stateOf(link).interpreter = link.files.open(program.elf.interp!);
+  // As ld.so does it.
+  stateOf(link).guards = true;
   if (isTraced(link)) stateOf(link).missing = [];
   refuseAuditors(link, program);
   collectNeeded(link, program);

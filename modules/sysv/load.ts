@@ -1,4 +1,4 @@
-import { ET_EXEC } from "../../lib/elf/mod.ts";
+import { ET_EXEC, hasLandingPads } from "../../lib/elf/mod.ts";
 import {
   type GuestFile,
   imageExtent,
@@ -6,9 +6,12 @@ import {
   LinkError,
   type LinkObject,
   pageUp,
+  PROT_BTI,
+  PROT_EXEC,
   type SegmentPages,
   segmentPages,
 } from "../../lib/linker/mod.ts";
+import { stateOf } from "./state.ts";
 
 /** Reserves address space for an object and maps its segments there. */
 export function load(link: LinkContext, object: LinkObject): void {
@@ -29,6 +32,11 @@ export function place(link: LinkContext, object: LinkObject): void {
   }
 }
 
+function isGuarded(link: LinkContext, { elf }: LinkObject, { protection }: SegmentPages): boolean {
+  return stateOf(link).guards && link.arch === "aarch64" && (protection & PROT_EXEC) !== 0 &&
+    hasLandingPads(elf.properties);
+}
+
 /**
  * Maps one segment: file pages, then zero pages, with the tail of the last file page cleared. The pages come
  * from `file`, usually the object's own.
@@ -40,7 +48,8 @@ export function mapSegment(
   file: GuestFile | undefined = object.file,
 ): void {
   const base = link.base(object);
-  const { start, fileStop, stop, fileEnd, memoryEnd, protection, segment } = pages;
+  const { start, fileStop, stop, fileEnd, memoryEnd, segment } = pages;
+  const protection = pages.protection | (isGuarded(link, object, pages) ? PROT_BTI : 0);
   if (fileStop > start) {
     if (file !== undefined && pages.offset % link.pageSize === 0) {
       const source = { file, offset: pages.offset };

@@ -48,6 +48,8 @@ export class SysvState {
   /** Address of the `__ifunc_arg_t` that aarch64 resolvers are given, once allocated. */
   resolverArgument: number | undefined;
   runtime: Runtime | undefined;
+  /** Whether code is mapped guarded (PROT_BTI) where an object's note permits it. */
+  guards = false;
   /** Thread pointer of the first thread, once its block exists. */
   threadPointer: number | undefined;
 
@@ -66,6 +68,7 @@ const key: StateKey<SysvState> = {
       service: state.service,
       resolverArgument: state.resolverArgument,
       runtime: state.runtime,
+      guards: state.guards,
       threadPointer: state.threadPointer,
       tls: state.tls.copy(),
     });

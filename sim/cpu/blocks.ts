@@ -3,6 +3,7 @@
  * shared by every address space that maps the frame at that address.
  */
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
+import { ALL_TYPES } from "./branch_types.ts";
 import { ColdReport } from "./cold_report.ts";
 import { ARENA } from "./layout.ts";
 import { handlerKey, type Handlers, withFlagKind } from "./handlers.ts";
@@ -29,6 +30,9 @@ export interface Block {
   /** Frame numbers of its bytes; `frame2` is -1 unless an instruction straddles two pages. */
   readonly frame: number;
   readonly frame2: number;
+  /** Whether its page is guarded, and which branches may go to it: a bit for each type (`branch_types.ts`). */
+  readonly guarded: boolean;
+  readonly accepted: number;
   /** Guest instructions and bytes. */
   readonly count: number;
   readonly bytes: number;
@@ -44,6 +48,15 @@ export interface Block {
   slot: number;
   /** Another translation of the same bytes, for spaces that cannot enter this one's region. */
   variant: Block | undefined;
+}
+
+/** A frame that is fetched from, as a guarded page or not: what translations depend on. */
+export function placeOf(frame: number, guarded: boolean): number {
+  return 2 * frame + (guarded ? 1 : 0);
+}
+/** What a frame's blocks are found by; instructions that can be guarded are aligned. */
+function keyOf(pc: number, guarded: boolean): number {
+  return guarded ? pc + 1 : pc;
 }
 
 /** Where instruction bytes are fetched: filled by `CodeSource.fetch`. */
@@ -162,17 +175,17 @@ export class Blocks {
     return this.#next;
   }
 
-  /** The block at `pc`, whose first byte lies at `physical`, if it was translated. */
-  find(pc: number, physical: number, source: CodeSource): Block | undefined {
-    const block = this.#byFrame.get(physical >>> 12)?.get(pc);
+  /** The block at `pc`, whose first byte lies at `physical`, on a guarded page or not, if it was translated. */
+  find(pc: number, physical: number, guarded: boolean, source: CodeSource): Block | undefined {
+    const block = this.#byFrame.get(physical >>> 12)?.get(keyOf(pc, guarded));
     if (block === undefined || block.frame2 < 0) return block;
     const second = source.fetch((Math.floor(pc / 4096) + 1) * 4096) >>> 12;
     return second === block.frame2 ? block : undefined;
   }
 
-  /** The block at `pc` in `frame`, if it was translated and lies on one page. */
-  peek(pc: number, frame: number): Block | undefined {
-    const block = this.#byFrame.get(frame)?.get(pc);
+  /** The block at `pc` in `place`, if it was translated and lies on one page. */
+  peek(pc: number, place: number): Block | undefined {
+    const block = this.#byFrame.get(place >>> 1)?.get(keyOf(pc, (place & 1) !== 0));
     if (block === undefined || block.frame2 < 0) return block;
     this.decodeAt(block, 0, this.#decoded);
     this.cold.refuse(`straddling.${this.#isa.rows[this.#decoded.row].name}`);
@@ -180,8 +193,9 @@ export class Blocks {
   }
 
   /** Predecode the block at `pc`. */
-  translate(pc: number, physical: number, source: CodeSource): Block {
+  translate(pc: number, physical: number, guarded: boolean, source: CodeSource): Block {
     const d = this.#decoded;
+    d.guarded = guarded;
     const start = physical;
     const room = 4096 - (physical & 4095);
     const head = this.#next;
@@ -237,6 +251,8 @@ export class Blocks {
       pc,
       frame: start >>> 12,
       frame2,
+      guarded,
+      accepted: guarded ? this.#isa.landing!(this.#physical, start) : ALL_TYPES,
       count,
       bytes: offset,
       flow,
@@ -260,6 +276,7 @@ export class Blocks {
 
   /** Decode the instruction at `pc + offset` of a block again (hot tier, error messages). */
   decodeAt(block: Block, index: number, out: Decoded): void {
+    out.guarded = block.guarded;
     const record = block.head + R.RECORD_SIZE * (index + 1);
     const offset = this.#u16[(record + R.PC_OFFSET) >> 1];
     const physical = block.frame * 4096 + (block.pc % 4096) + offset;
@@ -394,8 +411,9 @@ export class Blocks {
   #index(block: Block, physical: number, bytes: number, room: number): void {
     let map = this.#byFrame.get(block.frame);
     if (map === undefined) this.#byFrame.set(block.frame, map = new Map());
-    const known = map.get(block.pc);
-    if (known === undefined) map.set(block.pc, block);
+    const key = keyOf(block.pc, block.guarded);
+    const known = map.get(key);
+    if (known === undefined) map.set(key, block);
     else {
       block.variant = known.variant;
       known.variant = block;

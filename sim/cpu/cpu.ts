@@ -13,7 +13,7 @@ export interface CpuSpace {
   readonly id: number;
   /**
    * Translate `va` for `access`, taking the page fault if needed (demand paging, copy-on-write).
-   * Returns 0 and fills `physical`, `pageShift`, `writable`, or returns a fault as
+   * Returns 0 and fills `resolved`, or returns a fault as
    * `signal << 8 | si_code` (for instance SIGSEGV with SEGV_MAPERR).
    */
   resolve(va: number, access: Access): number;
@@ -42,6 +42,8 @@ export interface Resolved {
   pageShift: number;
   /** Whether the page table entry permits user writes now (not so for a copy-on-write page). */
   writable: boolean;
+  /** aarch64: whether targets of indirect branches on it are checked (FEAT_BTI). */
+  guarded?: boolean;
 }
 
 export const enum Access {
@@ -111,7 +113,7 @@ export interface Cpu {
   readonly exactPc: bigint;
   /** FS base on x86_64, TPIDR_EL0 on aarch64. */
   threadPointer: number;
-  /** RFLAGS, or NZCV in bits 31..28 of PSTATE, materialised from the lazy form. */
+  /** RFLAGS, or NZCV and BTYPE as bits 31..28 and 11..10 of PSTATE, materialised from the lazy form. */
   flags: number;
   /** Live bytes of the state block, for ucontext and vectors (offsets of `layout.ts`). */
   readonly stateBytes: Uint8Array;

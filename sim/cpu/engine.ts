@@ -3,7 +3,8 @@
  * what comes back into a `CpuExit`.
  */
 import { BlockFunctions } from "./block_functions.ts";
-import { type Block, Blocks, type CodeSource } from "./blocks.ts";
+import { type Block, Blocks, type CodeSource, placeOf } from "./blocks.ts";
+import { accepts, BranchTypes } from "./branch_types.ts";
 import { Breakpoints, WatchedBytes, type WatchedRange } from "./breakpoints.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
 import { type CodeBlock, EventBuffer, type EventReader } from "./event_buffer.ts";
@@ -80,6 +81,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
 
   readonly #soft: SoftTlb;
   readonly #links: SpaceLinks;
+  readonly #branches: BranchTypes;
   readonly #tail: Tail;
   readonly #faults: Faults;
   readonly #misses: Misses;
@@ -106,6 +108,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.physical = this.memory.u8;
     this.#soft = new SoftTlb(this.state);
     this.#links = new SpaceLinks(this.state, this.memory, () => this.blocks.links * 4);
+    this.#branches = new BranchTypes(this.memory, options.isa.landing !== undefined);
     this.watch = options.preset === undefined ? null : new Watch(
       options.preset,
       this.arch,
@@ -223,6 +226,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.memory.put(L.BUDGET, budget);
     this.memory.put(L.QUANTUM, budget);
     this.#modes.heed(space);
+    this.#branches.begin(budget);
     this.watch?.begin(budget);
     this.stream?.begin();
     let exit: CpuExit;
@@ -233,6 +237,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       else if (e === this.#misses.watching) exit = this.#misses.watchExit();
       else throw e;
     }
+    this.#branches.end();
     this.#tail.block = null;
     this.retired = budget - this.memory.signed(L.BUDGET);
     this.#total += this.retired;
@@ -264,7 +269,10 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
           return { kind: "host", id: (pc - this.#hostStart) / 16 };
         }
         const { resets } = this.counts;
-        record = this.#find(pc).head;
+        const type = this.#branches.current;
+        const block = this.#find(pc, type);
+        if (!accepts(block, type)) return this.#faults.ofBranch(pc);
+        record = block.head;
         if (resets !== this.counts.resets) link = 0;
         if (link !== 0) {
           this.#links.link(link, record);
@@ -371,27 +379,29 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     return this.pc;
   }
 
-  /** The block at `pc` in the current space, through the dispatch hash. */
-  #find(pc: number): Block {
-    const head = this.#links.find(pc);
+  /** The block at `pc` in the current space, through the dispatch hash of branches of `type`. */
+  #find(pc: number, type: number): Block {
+    const head = this.#links.find(pc, type);
     if (head !== 0) {
       const block = this.#ofHead(head);
       if (block.alive) return block;
     }
     const physical = this.fetch(pc);
-    this.#links.fetched(Math.floor(pc / 4096), physical >>> 12);
-    const known = this.blocks.find(pc, physical, this);
+    const guarded = this.#links.current!.resolved.guarded === true;
+    if (guarded) this.#links.guard();
+    this.#links.fetched(Math.floor(pc / 4096), placeOf(physical >>> 12, guarded));
+    const known = this.blocks.find(pc, physical, guarded, this);
     let block = this.#promotion.enterable(known, (va) => this.#sawPage(va));
     if (block === undefined) {
       if (this.blocks.links * 4 + 8 > LINK_AREA || this.blocks.arenaEnd > ARENA_LIMIT) {
         this.#startOver();
-        return this.#find(pc);
+        return this.#find(pc, type);
       }
       this.counts.translated++;
-      block = this.blocks.translate(pc, physical, this);
+      block = this.blocks.translate(pc, physical, guarded, this);
       if (this.blocks.cut.length > 0) this.#breaks.arm();
     }
-    this.#links.insert(pc, block.head);
+    if (accepts(block, type)) this.#links.insert(pc, block.head, type);
     return block;
   }
 

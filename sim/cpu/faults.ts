@@ -14,6 +14,8 @@ import type { Watch } from "./watch.ts";
 
 /** Signal numbers and codes that the engine itself raises (Linux, include/uapi/asm-generic/siginfo.h). */
 export const SIGBUS = 7;
+const SIGILL = 4;
+const ILL_ILLOPC = 1;
 const SIGSEGV = 11;
 export const BUS_ADRALN = 1;
 const SEGV_MAPERR = 1;
@@ -152,6 +154,14 @@ export class Faults {
     const walk = { present: end >= 0, level: end < 0 ? ~end : end };
     const report = this.#isa.accessFault?.({ signal, code, access, va, ...walk, state, bytes });
     return { ...fault, ...report };
+  }
+
+  /** The exit of a branch to `pc` that is no landing pad: Linux's do_el0_bti, which shows no syndrome. */
+  ofBranch(pc: number): CpuExit {
+    const bytes = this.bytesAt(pc);
+    const what = this.#isa.describe(bytes, 0, bytes.length, pc);
+    const detail = `${what}, to which no such branch may go (BTI)`;
+    return { kind: "fault", signal: SIGILL, code: ILL_ILLOPC, address: BigInt(pc), detail };
   }
 
   /** The exit of a fault that semantics raised. */

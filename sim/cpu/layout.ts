@@ -39,6 +39,8 @@ export const FPCR = 0x60;
 export const FPSR = 0x64;
 /** aarch64: limits that results of floating point are compared with (`float/limits.ts`), 24 bytes. */
 export const FLOAT_LIMITS = 0x80;
+/** aarch64: PSTATE.BTYPE (u32) while no generated code runs. */
+export const BTYPE = 0x98;
 /** aarch64 exclusive monitor: address (u64, all ones when clear), the value loaded (two u64). */
 export const MONITOR_ADDRESS = 0x68;
 export const MONITOR_LOW = 0x70;
@@ -78,9 +80,8 @@ export const FAULT_SIZE = 0x48c;
 /** Record at which an exit or fault happened (u32), and the link slot to patch (u32). */
 export const EXIT_RECORD = 0x490;
 export const EXIT_SLOT = 0x494;
-/** Bases of the running address space's link slots and dispatch hash in state memory (u32). */
+/** Base of the running address space's link slots in state memory (u32). */
 export const LINKS = 0x498;
-export const DISPATCH = 0x49c;
 /** Page (pc >> 12, u64) that instructions are being fetched from; all ones when unknown. */
 export const FETCH_PAGE = 0x4a0;
 /** Instructions of the blocks that were entered in the cold tier, i64. */
@@ -90,6 +91,11 @@ export const SIDE_EXITS = 0x4b0;
 /** Modelled time for RDTSC and CNTVCT: ticks at the start of the quantum (u64), ticks an instruction (f64). */
 export const CLOCK = 0x4c0;
 export const CLOCK_RATE = 0x4c8;
+
+/** Bases of the running address space's dispatch hashes (u32), one for each type of branch (PSTATE.BTYPE). */
+export const DISPATCH = 0x4d0;
+/** aarch64: the budget (i64) when a branch of each type, from 1 on, was last executed; the first is not used. */
+export const BRANCHED = 0x560;
 
 /** Byte offset of general register `i`. */
 export const gpr = (i: number): number => GPR + 8 * i;

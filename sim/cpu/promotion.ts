@@ -1,6 +1,6 @@
 /** When blocks are compiled: to functions of their own, then in regions; several at a time. */
 import type { BlockFunctions } from "./block_functions.ts";
-import type { Block, Blocks } from "./blocks.ts";
+import { type Block, type Blocks, placeOf } from "./blocks.ts";
 import { Flow } from "./ir/decoded.ts";
 import type { Region, Regions } from "./regions.ts";
 import type { SpaceLinks } from "./space_links.ts";
@@ -82,14 +82,15 @@ export class Promotion {
   /** Whether the current space maps all pages of `region` as they were when it was compiled. */
   #maps(region: Region, sawPage: (va: number) => void): boolean {
     const space = this.#links.current!;
-    for (const [page, frame] of region.pages) {
-      const known = this.#links.frameOf(page);
-      if (known === frame) continue;
+    for (const [page, place] of region.pages) {
+      const known = this.#links.placeOf(page);
+      if (known === place) continue;
       if (known !== undefined) return false;
       const physical = space.peekExecutable(page * 4096);
-      if (physical < 0 || physical >>> 12 !== frame) return false;
+      const guarded = space.resolved.guarded === true;
+      if (physical < 0 || placeOf(physical >>> 12, guarded) !== place) return false;
       sawPage(page * 4096);
-      this.#links.fetched(page, frame);
+      this.#links.fetched(page, place);
     }
     return true;
   }
@@ -110,9 +111,9 @@ export class Promotion {
   #compile(): void {
     this.#compiled = this.#total;
     const installed = this.#regions.compile((pc) => {
-      const frame = this.#links.frameOf(Math.floor(pc / 4096));
-      if (frame === undefined || this.#blocks.cuts.has(pc)) return undefined;
-      return this.#blocks.peek(pc, frame);
+      const place = this.#links.placeOf(Math.floor(pc / 4096));
+      if (place === undefined || this.#blocks.cuts.has(pc)) return undefined;
+      return this.#blocks.peek(pc, place);
     });
     if (installed.some((r) => r.pages.size > 1)) this.#links.clearOthers();
   }

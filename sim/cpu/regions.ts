@@ -3,7 +3,7 @@
  * the heads of the blocks that it can be entered at lead to it instead of to the cold handler.
  */
 import { warm } from "./block_functions.ts";
-import type { Block, Blocks } from "./blocks.ts";
+import { type Block, type Blocks, placeOf } from "./blocks.ts";
 import { HOT } from "./cold_report.ts";
 import type { Handlers } from "./handlers.ts";
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
@@ -35,7 +35,7 @@ export interface Region {
   /** Its first `entries` blocks can be entered. */
   readonly blocks: readonly Block[];
   readonly entries: number;
-  /** The guest pages that it holds code of, with the frame each was translated from. */
+  /** The guest pages that it holds code of, with the place each was translated from (`placeOf`). */
   readonly pages: ReadonlyMap<number, number>;
   readonly slot: number;
   /** How often it was made again. */
@@ -275,8 +275,8 @@ export class Regions {
     const generation = old === null ? 0 : old.generation + 1;
     const pages = new Map<number, number>();
     for (const b of blocks) {
-      pages.set(Math.floor(b.pc / 4096), b.frame);
-      if (b.frame2 >= 0) pages.set(Math.floor(b.pc / 4096) + 1, b.frame2);
+      pages.set(Math.floor(b.pc / 4096), placeOf(b.frame, b.guarded));
+      if (b.frame2 >= 0) pages.set(Math.floor(b.pc / 4096) + 1, placeOf(b.frame2, b.guarded));
     }
     const region = { blocks, entries: entries.size, pages, slot, generation, alive: true };
     this.counts.regions++;

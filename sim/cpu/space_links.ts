@@ -2,6 +2,7 @@
  * What leads from block to block, an address space's own: link slots and a dispatch hash in state memory, and the
  * pages from which instructions were fetched.
  */
+import { BRANCH_TYPES } from "./branch_types.ts";
 import type { CpuSpace } from "./cpu.ts";
 import * as L from "./layout.ts";
 import type { StateMemory } from "./state_memory.ts";
@@ -14,16 +15,38 @@ export const SPACES: number = 2 ** 29;
 /** As many links or addresses are cleared one by one. */
 const FEW = 1000;
 
+/** A dispatch hash: where it is, and the addresses put into it since it was cleared, while they are `FEW`. */
+interface Hash {
+  readonly at: number;
+  readonly entered: number[];
+}
+
 /** One space's areas in state memory. */
 class Areas {
-  /** Pages from which instructions were fetched, with their frames; forgotten at code shootdowns. */
+  /** Pages from which instructions were fetched, with their places (`placeOf`); forgotten at code shootdowns. */
   readonly pages = new Map<number, number>();
-  /** Links made and addresses put into the hash since both were cleared, while they are `FEW`. */
+  /** Links made since they were cleared, while they are `FEW`. */
   readonly made: number[] = [];
-  readonly entered: number[] = [];
+  readonly #hashes: readonly Hash[];
+  /** By type of branch: one hash serves all until a page is guarded. */
+  hashes: readonly Hash[];
 
-  constructor(readonly links: number, readonly dispatch: number) {}
+  constructor(readonly links: number) {
+    const at = (type: number): number => links + LINK_AREA + type * DISPATCH_AREA;
+    this.#hashes = Array.from({ length: BRANCH_TYPES }, (_, i) => ({ at: at(i), entered: [] }));
+    this.hashes = this.#hashes.map(() => this.#hashes[0]);
+  }
+
+  get guarded(): boolean {
+    return this.hashes === this.#hashes;
+  }
+  /** Let each type of branch have a hash of its own, or none. */
+  guard(guarded: boolean): void {
+    this.hashes = guarded ? this.#hashes : this.#hashes.map(() => this.#hashes[0]);
+  }
 }
+/** Bytes of one space's areas. */
+const AREAS = LINK_AREA + BRANCH_TYPES * DISPATCH_AREA;
 
 /** Links of all spaces, of which one is the current one. */
 export class SpaceLinks {
@@ -37,7 +60,7 @@ export class SpaceLinks {
   readonly #spaces = new Map<CpuSpace, Areas>();
   readonly #free: Areas[] = [];
   #next = SPACES;
-  #areas = new Areas(0, 0);
+  #areas = new Areas(0);
 
   /** @param bytesInUse bytes of link slots given out so far */
   constructor(physical: WebAssembly.Memory, memory: StateMemory, bytesInUse: () => number) {
@@ -55,18 +78,31 @@ export class SpaceLinks {
     }
     this.current = space;
     this.#areas = areas;
-    this.#memory.u32[L.LINKS >> 2] = areas.links;
-    this.#memory.u32[L.DISPATCH >> 2] = areas.dispatch;
+    this.#use();
+  }
+  /** Let generated code use the current areas. */
+  #use(): void {
+    const { links, hashes } = this.#areas;
+    this.#memory.u32[L.LINKS >> 2] = links;
+    hashes.forEach(({ at }, type) => this.#memory.u32[(L.DISPATCH >> 2) + type] = at);
   }
 
-  /** Head record of the block at `pc` if the hash knows it, or 0. */
-  find(pc: number): number {
-    return this.#dispatch.find(this.#areas.dispatch, pc);
+  /** The current space has guarded pages, so that types of branches matter. */
+  guard(): void {
+    if (this.#areas.guarded) return;
+    this.#areas.guard(true);
+    for (const { at } of this.#areas.hashes.slice(1)) this.#dispatch.clear(at);
+    this.#use();
   }
-  /** The block at `pc` has its head at `head`. */
-  insert(pc: number, head: number): void {
-    const { dispatch, entered } = this.#areas;
-    this.#dispatch.insert(dispatch, pc, head);
+
+  /** Head record of the block at `pc` if the hash of branches of `type` knows it, or 0. */
+  find(pc: number, type: number): number {
+    return this.#dispatch.find(this.#areas.hashes[type].at, pc);
+  }
+  /** The block at `pc`, which branches of `type` may go to, has its head at `head`. */
+  insert(pc: number, head: number, type: number): void {
+    const { at, entered } = this.#areas.hashes[type];
+    this.#dispatch.insert(at, pc, head);
     if (entered.length < FEW) entered.push(pc);
   }
   /** The link at byte offset `slot` leads to the block whose head is at `head`. */
@@ -77,12 +113,12 @@ export class SpaceLinks {
     if (made.length < FEW) made.push(slot);
   }
 
-  /** The frame that `page` (va / 4096) was fetched from. */
-  frameOf(page: number): number | undefined {
+  /** The place that `page` (va / 4096) was fetched from (`blocks.ts`, `placeOf`). */
+  placeOf(page: number): number | undefined {
     return this.#areas.pages.get(page);
   }
-  fetched(page: number, frame: number): void {
-    this.#areas.pages.set(page, frame);
+  fetched(page: number, place: number): void {
+    this.#areas.pages.set(page, place);
   }
 
   /** Nothing leads anywhere in `space` any more. */
@@ -105,27 +141,31 @@ export class SpaceLinks {
     const areas = this.#spaces.get(space);
     if (areas === undefined) return;
     this.#clear(areas);
+    areas.guard(false);
     this.#spaces.delete(space);
     this.#free.push(areas);
     if (space === this.current) this.current = null;
   }
 
-  #clear({ links, dispatch, pages, made, entered }: Areas): void {
+  #clear({ links, hashes, pages, made }: Areas): void {
     const { u8, u32 } = this.#memory;
     if (made.length === FEW) u8.fill(0, links, links + this.#bytesInUse());
     else made.forEach((slot) => u32[(links + slot) >> 2] = 0);
-    if (entered.length === FEW) this.#dispatch.clear(dispatch);
-    else this.#dispatch.forget(dispatch, entered);
-    made.length = entered.length = 0;
+    for (const { at, entered } of hashes) {
+      if (entered.length === FEW) this.#dispatch.clear(at);
+      else this.#dispatch.forget(at, entered);
+      entered.length = 0;
+    }
+    made.length = 0;
     pages.clear();
   }
 
   #newAreas(): Areas {
     const links = this.#next;
-    if (links + LINK_AREA + DISPATCH_AREA > L.RESERVED) return this.#takeAreas();
-    this.#next += LINK_AREA + DISPATCH_AREA;
-    const areas = new Areas(links, links + LINK_AREA);
-    this.#dispatch.clear(areas.dispatch);
+    if (links + AREAS > L.RESERVED) return this.#takeAreas();
+    this.#next += AREAS;
+    const areas = new Areas(links);
+    this.#dispatch.clear(areas.hashes[0].at);
     return areas;
   }
 
@@ -135,6 +175,7 @@ export class SpaceLinks {
       if (space === this.current) continue;
       this.#spaces.delete(space);
       this.#clear(areas);
+      areas.guard(false);
       return areas;
     }
     throw new RangeError("no room for a second address space");

@@ -3,6 +3,9 @@ import type { Arch } from "../arch.ts";
 import * as L from "./layout.ts";
 import { StateMemory } from "./state_memory.ts";
 
+/** Where PSTATE has BTYPE. */
+const BTYPE_SHIFT = 10;
+
 export abstract class ThreadRegisters {
   readonly stateBytes: Uint8Array;
   protected readonly memory: StateMemory;
@@ -50,7 +53,7 @@ export abstract class ThreadRegisters {
       view.getBigInt64(L.FLAG_A, true),
       view.getBigInt64(L.FLAG_B, true),
     );
-    if (this.arch === "aarch64") return packed >>> 0;
+    if (this.arch === "aarch64") return (packed | u32[L.BTYPE >> 2] << BTYPE_SHIFT) >>> 0;
     // Bit 1 always reads as set, IF (bit 9) too in user mode.
     return packed | 0x202 | (u32[L.DF >> 2] << 10) | u32[L.RFLAGS_OTHER >> 2];
   }
@@ -59,6 +62,7 @@ export abstract class ThreadRegisters {
     memory.u32[L.FLAG_KIND >> 2] = 0;
     if (this.arch === "aarch64") {
       memory.put(L.FLAG_A, (value & 0xf0000000) >>> 0);
+      memory.u32[L.BTYPE >> 2] = value >>> BTYPE_SHIFT & 3;
     } else {
       memory.put(L.FLAG_A, value & 0x8d5);
       memory.u32[L.DF >> 2] = (value >> 10) & 1;

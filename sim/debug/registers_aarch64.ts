@@ -16,6 +16,7 @@ const cpsr: Register = {
 };
 
 const CPSR_FLAGS = `<flags id="cpsr_flags" size="4">
+<field name="BTYPE" start="10" end="11"/>
 <field name="V" start="28" end="28"/><field name="C" start="29" end="29"/>
 <field name="Z" start="30" end="30"/><field name="N" start="31" end="31"/>
 </flags>`;

@@ -6,6 +6,7 @@ import { ByteView } from "../../lib/elf/byte_view.ts";
 import {
   EHDR_SIZE,
   ElfError,
+  EM_AARCH64,
   EM_X86_64,
   ET_DYN,
   ET_EXEC,
@@ -13,11 +14,13 @@ import {
   PF_W,
   PF_X,
   PHDR_SIZE,
+  PT_GNU_PROPERTY,
   PT_GNU_STACK,
   PT_INTERP,
   PT_LOAD,
 } from "../../lib/elf/mod.ts";
 import { type ElfHeader, parseHeader, parseSegments, type Segment } from "../../lib/elf/headers.ts";
+import { hasLandingPads, parseNotes, propertiesOf } from "../../lib/elf/notes.ts";
 import { EINVAL, ELIBBAD, ENOEXEC, ENOMEM } from "./errno.ts";
 import { AT_FDCWD, type ExecLoader, type Program, type ProgramImage } from "./exec.ts";
 import type { Kernel } from "./kernel.ts";
@@ -26,7 +29,7 @@ import type { AddressSpace } from "../memory/address_space.ts";
 import type { Executable } from "./seam.ts";
 
 const PAGE = 4096;
-const PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
+const PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_BTI = 0x10;
 const MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20;
 const MAP_FIXED_NOREPLACE = 0x100000;
 
@@ -55,9 +58,29 @@ export function readHeaders(kernel: Kernel, file: Executable): Headers | number 
   }
 }
 
-function protection(segment: Segment): number {
+function protection(segment: Segment, guarded: boolean): number {
+  const code = guarded ? PROT_EXEC | PROT_BTI : PROT_EXEC;
   return (segment.flags & PF_R ? PROT_READ : 0) | (segment.flags & PF_W ? PROT_WRITE : 0) |
-    (segment.flags & PF_X ? PROT_EXEC : 0);
+    (segment.flags & PF_X ? code : 0);
+}
+
+/**
+ * Whether the code of a file is to be guarded, as its property note says (arch_parse_elf_property of arch/arm64). The
+ * kernel does this for an interpreter and for a program without one; the interpreter guards the rest.
+ */
+function isGuarded(file: Executable, { header, segments }: Headers): boolean | number {
+  const segment = segments.find(({ type }) => type === PT_GNU_PROPERTY);
+  if (header.machine !== EM_AARCH64 || segment === undefined) return false;
+  if (segment.filesz > PAGE) return -ENOEXEC;
+  const bytes = new Uint8Array(segment.filesz);
+  if (file.read(segment.offset, bytes) < bytes.length) return -ENOEXEC;
+  try {
+    const view = new ByteView(bytes, file.path);
+    return hasLandingPads(propertiesOf(view, parseNotes(view, 0, bytes.length, segment.align)));
+  } catch (error) {
+    if (error instanceof ElfError) return -ENOEXEC;
+    throw error;
+  }
 }
 
 /** First and last address of the loadable segments, page aligned, unrelocated. */
@@ -75,12 +98,16 @@ function extent(segments: readonly Segment[]): { start: number; end: number } | 
 function mapSegments(
   space: AddressSpace,
   file: Executable,
-  segments: readonly Segment[],
+  headers: Headers,
+  guards: boolean,
   wanted: number | null,
   fixed: number,
 ): { bias: number } | number {
+  const { segments } = headers;
   const range = extent(segments);
   if (range === null) return -ENOEXEC;
+  const guarded = guards && isGuarded(file, headers);
+  if (typeof guarded === "number") return guarded;
   // Find room for the whole image first, then lay the segments over it.
   const total = range.end - range.start;
   const reserved = space.mmap(
@@ -97,7 +124,7 @@ function mapSegments(
   const bias = reserved - range.start;
   for (const segment of segments) {
     if (segment.type !== PT_LOAD) continue;
-    const error = mapSegment(space, file, segment, bias);
+    const error = mapSegment(space, file, segment, protection(segment, guarded), bias);
     if (error < 0) return error;
   }
   return { bias };
@@ -107,11 +134,11 @@ function mapSegment(
   space: AddressSpace,
   file: Executable,
   segment: Segment,
+  prot: number,
   bias: number,
 ): number {
   const { vaddr, offset, filesz, memsz } = segment;
   if (filesz > memsz || vaddr % PAGE !== offset % PAGE) return -EINVAL;
-  const prot = protection(segment);
   const start = bias + pageDown(vaddr);
   const fileEnd = bias + vaddr + filesz;
   const end = pageUp(bias + vaddr + memsz);
@@ -196,7 +223,8 @@ function load(
     const base = space.layout.programBase;
     wanted = interpreter ? base - base % align : null;
   }
-  const mapped = mapSegments(space, program.file, segments, wanted, MAP_FIXED_NOREPLACE);
+  const guards = interpreter === null;
+  const mapped = mapSegments(space, program.file, headers, guards, wanted, MAP_FIXED_NOREPLACE);
   if (typeof mapped === "number") return mapped;
   const { bias } = mapped;
   const programEntry = header.entry + bias;
@@ -209,7 +237,8 @@ function load(
     const placed = mapSegments(
       space,
       interpreter,
-      inner.segments,
+      inner,
+      true,
       inner.header.type === ET_DYN ? null : 0,
       MAP_FIXED_NOREPLACE,
     );

@@ -15,7 +15,8 @@ const READ_ONLY = 0x080;
 const INNER_SHAREABLE = 0x300;
 const ACCESS_FLAG = 0x400;
 const NOT_GLOBAL = 0x800;
-/** Bits of the high word: DBM (51), PXN (53), UXN (54). */
+/** Bits of the high word: GP (50), DBM (51), PXN (53), UXN (54). */
+const GUARDED_PAGE = 0x0004_0000;
 const DIRTY_BIT_MODIFIER = 0x0008_0000;
 const PRIVILEGED_NO_EXECUTE = 0x0020_0000;
 const USER_NO_EXECUTE = 0x0040_0000;
@@ -37,6 +38,7 @@ export const aarch64Format: EntryFormat = {
   writeMask: VALID | USER | READ_ONLY,
   writable: VALID | USER,
   noExecute: USER_NO_EXECUTE,
+  guarded: GUARDED_PAGE,
 
   table: (physical) => (physical | TABLE_OR_PAGE) >>> 0,
 
@@ -56,6 +58,7 @@ export const aarch64Format: EntryFormat = {
     if ((flags & Pte.Execute) === 0) high |= USER_NO_EXECUTE;
     if ((flags & Pte.Dirty) !== 0) high |= DIRTY;
     if ((flags & Pte.Cow) !== 0) high |= COW;
+    if ((flags & Pte.Guarded) !== 0) high |= GUARDED_PAGE;
     return high >>> 0;
   },
 
@@ -68,6 +71,7 @@ export const aarch64Format: EntryFormat = {
     }
     if ((high & DIRTY) !== 0) flags |= Pte.Dirty;
     if ((high & COW) !== 0) flags |= Pte.Cow;
+    if ((high & GUARDED_PAGE) !== 0) flags |= Pte.Guarded;
     return flags;
   },
 };

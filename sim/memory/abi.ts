@@ -15,7 +15,7 @@ export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
 export const PROT_SEM = 8;
-/** aarch64 only: guarded pages, tagged memory. Accepted and without effect. */
+/** aarch64 only: guarded pages, of which branch targets are checked. */
 export const PROT_BTI = 0x10;
 export const PROT_GROWSDOWN = 0x0100_0000;
 export const PROT_GROWSUP = 0x0200_0000;

@@ -41,7 +41,7 @@ export class AddressSpace implements CpuSpace {
   readonly areas = new VmaList();
   readonly table: PageTable;
   readonly layout: AddressLayout;
-  readonly resolved: Resolved = { physical: 0, pageShift: 12, writable: false };
+  readonly resolved: Resolved = { physical: 0, pageShift: 12, writable: false, guarded: false };
   /** PKRU of the running thread; the kernel loads it at a switch. 0 permits everything. */
   pkru = 0;
   /** Keys of which it may fetch no instruction, a bit each (aarch64). */
@@ -128,6 +128,7 @@ export class AddressSpace implements CpuSpace {
     // The low 32 bits of `va` hold all bits of the address below the page.
     resolved.physical = ((low & 0xffff_f000 & ~inPage) | (va & inPage)) >>> 0;
     resolved.writable = writable;
+    resolved.guarded = (high & format.guarded) !== 0;
     return true;
   }
 

@@ -14,6 +14,8 @@ export const enum Pte {
   Dirty = 8,
   /** Software: a private page that the next write must copy or take over. */
   Cow = 16,
+  /** aarch64: targets of indirect branches are checked. */
+  Guarded = 32,
 }
 
 /** Shift of the protection key in the flags. */
@@ -36,6 +38,8 @@ export interface EntryFormat {
   readonly writable: number;
   /** Bits of the high word that forbid user code to execute a readable leaf. */
   readonly noExecute: number;
+  /** Bits of the high word that guard a page; 0 where none does. */
+  readonly guarded: number;
   /** Low word of an entry that leads to the table at `physical`; its high word is 0. */
   table(physical: number): number;
   /** Low word of a leaf at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) with `Pte` flags. */

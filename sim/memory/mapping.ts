@@ -29,6 +29,7 @@ import {
   PAGE_SIZE,
   pageDown,
   pageUp,
+  PROT_BTI,
 } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 import { HugeMapping, type HugePool } from "./hugetlb.ts";
@@ -91,9 +92,10 @@ export function mmap(
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && space.areas.overlaps(start, start + length)) {
     return -EEXIST;
   }
+  const access = accessFlags(space, prot) | MAY_ALL;
   const vm = pool === undefined
-    ? (source !== null ? fileFlags(prot, flags, source) : anonymousFlags(prot, flags))
-    : hugetlbFlags(prot, flags);
+    ? (source !== null ? fileFlags(access, flags, source) : anonymousFlags(access, flags))
+    : hugetlbFlags(access, flags);
   if (vm < 0) return vm;
   const failed = mapRegion(space, start, length, vm, source, offset / PAGE_SIZE, pool);
   if (failed < 0) return failed;
@@ -115,17 +117,19 @@ function fixedAddress(
   return address < MIN_ADDRESS ? -EPERM : address;
 }
 
-function accessFlags(prot: number): number {
-  return prot & VM_ACCESS | Vm.MayRead | Vm.MayWrite | Vm.MayExecute;
+/** The flags that `PROT_*` sets. */
+export function accessFlags(space: AddressSpace, prot: number): number {
+  const guarded = (prot & PROT_BTI) !== 0 && space.memory.arch === "aarch64";
+  return prot & VM_ACCESS | (guarded ? Vm.Guarded : 0);
 }
+const MAY_ALL = Vm.MayRead | Vm.MayWrite | Vm.MayExecute;
 
 function privateFlags(vm: number, flags: number): number {
   if ((flags & MAP_NORESERVE) !== 0) return vm | Vm.NoReserve;
   return (vm & (Vm.Write | Vm.Shared)) === Vm.Write ? vm | Vm.Account : vm;
 }
 
-function anonymousFlags(prot: number, flags: number): number {
-  const vm = accessFlags(prot);
+function anonymousFlags(vm: number, flags: number): number {
   const down = (flags & MAP_GROWSDOWN) !== 0;
   switch (flags & MAP_TYPE) {
     case MAP_SHARED:
@@ -137,8 +141,8 @@ function anonymousFlags(prot: number, flags: number): number {
   }
 }
 
-function hugetlbFlags(prot: number, flags: number): number {
-  const vm = accessFlags(prot) | Vm.Hugetlb | Vm.DontExpand;
+function hugetlbFlags(access: number, flags: number): number {
+  const vm = access | Vm.Hugetlb | Vm.DontExpand;
   if ((flags & MAP_GROWSDOWN) !== 0) return -EINVAL;
   const reserve = (flags & MAP_NORESERVE) !== 0 ? Vm.NoReserve : 0;
   switch (flags & MAP_TYPE) {
@@ -151,12 +155,12 @@ function hugetlbFlags(prot: number, flags: number): number {
   }
 }
 
-function fileFlags(prot: number, flags: number, source: MapSource): number {
-  let vm = accessFlags(prot);
+function fileFlags(access: number, flags: number, source: MapSource): number {
+  let vm = access;
   const type = flags & MAP_TYPE;
   if (type === MAP_SHARED_VALIDATE && (flags & ~VALIDATED) !== 0) return -EOPNOTSUPP;
   if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
-    if ((prot & Vm.Write) !== 0 && !source.writable) return -EACCES;
+    if ((vm & Vm.Write) !== 0 && !source.writable) return -EACCES;
     vm |= Vm.Shared | Vm.MayShare;
     if (!source.writable) vm &= ~(Vm.MayWrite | Vm.Shared);
   } else if (type !== MAP_PRIVATE) return -EINVAL;
@@ -327,7 +331,7 @@ export function brk(space: AddressSpace, address: number): number {
     const next = areas.items[areas.indexOf(from)];
     if (next !== undefined && to + PAGE_SIZE > next.guardedStart) return heapEnd;
     if (to > space.layout.taskSize - STACK_GUARD_GAP) return heapEnd;
-    const flags = accessFlags(3) | Vm.Account;
+    const flags = Vm.Read | Vm.Write | MAY_ALL | Vm.Account;
     if (mapRegion(space, from, to - from, flags, null, 0, undefined) < 0) return heapEnd;
   }
   return space.heapEnd = address;

@@ -63,6 +63,7 @@ export function readFlags(vma: Vma): number {
   if ((flags & VM_ACCESS) === 0) return vma.key << PTE_KEY_SHIFT;
   let result = vma.key << PTE_KEY_SHIFT | Pte.Read;
   if ((flags & Vm.Execute) !== 0) result |= Pte.Execute;
+  if ((flags & Vm.Guarded) !== 0) result |= Pte.Guarded;
   if (vma.isPrivate && (flags & Vm.Write) !== 0) result |= Pte.Cow;
   return result;
 }

@@ -140,6 +140,7 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [Vm.Account, "ac"],
   [Vm.NoReserve, "nr"],
   [Vm.Hugetlb, "ht"],
+  [Vm.Guarded, "bt"],
   [Vm.WipeOnFork, "wf"],
   [Vm.DontDump, "dd"],
   [Vm.Huge, "hg"],

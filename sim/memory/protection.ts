@@ -16,7 +16,7 @@ import {
 import type { AddressSpace } from "./address_space.ts";
 import { Pte } from "./entry_format.ts";
 import { FrameKind } from "./frames.ts";
-import { overcommits } from "./mapping.ts";
+import { accessFlags, overcommits } from "./mapping.ts";
 import { readFlags } from "./page_fault.ts";
 import { Vm, VM_ACCESS, type Vma } from "./vma.ts";
 import { modify } from "./vma_merge.ts";
@@ -55,7 +55,7 @@ export function mprotect(
     i = areas.indexOf(start);
     vma = areas.items[i];
     if (vma === undefined || vma.start > start) return -ENOMEM;
-    const flags = vma.flags & ~VM_ACCESS | prot & VM_ACCESS;
+    const flags = vma.flags & ~(VM_ACCESS | Vm.Guarded) | accessFlags(space, prot);
     // The MAY bits lie four above the access bits.
     if ((flags & ~(flags >> 4) & VM_ACCESS) !== 0) return -EACCES;
     const to = Math.min(vma.end, end);

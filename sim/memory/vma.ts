@@ -25,6 +25,8 @@ export const enum Vm {
   Account = 0x10_0000,
   NoReserve = 0x20_0000,
   Hugetlb = 0x40_0000,
+  /** aarch64: branch targets are checked (VM_ARM64_BTI). */
+  Guarded = 0x100_0000,
   WipeOnFork = 0x200_0000,
   DontDump = 0x400_0000,
   Huge = 0x2000_0000,

@@ -31,6 +31,7 @@ export const x86_64Format: EntryFormat = {
   writeMask: PRESENT | USER | WRITABLE,
   writable: PRESENT | USER | WRITABLE,
   noExecute: NO_EXECUTE,
+  guarded: 0,
 
   table: (physical) => (physical | PRESENT | WRITABLE | USER | ACCESSED | DIRTY) >>> 0,
 

@@ -1,4 +1,5 @@
 /** Branches and exception generation (DDI 0487, C4.1.93). */
+import { BranchType, jumpType } from "./branch_targets.ts";
 import { Flow } from "../ir/decoded.ts";
 import { gpr } from "../layout.ts";
 import { get, immediate } from "./registers.ts";
@@ -65,7 +66,8 @@ export const rows = [
   row("BR", "1101011 0000 11111 000000 rn:5 00000", (f) => ({
     flow: Flow.IndirectJump,
     regs: [f.rn.x],
-    emit: (e) => e.jumpIndirect(e.get64(e.reg(0))),
+    variant: (w, guarded) => jumpType(f.rn.of(w), guarded),
+    emit: (e, _statics, type) => e.jumpIndirect(e.get64(e.reg(0)), type),
   })),
   row("BLR", "1101011 0001 11111 000000 rn:5 00000", (f) => ({
     flow: Flow.IndirectCall,
@@ -74,7 +76,7 @@ export const rows = [
     emit: (e) => {
       const target = e.variable("i64", e.get64(e.reg(0)));
       e.set64(e.fixed(LINK), e.imm(0));
-      e.callIndirect(e.read(target));
+      e.callIndirect(e.read(target), BranchType.Call);
     },
   })),
   row("RET", "1101011 0010 11111 000000 rn:5 00000", (f) => ({

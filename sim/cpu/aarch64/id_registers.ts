@@ -26,8 +26,10 @@ const FLAGM = 1 << 27;
 /** AT_HWCAP. */
 export const HWCAP: number = FP | ASIMD | AES | PMULL | SHA1 | SHA2 | CRC32 | ATOMICS | FPHP |
   ASIMDHP | CPUID | ASIMDRDM | JSCVT | FCMA | LRCPC | DCPOP | ASIMDDP | ILRCPC | FLAGM;
-/** AT_HWCAP2: none of its features. */
-export const HWCAP2 = 0;
+const BTI = 1 << 17;
+
+/** AT_HWCAP2. */
+export const HWCAP2 = BTI;
 
 /** Ticks of CNTVCT_EL0 a second. */
 export const COUNTER_FREQUENCY = 1_000_000_000;
@@ -49,6 +51,9 @@ const ID_AA64ISAR1 = [1 | (1 << 12) | (1 << 16) | (2 << 20), 0] as const;
 /** ID_AA64PFR0_EL1: EL0 and EL1 in AArch64 only; FP and AdvSIMD with half precision; no SVE. */
 const ID_AA64PFR0 = [0x11 | (1 << 16) | (1 << 20), 0] as const;
 
+/** ID_AA64PFR1_EL1: BT. */
+const ID_AA64PFR1 = [1, 0] as const;
+
 /**
  * Value of the register `op0 op1 CRn CRm op2` (16 bits) as low and high word, or null if it cannot
  * be read at EL0. The ID space that names no register of ours reads as zero, as Linux emulates it.
@@ -67,6 +72,8 @@ export function idRegister(encoding: number): readonly [number, number] | null {
       return [0x80000000 | 0, 0];
     case system(3, 0, 0, 4, 0):
       return ID_AA64PFR0;
+    case system(3, 0, 0, 4, 1):
+      return ID_AA64PFR1;
     case system(3, 0, 0, 6, 0):
       return ID_AA64ISAR0;
     case system(3, 0, 0, 6, 1):

@@ -2,6 +2,7 @@
 import type { Decoded, Isa } from "../ir/decoded.ts";
 import type { Emitter } from "../ir/emitter.ts";
 import { rows as atomics } from "./atomics.ts";
+import { landing } from "./branch_targets.ts";
 import { rows as branches, undefinedRow } from "./branches.ts";
 import { rows as dataImmediate } from "./data_immediate.ts";
 import { rows as dataRegister } from "./data_register.ts";
@@ -59,6 +60,8 @@ export const aarch64: Isa = {
   emit(row: number, statics: number, e: Emitter): void {
     rows[row].emit(e, statics);
   },
+
+  landing: (bytes, offset) => landing(wordAt(bytes, offset)),
 
   accessFault: abort,
 

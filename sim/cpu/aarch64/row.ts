@@ -15,10 +15,12 @@ import {
 export interface RowSpec<S extends string> {
   /** Register operands, in the order of `e.reg(i)`; at most six. */
   readonly regs?: readonly RegisterField[];
-  /** Which of `regs` is the base of its accesses, if they want an aligned stack pointer (CheckSPAlignment). */
+  /** Which of `regs` is the base of its accesses (of a row without variants), if they want an aligned stack pointer (CheckSPAlignment). */
   readonly base?: number;
   /** Fields that are fixed at translation time. */
   readonly statics?: readonly S[];
+  /** A number more, below 4, that is fixed at translation time: by the word, and by whether its page is guarded. */
+  readonly variant?: (word: number, guarded: boolean) => number;
   /** The field that is `e.imm(1)`, unsigned. */
   readonly imm1?: Field;
   /** Fills immediates and target where `imm1` does not say it all. */
@@ -28,7 +30,7 @@ export interface RowSpec<S extends string> {
   /** How it ends a block; default: it does not. */
   readonly flow?: Flow;
   /** Semantics. */
-  readonly emit: (e: Emitter, statics: { readonly [K in S]: number }) => void;
+  readonly emit: (e: Emitter, statics: { readonly [K in S]: number }, variant: number) => void;
 }
 
 const SIGBUS = 7;
@@ -50,7 +52,7 @@ export function checkingStack(rows: readonly AArch64Row[]): AArch64Row[] {
   );
 }
 
-type Emit = (e: Emitter, statics: Record<string, number>) => void;
+type Emit = (e: Emitter, statics: Record<string, number>, variant: number) => void;
 type Build = (fields: Readonly<Record<string, Field>>) => RowSpec<string>;
 
 /** A row's meaning, worked out when the row is first met: most rows never are. */
@@ -59,6 +61,7 @@ class Meaning {
   readonly #names: readonly string[];
   readonly #statics: readonly Field[];
   readonly #base: number | undefined;
+  readonly #variant: RowSpec<string>["variant"];
   readonly #imm1: Field | undefined;
   readonly #operands: RowSpec<string>["operands"];
   readonly valid: RowSpec<string>["valid"];
@@ -72,6 +75,7 @@ class Meaning {
     this.#names = spec.statics ?? [];
     this.#statics = this.#names.map((name) => fields[name]);
     this.#base = spec.base;
+    this.#variant = spec.variant;
     this.#imm1 = spec.imm1;
     this.#operands = spec.operands;
     this.valid = spec.valid;
@@ -91,6 +95,7 @@ class Meaning {
       const { shift, mask } = regs[this.#base];
       if (((word >>> shift) & mask) === SP) statics |= 1 << at;
     }
+    if (this.#variant !== undefined) statics |= this.#variant(word, out.guarded) << at;
     out.statics = statics;
     for (let i = 0; i < regs.length; i++) {
       out.regs[i] = regs[i].offsets[(word >>> regs[i].shift) & regs[i].mask];
@@ -113,7 +118,7 @@ class Meaning {
       at += this.#statics[i].width;
     }
     if (this.#base !== undefined && (statics >>> at & 1) !== 0) checkStack(e, this.#base);
-    this.#emit(e, named);
+    this.#emit(e, named, this.#variant === undefined ? 0 : statics >>> at & 3);
   }
 }
 

@@ -3,6 +3,8 @@
  * keeps: no allocation per instruction.
  */
 export class Decoded {
+  /** Given to decoders: whether the instruction lies in a guarded page (aarch64, FEAT_BTI). */
+  guarded = false;
   /** Index of the decode row in `Isa.rows`. */
   row = 0;
   /** Values that the semantics fix at translation time, packed by the row (0 .. 2^31-1). */
@@ -111,6 +113,11 @@ export interface Isa {
   singleStep?(bytes: Uint8Array, from: number, pc: number): Trap | undefined;
   /** x86_64 with RFLAGS.AC: what the address of an access of `size` bytes of the instruction in `bytes` must be a multiple of. */
   alignment?(bytes: Uint8Array, size: number): number;
+  /**
+   * aarch64: to which branches the instruction at `bytes[offset]` of a guarded page is a landing pad, a bit for each
+   * value of PSTATE.BTYPE; without it there are no guarded pages.
+   */
+  landing?(bytes: Uint8Array, offset: number): number;
   /** Name or bytes of the instruction, for error messages. */
   describe(bytes: Uint8Array, offset: number, available: number, pc: number): string;
 }

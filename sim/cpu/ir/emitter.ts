@@ -392,14 +392,15 @@ export class Emitter {
   fallthrough(): void {
     this.#push({ kind: "fallthrough" });
   }
-  jumpIndirect(target: Node): void {
-    this.#push({ kind: "indirect", flow: "jump", target });
+  /** `type`, on aarch64, is what PSTATE.BTYPE is at the target. */
+  jumpIndirect(target: Node, type = 0): void {
+    this.#push({ kind: "indirect", flow: "jump", target, type });
   }
-  callIndirect(target: Node): void {
-    this.#push({ kind: "indirect", flow: "call", target });
+  callIndirect(target: Node, type = 0): void {
+    this.#push({ kind: "indirect", flow: "call", target, type });
   }
   ret(target: Node): void {
-    this.#push({ kind: "indirect", flow: "return", target });
+    this.#push({ kind: "indirect", flow: "return", target, type: 0 });
   }
   /** Leave to the host after this instruction; `target` is where it goes, if not to the next one. */
   exit(reason: ExitReason, target: Node | null = null): void {

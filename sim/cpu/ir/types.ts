@@ -118,7 +118,13 @@ export type Statement =
   | { readonly kind: "jump"; readonly flow: "jump" | "call" }
   | { readonly kind: "fallthrough" }
   | { readonly kind: "branch"; readonly condition: Node }
-  | { readonly kind: "indirect"; readonly flow: "jump" | "call" | "return"; readonly target: Node }
+  | {
+    readonly kind: "indirect";
+    readonly flow: "jump" | "call" | "return";
+    readonly target: Node;
+    /** What PSTATE.BTYPE is at the target (aarch64), 0 elsewhere. */
+    readonly type: number;
+  }
   /** Leave to the host with pc at `target`, or at the next instruction. */
   | { readonly kind: "exit"; readonly reason: ExitReason; readonly target: Node | null }
   /** Raise a guest fault with pc at this instruction (or the next one, for traps). */

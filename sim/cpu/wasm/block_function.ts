@@ -14,7 +14,7 @@ import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { ExitReason, Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { W } from "./code.ts";
-import { exitCode, faultInfo, type Linker } from "./cold.ts";
+import { exitCode, faultInfo, type Linker, noteBranch } from "./cold.ts";
 import { FIRST_ACCESS, kindSetBy, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { FLAG_PARAMS, runtimeSignatures } from "./imports.ts";
 import {
@@ -301,11 +301,16 @@ export class BlockFunction extends Lowering {
     }
     code.get(taken).op(W.select, W.return);
   }
-  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
+  protected override indirect(
+    flow: "jump" | "call" | "return",
+    target: Node,
+    type: number,
+  ): void {
     const code = this.code;
     const pc = this.temporary("i64");
     this.value(target);
     code.set(pc);
+    noteBranch(code, type);
     if (this.#linker.instrumentation !== null) {
       if (flow === "return") code.get(pc).call(this.#runtime("pop_return"));
       else code.get(pc).i32(this.#record).call(this.#runtime("indirect"));
@@ -315,7 +320,7 @@ export class BlockFunction extends Lowering {
     // What it last went to is a region's guess.
     const exits = this.#block.head + R.RECORD_SIZE * (this.#block.count + 1);
     code.i32(0).get(pc).mem(W.i64_store, exits + R.TARGET_PC)
-      .i32(0).get(pc).mem(W.i64_store, L.PC).i32(R.TO_PC).op(W.return);
+      .i32(0).get(pc).mem(W.i64_store, L.PC).i32(R.TO_PC + type).op(W.return);
   }
   protected override exit(reason: ExitReason, target: Node | null): void {
     this.code.i32(0);

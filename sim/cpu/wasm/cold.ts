@@ -7,7 +7,7 @@ import { Flow, type Isa } from "../ir/decoded.ts";
 import type { ExitReason, Helper, Node, Reg, Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { typeCode, W } from "./code.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, hashOf } from "./dispatch.ts";
 import { EVENT_SIZE, EVENT_WORD, EventKind, packEvent, type StreamKinds } from "./event_stream.ts";
 import {
   accessesOf,
@@ -277,12 +277,17 @@ export class Handler extends GuestLowering {
     this.depth--;
     this.fallthrough();
   }
-  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
+  protected override indirect(
+    flow: "jump" | "call" | "return",
+    target: Node,
+    type: number,
+  ): void {
     const code = this.code;
     const pc = this.temporary("i64");
     const entry = this.temporary("i32");
     this.value(target);
     code.set(pc);
+    noteBranch(code, type);
     if (this.linker.instrumentation?.branches === true) {
       if (flow === "return") code.get(pc).call(this.runtime("pop_return"));
       else code.get(pc).get(RECORD).call(this.runtime("indirect"));
@@ -291,7 +296,7 @@ export class Handler extends GuestLowering {
     this.#appendBranch(indirectKind[flow], pc);
     // What it last went to is the hot tier's guess.
     code.get(RECORD).get(pc).mem(W.i64_store, R.RECORD_SIZE + R.TARGET_PC);
-    dispatch(code, pc, entry);
+    dispatch(code, pc, entry, hashOf(type));
     code.i32(0).get(pc).mem(W.i64_store, L.PC);
     this.#return(R.Exit.Lookup);
   }
@@ -306,6 +311,12 @@ export class Handler extends GuestLowering {
     faultInfo(this.code, signal, code, address !== null, after, () => this.value(address!));
     this.#return(R.Exit.Fault);
   }
+}
+
+/** Note that a branch of `type` is executed; nothing of type 0. */
+export function noteBranch(code: import("./code.ts").Code, type: number): void {
+  if (type === 0) return;
+  code.i32(0).stateLoad(W.i64_load, L.BUDGET).mem(W.i64_store, L.BRANCHED + 8 * type);
 }
 
 /** Bits of `FAULT_ACCESS` for a fault raised by semantics. */

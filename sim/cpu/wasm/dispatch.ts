@@ -22,19 +22,22 @@ export const DISPATCH_AREA: number = 32 << SET_BITS;
 
 /**
  * Go to the block at the address in local `pc` if the hash knows it, else fall through. `entry` is an i32
- * local to use. `go` is lowered, one label deep, with the head on the stack; it is a tail call unless given.
+ * local to use; `area` pushes where the hash is. `go` is lowered, one label deep, with the head on the stack; it is a
+ * tail call unless given.
  */
 export function dispatch(
   code: Code,
   pc: number,
   entry: number,
+  area: (code: Code) => void,
   go: (code: Code) => void = (c) =>
     c.tee(entry).get(entry).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0),
 ): void {
   code.get(pc).op(W.i32_wrap_i64).i32(MULTIPLIER).op(W.i32_mul).i32(SHIFT).op(W.i32_shr_u)
-    .i32(SET_MASK).op(W.i32_and)
-    .stateLoad(W.i32_load, L.DISPATCH).op(W.i32_add).set(entry);
+    .i32(SET_MASK).op(W.i32_and);
+  area(code);
+  code.op(W.i32_add).set(entry);
   for (const at of [0, SECOND]) {
     code.get(entry).mem(W.i64_load, at).get(pc).op(W.i64_eq, W.if, typeCode.void)
       .get(entry).mem(W.i32_load, at + HEAD);
@@ -42,6 +45,10 @@ export function dispatch(
     code.op(W.end);
   }
 }
+
+/** Push where the hash of branches of `type` is. */
+export const hashOf = (type: number) => (code: Code): void =>
+  void code.stateLoad(W.i32_load, L.DISPATCH + 4 * type);
 
 /** The same hash as the host sees it. */
 export class DispatchHash {

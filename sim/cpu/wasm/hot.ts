@@ -12,13 +12,14 @@ import * as L from "../layout.ts";
 import { accessClusters, type Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, indirectKind, type Linker } from "./cold.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, hashOf } from "./dispatch.ts";
 import { EVENT_SIZE, EVENT_WORD, eventBits, EventKind, packEvent } from "./event_stream.ts";
 import { allAccesses, countsItself } from "./events.ts";
 import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
+import { predictInline } from "./inline_gshare.ts";
 import { ENTRY_TYPE } from "./module.ts";
 import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
@@ -54,6 +55,8 @@ export class Region extends GuestLowering {
   readonly #slot: number;
   readonly #exitRecord: number;
   readonly #exit: number;
+  /** Where branches have types: the dispatch hash to look in. */
+  readonly #hash: number;
   /** Which of the root's doors to go through. */
   readonly #door: number;
   /** With models: `#accesses` as it was before an instruction that counts accesses itself. */
@@ -108,6 +111,7 @@ export class Region extends GuestLowering {
     this.#branches = this.newLocal("i64");
     this.#history = this.newLocal("i32");
     this.#door = this.newLocal("i32");
+    this.#hash = this.isa.landing === undefined ? -1 : this.newLocal("i32");
     this.#events = linker.stream === null ? -1 : this.newLocal("i32");
     this.#eventsBefore = linker.stream === null ? -1 : this.newLocal("i32");
     this.#function();
@@ -169,7 +173,12 @@ export class Region extends GuestLowering {
     this.#spill();
     this.#storePc();
     this.#heatLink();
-    dispatch(code, this.#pc, this.#exitRecord);
+    dispatch(
+      code,
+      this.#pc,
+      this.#exitRecord,
+      this.#hash < 0 ? hashOf(0) : (c) => void c.get(this.#hash),
+    );
     code.i32(R.Exit.Lookup).op(W.return);
 
     code.op(W.end); // leave
@@ -306,34 +315,13 @@ export class Region extends GuestLowering {
     });
   }
 
-  /** gshare for the conditional branch that ends the block; pops the outcome, pushes it back. */
+  /** gshare for the conditional branch that ends the block, whose outcome is in local `taken`. */
   #predict(taken: number): void {
-    const models = this.linker.instrumentation!;
-    const code = this.code;
     const { block } = this.#member;
     const pc = block.pc + this.#source.offsetOf(block, this.#index);
-    const mask = 2 ** models.historyBits - 1;
-    const at = this.temporary("i32");
-    const counter = this.temporary("i32");
-    code.get(this.#history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor).tee(at)
-      .mem(W.i32_load8_u, L.GSHARE).set(counter);
-    const arm = (outcome: 0 | 1): void => {
-      code.get(counter);
-      if (outcome === 1) code.i32(3).op(W.i32_ne);
-      code.op(W.if, typeCode.void).get(at).get(counter).i32(outcome === 1 ? 1 : -1)
-        .op(W.i32_add).mem(W.i32_store8, L.GSHARE).op(W.end);
-      code.get(this.#branches).get(counter).i32(1).op(W.i32_shr_u);
-      if (outcome === 1) code.i32(1).op(W.i32_xor);
-      code.op(W.i64_extend_i32_u).i64(1n << 32n).op(W.i64_add, W.i64_add).set(this.#branches);
-      code.get(this.#history).i32(1).op(W.i32_shl);
-      if (outcome === 1) code.i32(1).op(W.i32_or);
-      code.i32(mask).op(W.i32_and).set(this.#history);
-    };
-    code.get(taken).op(W.if, typeCode.void);
-    arm(1);
-    code.op(W.else);
-    arm(0);
-    code.op(W.end);
+    const [at, counter] = [this.temporary("i32"), this.temporary("i32")];
+    const locals = { taken, at, counter, history: this.#history, branches: this.#branches };
+    predictInline(this.code, this.linker.instrumentation!, pc, locals);
   }
   /** Complete an event with the number of the block. */
   #endEvent(): void {
@@ -660,10 +648,15 @@ export class Region extends GuestLowering {
     this.code.op(W.end);
     this.fallthrough();
   }
-  protected override indirect(flow: "jump" | "call" | "return", target: Node): void {
+  protected override indirect(
+    flow: "jump" | "call" | "return",
+    target: Node,
+    type: number,
+  ): void {
     const code = this.code;
     this.value(target);
     code.set(this.#pc);
+    if (type > 0) code.i32(0).get(this.#budget).mem(W.i64_store, L.BRANCHED + 8 * type);
     if (this.linker.instrumentation?.branches === true) {
       if (flow === "return") code.get(this.#pc).call(this.runtime("pop_return"));
       else {
@@ -684,6 +677,7 @@ export class Region extends GuestLowering {
     }
     this.#spillFlags();
     code.i32(this.#source.linkOf(this.#member.block, true)).set(this.#slot);
+    if (this.#hash >= 0) code.stateLoad(W.i32_load, L.DISPATCH + 4 * type).set(this.#hash);
     this.#br(DISPATCH);
   }
   protected override exit(reason: ExitReason, target: Node | null): void {

@@ -245,7 +245,11 @@ export abstract class Lowering {
   protected abstract jump(flow: "jump" | "call"): void;
   protected abstract fallthrough(): void;
   protected abstract branch(condition: Node): void;
-  protected abstract indirect(flow: "jump" | "call" | "return", target: Node): void;
+  protected abstract indirect(
+    flow: "jump" | "call" | "return",
+    target: Node,
+    type: number,
+  ): void;
   /** `target`: where the program goes on, if not at the next instruction. */
   protected abstract exit(reason: ExitReason, target: Node | null): void;
   protected abstract fault(
@@ -381,7 +385,7 @@ export abstract class Lowering {
       case "branch":
         return this.branch(s.condition);
       case "indirect":
-        return this.indirect(s.flow, s.target);
+        return this.indirect(s.flow, s.target, s.type);
       case "exit":
         return this.exit(s.reason, s.target);
       case "fault":

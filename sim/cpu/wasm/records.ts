@@ -45,10 +45,12 @@ export const NEXT_PC = 24;
 
 /**
  * What a block's own function returns to `run` beside exits: the link to go through, with this bit set; or that
- * control goes to the pc.
+ * control goes to the pc, plus the branch's type, which is less than 4.
  */
 export const TO_LINK = 2;
 export const TO_PC = 17;
+/** The last of these. */
+export const LAST_TO_PC = 20;
 /** Exits are less than this, link slots' offsets more. */
 export const EXITS = 16;
 

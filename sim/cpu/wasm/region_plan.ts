@@ -4,6 +4,7 @@
  */
 import { AlignmentChecks } from "./alignment_checks.ts";
 import type { Block } from "../blocks.ts";
+import { accepts } from "../branch_types.ts";
 import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { Emitter } from "../ir/emitter.ts";
 import type { Statement } from "../ir/types.ts";
@@ -125,7 +126,10 @@ export class RegionPlan {
         case Flow.IndirectCall:
         case Flow.IndirectJump:
         case Flow.Return: {
-          m.likely = this.#source.targets(block).map(at).filter((node) => node >= 0);
+          const type = branchType(m.instructions[block.count - 1].body);
+          m.likely = this.#source.targets(block).map(at).filter((node) =>
+            node >= 0 && accepts(blocks[node], type)
+          );
           if (m.likely.length === 0) break;
           if (block.flow === Flow.IndirectCall && at(next) >= 0) returns.push(at(next));
           break;
@@ -174,6 +178,12 @@ export class RegionPlan {
       return true;
     });
   }
+}
+
+/** Type of the indirect branch that an instruction is. */
+function branchType(body: readonly Statement[]): number {
+  const last = body[body.length - 1];
+  return last.kind === "indirect" ? last.type : 0;
 }
 
 /**

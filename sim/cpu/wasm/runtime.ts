@@ -176,9 +176,11 @@ export function runtimeModule(
   run.op(W.loop, typeCode.void);
   run.get(0).get(0).mem(W.i32_load, R.HANDLER).op(W.call_indirect).u32(ENTRY_TYPE).u32(0).tee(TO)
     .i32(R.EXITS).op(W.i32_lt_u, W.if, typeCode.void).get(TO).op(W.return, W.end);
-  run.get(TO).i32(R.TO_PC).op(W.i32_eq, W.if, typeCode.void)
+  run.get(TO).i32(R.LAST_TO_PC + 1).op(W.i32_lt_u, W.if, typeCode.void)
     .stateLoad(W.i64_load, L.PC).set(PC);
-  dispatch(run, PC, ENTRY, (c) => c.set(0).br(2));
+  const ofType = (c: Code): void =>
+    void c.get(TO).i32(2).op(W.i32_shl).mem(W.i32_load, L.DISPATCH - 4 * R.TO_PC);
+  dispatch(run, PC, ENTRY, ofType, (c) => c.set(0).br(2));
   run.i32(R.Exit.Lookup).op(W.return, W.end);
   run.get(TO).i32(~R.TO_LINK).op(W.i32_and).tee(TO).stateLoad(W.i32_load, L.LINKS).op(W.i32_add)
     .mem(W.i32_load, 0).tee(0).brIf(0);

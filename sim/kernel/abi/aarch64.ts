@@ -28,7 +28,11 @@ const FPSIMD_MAGIC = 0x46508001;
 const FPSIMD_SIZE = 528;
 const ESR_MAGIC = 0x45535201;
 const ESR_SIZE = 16;
+/** What of PSTATE is a program's: NZCV and BTYPE. */
+const PSTATE = 0xf0000c00;
 const NZCV = 0xf0000000;
+/** BTYPE of BLR: Linux makes a handler's call one. */
+const BTYPE_CALL = 2 << 10;
 /** PSTATE that no program has: another exception level, AArch32, masked interrupts (valid_user_regs). */
 const NOT_A_PROGRAM = 0x3df;
 const SA_SIGINFO = 4;
@@ -105,6 +109,7 @@ function pushFrame(cpu: Cpu, space: AddressSpace, frame: SignalFrame): boolean {
   cpu.setRegNumber(30, frame.restorer);
   cpu.setRegNumber(SP, sp);
   cpu.pc = frame.handler;
+  cpu.flags = cpu.flags & NZCV | BTYPE_CALL;
   return true;
 }
 
@@ -124,7 +129,7 @@ function popFrame(cpu: Cpu, space: AddressSpace): RestoredFrame | null {
   const overlay = findRecord(view, POE_MAGIC);
   if (hasOverlay(cpu) && overlay >= 0) state.set(bytes.subarray(overlay + 8, overlay + 16), POR);
   cpu.pc = getUnsigned64(view, SC_PC);
-  cpu.flags = view.getUint32(SC_PSTATE, true) & NZCV;
+  cpu.flags = view.getUint32(SC_PSTATE, true) & PSTATE;
   return {
     maskLow: view.getUint32(UC_SIGMASK, true),
     maskHigh: view.getUint32(UC_SIGMASK + 4, true),
@@ -176,7 +181,9 @@ function findVectors(view: DataView): number {
 const hex = (value: bigint | number): string => value.toString(16).padStart(16, "0");
 
 function describe(cpu: Cpu): string {
-  const lines = [`pc  ${hex(cpu.exactPc)}  sp  ${hex(cpu.reg(SP))}  nzcv ${hex(cpu.flags >>> 0)}`];
+  const lines = [
+    `pc  ${hex(cpu.exactPc)}  sp  ${hex(cpu.reg(SP))}  pstate ${hex(cpu.flags >>> 0)}`,
+  ];
   for (let i = 0; i < 31; i += 4) {
     const row: string[] = [];
     for (let j = i; j < Math.min(i + 4, 31); j++) {

@@ -27,6 +27,10 @@ const AARCH64_FEATURES =
   ("fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma " +
     "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg")
     .split(" ");
+/** The same of HWCAP2. */
+const AARCH64_FEATURES2 =
+  ("dcpodp sve2 sveaes svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm svef32mm svef64mm " +
+    "svebf16 i8mm bf16 dgh rng bti").split(" ");
 
 function cpuInfo(kernel: Kernel, arch: Arch): string {
   let text = "";
@@ -56,7 +60,7 @@ function cpuInfo(kernel: Kernel, arch: Arch): string {
       : [
         ["processor\t", cpu],
         ["BogoMIPS\t", "2000.00"],
-        ["Features\t", featureNames(kernel.hwcap)],
+        ["Features\t", featureNames(kernel)],
         ["CPU implementer\t", hexadecimal(kernel.midr >>> 24, 2)],
         ["CPU architecture", 8],
         ["CPU variant\t", hexadecimal((kernel.midr >>> 20) & 15, 1)],
@@ -71,8 +75,10 @@ function cpuInfo(kernel: Kernel, arch: Arch): string {
 const hexadecimal = (n: number, digits: number): string =>
   `0x${n.toString(16).padStart(digits, "0")}`;
 
-function featureNames(hwcap: number): string {
-  return AARCH64_FEATURES.filter((_, bit) => Math.floor(hwcap / 2 ** bit) % 2 === 1).join(" ");
+function featureNames({ hwcap, hwcap2 }: Kernel): string {
+  const named = (names: readonly string[], word: number): string[] =>
+    names.filter((_, bit) => Math.floor(word / 2 ** bit) % 2 === 1);
+  return [...named(AARCH64_FEATURES, hwcap), ...named(AARCH64_FEATURES2, hwcap2)].join(" ");
 }
 
 function memInfo(kernel: Kernel): string {

@@ -3,7 +3,7 @@ import { Access } from "../../../sim/cpu/cpu.ts";
 import * as abi from "../../../sim/memory/abi.ts";
 import { addressLayout } from "../../../sim/memory/address_layout.ts";
 import { AddressSpace } from "../../../sim/memory/address_space.ts";
-import { mapsText } from "../../../sim/memory/proc_maps.ts";
+import { mapsText, smapsText } from "../../../sim/memory/proc_maps.ts";
 import { ARCHES, machine, MIB, PAGE, PatternFile, record } from "./fixtures.ts";
 
 const TIB = 2 ** 40;
@@ -165,6 +165,27 @@ for (const arch of ARCHES) {
     assert(seen.size > 150);
   });
 }
+
+Deno.test("PROT_BTI guards pages of aarch64, and mprotect without it no longer does", () => {
+  const code = abi.PROT_READ | abi.PROT_EXEC;
+  for (const arch of ARCHES) {
+    const guards = arch === "aarch64";
+    const [, space] = machine({ arch });
+    const at = space.mmap(0, 2 * PAGE, code | abi.PROT_BTI, abi.MAP_PRIVATE | abi.MAP_ANONYMOUS);
+    const guarded = (va: number) => {
+      assertEquals(space.resolve(va, Access.Execute), 0);
+      return space.resolved.guarded;
+    };
+    const flags = () => [...smapsText(space).matchAll(/^VmFlags: (.*) $/gm)].map((m) => m[1]);
+    assertEquals([guarded(at), guarded(at + PAGE)], [guards, guards]);
+    assertEquals(flags(), [`rd ex mr mw me${guards ? " bt" : ""}`]);
+    assertEquals(space.mprotect(at, PAGE, code), 0);
+    assertEquals([guarded(at), guarded(at + PAGE)], [false, guards]);
+    assertEquals(flags().length, guards ? 2 : 1);
+    assertEquals(space.mprotect(at, PAGE, code | abi.PROT_BTI), guards ? 0 : -abi.EINVAL);
+    assertEquals(flags().length, 1);
+  }
+});
 
 const native = Deno.build.os === "linux" && Deno.build.arch === "x86_64" &&
   await new Deno.Command("setarch", { args: ["-R", "true"], stderr: "null" }).output()

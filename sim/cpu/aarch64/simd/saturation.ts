@@ -244,9 +244,9 @@ export function collectingSaturation(rows: readonly AArch64Row[]): AArch64Row[] 
         spec.operands?.(w, pc, out);
         out.imm0Low = w;
       },
-      emit: (e: Emitter, statics) => {
+      emit: (e: Emitter, statics, variant) => {
         const before = spec.regs!.map((_, i) => e.getVector(e.reg(i)));
-        spec.emit(e, statics);
+        spec.emit(e, statics, variant);
         e.if(e.eqz(e.and(e.getState("i32", FPSR), e.i32(QC))), () => {
           const result = e.getVector(e.reg(0));
           const size = elementSize(row.name, statics);

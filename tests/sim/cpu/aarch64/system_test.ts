@@ -140,3 +140,21 @@ Deno.test("hints leave the processor or do nothing", () => {
   const plain = run([0xd503245f, 0xd503233f, 0xd503201f, 0xd50323bf, 0xf9800000, ADD_X1, SVC]);
   assertEquals([plain.exit.kind, plain.cpu.reg(1)], ["syscall", 1n]);
 });
+
+Deno.test("a single step over an indirect branch leaves its type in PSTATE", () => {
+  // blr x0; br x0; br x16; ret x0; b; at CODE + 64: nop
+  const branches = [0xd63f0000, 0xd61f0000, 0xd61f0200, 0xd65f0000, 0x14000010];
+  const types = branches.map((word) => {
+    const target = BigInt(CODE + 64);
+    const { cpu } = run([SVC, word], { 0: target, 16: target });
+    const space = new TwoPages();
+    cpu.step(space);
+    const type = cpu.flags >>> 10 & 3;
+    assertEquals([cpu.pc - CODE, cpu.retired], [word === 0x14000010 ? 68 : 64, 1]);
+    // A value of another thread, or of a debugger.
+    cpu.flags = 3 << 10;
+    assertEquals(cpu.flags, 3 << 10);
+    return type;
+  });
+  assertEquals(types, [2, 1, 1, 0, 0]);
+});

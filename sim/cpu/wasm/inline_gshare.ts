@@ -1,0 +1,42 @@
+/** gshare in the hot tier: the counters are in state memory, what changes with every branch is in locals. */
+import * as L from "../layout.ts";
+import { type Code, typeCode, W } from "./code.ts";
+import type { Instrumentation } from "./events.ts";
+
+/** Locals: the outcome, two to use, the history, and the packed counts of branches (i64). */
+export interface PredictorLocals {
+  readonly taken: number;
+  readonly at: number;
+  readonly counter: number;
+  readonly history: number;
+  readonly branches: number;
+}
+
+/** Predict the conditional branch at `pc`, count it, and learn from its outcome. */
+export function predictInline(
+  code: Code,
+  models: Instrumentation,
+  pc: number,
+  { taken, at, counter, history, branches }: PredictorLocals,
+): void {
+  const mask = 2 ** models.historyBits - 1;
+  code.get(history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor).tee(at)
+    .mem(W.i32_load8_u, L.GSHARE).set(counter);
+  const arm = (outcome: 0 | 1): void => {
+    code.get(counter);
+    if (outcome === 1) code.i32(3).op(W.i32_ne);
+    code.op(W.if, typeCode.void).get(at).get(counter).i32(outcome === 1 ? 1 : -1)
+      .op(W.i32_add).mem(W.i32_store8, L.GSHARE).op(W.end);
+    code.get(branches).get(counter).i32(1).op(W.i32_shr_u);
+    if (outcome === 1) code.i32(1).op(W.i32_xor);
+    code.op(W.i64_extend_i32_u).i64(1n << 32n).op(W.i64_add, W.i64_add).set(branches);
+    code.get(history).i32(1).op(W.i32_shl);
+    if (outcome === 1) code.i32(1).op(W.i32_or);
+    code.i32(mask).op(W.i32_and).set(history);
+  };
+  code.get(taken).op(W.if, typeCode.void);
+  arm(1);
+  code.op(W.else);
+  arm(0);
+  code.op(W.end);
+}
