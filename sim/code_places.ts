@@ -4,7 +4,6 @@ import { ElfError, ElfFile, functionRanges } from "../lib/elf/mod.ts";
 import { readMappedFile } from "./kernel/symbolize.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 import type { MappedFile } from "./memory/page_cache.ts";
-import { PAGE_SIZE } from "./memory/abi.ts";
 
 export interface CodePlace {
   /** Path of the file, or a name such as `[stack]`, `[anon]`. */
@@ -45,7 +44,7 @@ export function codePlace(space: AddressSpace, va: number): CodePlace {
   const path = area.source?.path ?? file.path ?? "[file]";
   const elf = elfOf(file, path);
   if (elf === null) return nowhere(path, va);
-  const offset = area.pageAt(va) * PAGE_SIZE + va % PAGE_SIZE;
+  const offset = area.fileOffset(va);
   const segment = loads(elf).find((s) => offset >= s.offset && offset < s.offset + s.filesz);
   if (segment === undefined) return nowhere(path, va);
   return inObject(path, elf, segment.vaddr + offset - segment.offset);

@@ -2,7 +2,7 @@
 import type { Failure } from "../lib/linker/link_error.ts";
 import { LinkTargetError } from "../lib/linker/target.ts";
 import type { Arch } from "./arch.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PAGE_SIZE, PROT_EXEC, PROT_READ } from "./memory/abi.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ } from "./memory/abi.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 
 /** Bytes before the message. */
@@ -28,7 +28,7 @@ export function mapFailure(
   const code = arch === "x86_64" ? x86_64(text.length, status) : aarch64(text.length, status);
   image.set(code);
   image.set(text, CODE_SIZE);
-  const size = Math.ceil(image.length / PAGE_SIZE) * PAGE_SIZE;
+  const size = space.granule.pageUp(image.length);
   const at = space.mmap(0, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS);
   if (at < 0 || space.poke(at, image) < 0) {
     throw new LinkTargetError(`there is no room to say: ${message}`);

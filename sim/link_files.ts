@@ -8,7 +8,6 @@ import { readInode } from "./kernel/fs/mapped_pages.ts";
 import { checkAccess, type Credentials } from "./kernel/fs/permission.ts";
 import type { FsContext, Task } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
-import { PAGE_SIZE } from "./memory/abi.ts";
 import type { MappedFile } from "./memory/page_cache.ts";
 import type { MapSource } from "./memory/vma.ts";
 
@@ -84,7 +83,7 @@ class MadePages implements MappedFile {
   }
 
   readPage(index: number, into: Uint8Array): void {
-    const start = index * PAGE_SIZE;
+    const start = index * into.length;
     const end = Math.min(start + into.length, this.size);
     this.content.fill(start, end - start);
     into.set(this.bytes.subarray(start, end));

@@ -1,6 +1,5 @@
 /** Which addresses a process holds: what its memory and registers say, aligned word by aligned word. */
 import type { AddressSpace } from "./memory/address_space.ts";
-import { PAGE_SIZE } from "./memory/abi.ts";
 import { Vm } from "./memory/vma.ts";
 
 const TWO_32 = 2 ** 32;
@@ -27,11 +26,12 @@ export function mentions(
     }
   };
   const { table, memory } = space;
+  const { size } = space.granule;
   for (const area of space.areas.items) {
     if ((area.flags & Vm.Write) === 0) continue;
-    for (let at = area.start; (at = table.next(at, area.end)) < area.end; at += PAGE_SIZE) {
+    for (let at = area.start; (at = table.next(at, area.end)) < area.end; at += size) {
       const from = table.page + at % table.span;
-      scan(memory.physical.u8.subarray(from, from + PAGE_SIZE));
+      scan(memory.physical.u8.subarray(from, from + size));
     }
   }
   for (const state of states) scan(state);

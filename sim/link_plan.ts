@@ -7,10 +7,11 @@ import { FsContext } from "./kernel/fs/task.ts";
 import type { Vfs } from "./kernel/fs/vfs.ts";
 import { ProcessFiles } from "./link_files.ts";
 import { GUEST, MODULAR, type Pipelines } from "./linker_choice.ts";
-import { PAGE_SIZE } from "./memory/abi.ts";
+import { granuleOf, type PageSize } from "./memory/granule.ts";
 
 export interface PlanOptions {
   readonly arch: Arch;
+  readonly pageSize?: PageSize;
   readonly vfs: Vfs;
   readonly user: Credentials;
   /** Who links programs that name no linker, and the linkers there are. */
@@ -21,7 +22,7 @@ export interface PlanOptions {
 
 /** Registers all modules of its linker for the program and for everything it needs. */
 export async function planOf(program: string, options: PlanOptions): Promise<Plan> {
-  const { arch, vfs, user, usual, pipelines, environment } = options;
+  const { arch, pageSize, vfs, user, usual, pipelines, environment } = options;
   const files = new ProcessFiles(vfs, new FsContext(vfs.root, vfs.root), user);
   const file = files.open(program);
   if (file === undefined) throw new LinkTargetError(`there is no ${program} to plan for`);
@@ -32,7 +33,7 @@ export async function planOf(program: string, options: PlanOptions): Promise<Pla
   }
   const pipeline = pipelines[name];
   const modules = typeof pipeline === "function" ? await pipeline() : pipeline;
-  const linker = new Linker(filesAlone(arch, files), {
+  const linker = new Linker(filesAlone(arch, granuleOf(arch, pageSize).size, files), {
     modules,
     environment: Object.entries(environment),
   });
@@ -40,13 +41,13 @@ export async function planOf(program: string, options: PlanOptions): Promise<Pla
 }
 
 /** A target that has files and no process. */
-function filesAlone(arch: Arch, files: ProcessFiles): LinkTarget {
+function filesAlone(arch: Arch, pageSize: number, files: ProcessFiles): LinkTarget {
   const refuse = (): never => {
     throw new LinkTargetError("a plan has no process");
   };
   return {
     arch,
-    pageSize: PAGE_SIZE,
+    pageSize,
     platform: arch,
     hwcap: 0,
     hwcap2: 0,

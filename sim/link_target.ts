@@ -7,6 +7,8 @@ import {
   type Architecture,
   type GuestFiles,
   type HostFunction,
+  HUGE_PAGE_SHIFTS,
+  type HugePage,
   type Landing,
   type LinkTarget,
   LinkTargetError,
@@ -16,19 +18,15 @@ import {
 } from "../lib/linker/target.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 import {
-  GIANT_SIZE,
-  HUGE_SIZE,
   MADV_HUGEPAGE,
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
-  MAP_HUGE_1GB,
-  MAP_HUGE_2MB,
+  MAP_HUGE_SHIFT,
   MAP_HUGETLB,
   MAP_NORESERVE,
   MAP_POPULATE,
   MAP_PRIVATE,
-  PAGE_SIZE,
   PROT_EXEC,
   PROT_NONE,
   PROT_READ,
@@ -66,7 +64,7 @@ export interface ProcessTargetOptions {
 /** `LinkTarget` for one address space of a machine. */
 export class ProcessTarget implements LinkTarget {
   readonly arch: Architecture;
-  readonly pageSize = PAGE_SIZE;
+  readonly pageSize: number;
   readonly platform: string;
   readonly hwcap: number;
   readonly hwcap2: number;
@@ -96,6 +94,7 @@ export class ProcessTarget implements LinkTarget {
     this.#process = process;
     this.#vfs = vfs;
     this.#space = space;
+    this.pageSize = space.granule.size;
     this.#host = host;
   }
 
@@ -121,7 +120,7 @@ export class ProcessTarget implements LinkTarget {
       if (!this.#space.areas.overlaps(base, base + size)) return this.#reserveAt(size, base);
     }
     // Room for any alignment, then without the ends.
-    const room = align > PAGE_SIZE ? size + align - PAGE_SIZE : size;
+    const room = align > this.pageSize ? size + align - this.pageSize : size;
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     const start = this.#space.mmap(0, room, PROT_NONE, flags);
     if (start < 0) this.#refuse(`reserve ${hex(size)} bytes`, start);
@@ -167,15 +166,24 @@ export class ProcessTarget implements LinkTarget {
     return giveKey(this.#kernel, this.#space);
   }
 
-  /** 2 MiB pages come as transparent ones, or from the pool where those are off; 1 GiB pages from the pool. */
-  #mapHuge(at: number, size: number, protection: number, huge: "2M" | "1G", what: string): void {
+  /**
+   * Pages of the size that a table's entry covers come as transparent ones, or from the pool where those are
+   * off; larger pages from the pool.
+   */
+  #mapHuge(at: number, size: number, protection: number, huge: HugePage, what: string): void {
     const space = this.#space;
-    const { thp } = space.memory;
-    const unit = huge === "2M" ? HUGE_SIZE : GIANT_SIZE;
-    const transparent = huge === "2M" && thp !== "never";
+    const { granule, thp } = space.memory;
+    const shift = HUGE_PAGE_SHIFTS[huge];
+    if (!granule.hugetlb.includes(shift)) {
+      throw new LinkTargetError(
+        `cannot ${what}: there are no ${huge} pages where base pages have ${granule.name}`,
+      );
+    }
+    const unit = 2 ** shift;
+    const transparent = shift === granule.hugeShift && thp !== "never";
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     if (!transparent) {
-      flags |= MAP_HUGETLB | MAP_POPULATE | (huge === "2M" ? MAP_HUGE_2MB : MAP_HUGE_1GB);
+      flags |= MAP_HUGETLB | MAP_POPULATE | shift << MAP_HUGE_SHIFT;
     }
     const mapped = space.mmap(at, size, protection, flags);
     if (mapped < 0) this.#refuse(`${what} on ${huge} pages`, mapped);
@@ -205,8 +213,9 @@ export class ProcessTarget implements LinkTarget {
     let failed = this.#asLinker(() => this.#space.copyIn(at, bytes));
     if (failed < 0 && this.#space.areas.lookup(at + this.#space.copied) !== null) {
       // Pages that not even the program may read: let it for a moment.
-      const page = at - at % PAGE_SIZE;
-      const span = Math.ceil((at + size - page) / PAGE_SIZE) * PAGE_SIZE;
+      const { granule } = this.#space;
+      const page = granule.pageDown(at);
+      const span = granule.pageUp(at + size) - page;
       this.protect(page, span, PROT_READ);
       failed = this.#asLinker(() => this.#space.copyIn(at, bytes));
       this.protect(page, span, PROT_NONE);

@@ -2,7 +2,6 @@
 import { PF_X, PT_LOAD, STT_FUNC, STT_NOTYPE } from "../lib/elf/constants.ts";
 import { ElfError, ElfFile } from "../lib/elf/mod.ts";
 import { type AddressSpace, type PlacedObject } from "./memory/address_space.ts";
-import { PAGE_SIZE } from "./memory/abi.ts";
 import type { MappedFile } from "./memory/page_cache.ts";
 import { Vm, type Vma } from "./memory/vma.ts";
 import { readMappedFile } from "./kernel/symbolize.ts";
@@ -57,9 +56,10 @@ function mappedObjects(space: AddressSpace): PlacedObject[] {
 
 /** What is added to the addresses in a file whose code `area` maps. */
 function baseOf(elf: ElfFile, area: Vma): number | undefined {
-  const offset = area.pageOffset * PAGE_SIZE;
+  const offset = area.fileOffset(area.start);
+  const { size } = area.space.granule;
   const segment = elf.segments.find((s) =>
-    s.type === PT_LOAD && (s.flags & PF_X) !== 0 && offset + PAGE_SIZE > s.offset &&
+    s.type === PT_LOAD && (s.flags & PF_X) !== 0 && offset + size > s.offset &&
     offset < s.offset + s.filesz
   );
   return segment && area.start - (segment.vaddr - segment.offset + offset);

@@ -57,6 +57,12 @@ export interface GuestFiles {
   readlink(path: string): string | undefined;
 }
 
+/** log2 of the bytes of huge pages, by the size as one says it. A machine has those that its page tables can map. */
+export const HUGE_PAGE_SHIFTS = { "2M": 21, "32M": 25, "512M": 29, "1G": 30 } as const;
+
+/** Sizes of huge pages. */
+export type HugePage = keyof typeof HUGE_PAGE_SHIFTS;
+
 /** Where the pages of a mapping come from and how large they are. */
 export interface MapOptions {
   /**
@@ -69,7 +75,7 @@ export interface MapOptions {
    * Page size to back the mapping with, at once and not on a later promotion. Anonymous mappings
    * only; `at` and `size` must then be multiples of it. Default: the target's page size.
    */
-  readonly huge?: "2M" | "1G";
+  readonly huge?: HugePage;
   /** Name to show in `/proc/self/maps` for an anonymous mapping, without brackets. */
   readonly name?: string;
 }

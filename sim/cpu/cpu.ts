@@ -124,8 +124,8 @@ export interface Cpu {
   shootdown(space: CpuSpace, va: number, size: number, code: boolean): void;
   /** Bytes of a physical frame changed by the host (kernel copy, page cache, linker): drop translations of it. */
   frameWritten(physical: number, size: number): void;
-  /** The frame was freed: its translations may never be used again. */
-  frameFreed(physical: number): void;
+  /** The frame, of `size` bytes, was freed: its translations may never be used again. */
+  frameFreed(physical: number, size: number): void;
   /** An address space is gone. */
   spaceFreed(space: CpuSpace): void;
   /** Forget the exclusive monitor (aarch64): at every switch and exception. */

@@ -530,10 +530,12 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     return true;
   }
 
-  frameFreed(physical: number): void {
-    const frame = physical >>> 12;
-    if (this.blocks.codeFrames[frame] !== 0 && this.blocks.drop(frame) > 0) {
-      this.#links.stale = true;
+  frameFreed(physical: number, size: number): void {
+    const end = (physical + size) / 4096;
+    for (let frame = physical >>> 12; frame < end; frame++) {
+      if (this.blocks.codeFrames[frame] !== 0 && this.blocks.drop(frame) > 0) {
+        this.#links.stale = true;
+      }
     }
   }
 

@@ -15,7 +15,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Process } from "../kernel/process.ts";
 import type { SigSet } from "../kernel/signal_state.ts";
 import type { Thread } from "../kernel/thread.ts";
-import { PAGE_SIZE } from "../memory/abi.ts";
+import type { AddressSpace } from "../memory/address_space.ts";
 import { peek } from "../memory/peek.ts";
 import { Vm, type Vma } from "../memory/vma.ts";
 import { auxiliaryVector } from "./auxiliary_vector.ts";
@@ -29,7 +29,7 @@ const NT_X86_XSTATE = 0x202, NT_ARM_TLS = 0x401;
 /** Where the XSAVE area of a core says which components the system has enabled. */
 const XSTATE_XCR0 = 464;
 /** Bytes that are put together at a time. */
-const PIECE = 64 * PAGE_SIZE;
+const PIECE = 2 ** 18;
 
 /** Registers in the order of `struct user_regs_struct`, eight bytes each. */
 const USER_REGISTERS = {
@@ -60,7 +60,8 @@ export class CoreDump {
     const areas = thread.process.space.value.areas.items
       .filter(({ flags }) => (flags & Vm.DontDump) === 0);
     const headers = EHDR_SIZE + PHDR_SIZE * (1 + areas.length);
-    let offset = Math.ceil((headers + this.#notes.length) / PAGE_SIZE) * PAGE_SIZE;
+    const { granule } = thread.process.space.value;
+    let offset = granule.pageUp(headers + this.#notes.length);
     this.#segments = areas.map((vma) => {
       const segment = { vma, size: dumpedBytes(vma), offset };
       offset += segment.size;
@@ -104,7 +105,13 @@ export class CoreDump {
       const rights = ((flags & Vm.Read) !== 0 ? PF_R : 0) |
         ((flags & Vm.Write) !== 0 ? PF_W : 0) | ((flags & Vm.Execute) !== 0 ? PF_X : 0);
       programHeader(view, EHDR_SIZE + PHDR_SIZE * (1 + i), PT_LOAD, rights, {
-        ...{ offset, address: start, fileSize: size, size: end - start, align: PAGE_SIZE },
+        ...{
+          offset,
+          address: start,
+          fileSize: size,
+          size: end - start,
+          align: vma.space.granule.size,
+        },
       });
     });
     bytes.set(this.#notes, start);
@@ -122,7 +129,7 @@ export class CoreDump {
       note("CORE", NT_PRPSINFO, processInformation(process, thread)),
       note("CORE", NT_SIGINFO, info),
       note("CORE", NT_AUXV, auxiliaryVector(process.auxv, space.objects[0])),
-      note("CORE", NT_FILE, mappedFiles(space.areas.items)),
+      note("CORE", NT_FILE, mappedFiles(space)),
       ...this.#moreRegisters(thread),
     ];
     for (const other of process.threads) {
@@ -189,7 +196,7 @@ function dumpedBytes(vma: Vma): number {
   const head = new Uint8Array(4);
   peek(vma.space, start, head);
   return head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46
-    ? PAGE_SIZE
+    ? vma.space.granule.size
     : 0;
 }
 
@@ -240,8 +247,8 @@ function processInformation(process: Process, thread: Thread): Uint8Array {
 }
 
 /** NT_FILE: ranges of addresses, where they lie in files, and the files' names. */
-function mappedFiles(areas: readonly Vma[]): Uint8Array {
-  const mapped = areas.flatMap((vma) => {
+function mappedFiles({ areas, granule }: AddressSpace): Uint8Array {
+  const mapped = areas.items.flatMap((vma) => {
     const path = vma.source?.path ?? vma.file?.file.path;
     return vma.file === null || path === undefined ? [] : [{ vma, path }];
   });
@@ -249,7 +256,7 @@ function mappedFiles(areas: readonly Vma[]): Uint8Array {
   const bytes = new Uint8Array(16 + 24 * mapped.length + names.length);
   const view = new DataView(bytes.buffer);
   setNumber64(view, 0, mapped.length);
-  setNumber64(view, 8, PAGE_SIZE);
+  setNumber64(view, 8, granule.size);
   mapped.forEach(({ vma: { start, end, pageOffset } }, i) =>
     [start, end, pageOffset].forEach((value, j) => setNumber64(view, 16 + 24 * i + 8 * j, value))
   );

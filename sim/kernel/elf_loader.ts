@@ -26,15 +26,14 @@ import { AT_FDCWD, type ExecLoader, type Program, type ProgramImage } from "./ex
 import type { Kernel } from "./kernel.ts";
 import { accessCredentials, type Process } from "./process.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
+import type { Granule } from "../memory/granule.ts";
 import type { Executable } from "./seam.ts";
 
-const PAGE = 4096;
+/** Most bytes of an interpreter's path, and of properties. */
+const MOST_BYTES = 4096;
 const PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_BTI = 0x10;
 const MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20;
 const MAP_FIXED_NOREPLACE = 0x100000;
-
-const pageDown = (n: number): number => n - n % PAGE;
-const pageUp = (n: number): number => Math.ceil(n / PAGE) * PAGE;
 
 interface Headers {
   readonly header: ElfHeader;
@@ -71,7 +70,7 @@ function protection(segment: Segment, guarded: boolean): number {
 function isGuarded(file: Executable, { header, segments }: Headers): boolean | number {
   const segment = segments.find(({ type }) => type === PT_GNU_PROPERTY);
   if (header.machine !== EM_AARCH64 || segment === undefined) return false;
-  if (segment.filesz > PAGE) return -ENOEXEC;
+  if (segment.filesz > MOST_BYTES) return -ENOEXEC;
   const bytes = new Uint8Array(segment.filesz);
   if (file.read(segment.offset, bytes) < bytes.length) return -ENOEXEC;
   try {
@@ -84,11 +83,17 @@ function isGuarded(file: Executable, { header, segments }: Headers): boolean | n
 }
 
 /** First and last address of the loadable segments, page aligned, unrelocated. */
-function extent(segments: readonly Segment[]): { start: number; end: number } | null {
+function extent(
+  segments: readonly Segment[],
+  granule: Granule,
+): { start: number; end: number } | null {
   const load = segments.filter((segment) => segment.type === PT_LOAD);
   if (load.length === 0) return null;
   const last = load[load.length - 1];
-  return { start: pageDown(load[0].vaddr), end: pageUp(last.vaddr + last.memsz) };
+  return {
+    start: granule.pageDown(load[0].vaddr),
+    end: granule.pageUp(last.vaddr + last.memsz),
+  };
 }
 
 /**
@@ -104,7 +109,7 @@ function mapSegments(
   fixed: number,
 ): { bias: number } | number {
   const { segments } = headers;
-  const range = extent(segments);
+  const range = extent(segments, space.granule);
   if (range === null) return -ENOEXEC;
   const guarded = guards && isGuarded(file, headers);
   if (typeof guarded === "number") return guarded;
@@ -138,23 +143,24 @@ function mapSegment(
   bias: number,
 ): number {
   const { vaddr, offset, filesz, memsz } = segment;
-  if (filesz > memsz || vaddr % PAGE !== offset % PAGE) return -EINVAL;
-  const start = bias + pageDown(vaddr);
+  const { granule } = space;
+  if (filesz > memsz || vaddr % granule.size !== offset % granule.size) return -EINVAL;
+  const start = bias + granule.pageDown(vaddr);
   const fileEnd = bias + vaddr + filesz;
-  const end = pageUp(bias + vaddr + memsz);
+  const end = granule.pageUp(bias + vaddr + memsz);
   if (filesz > 0) {
     const mapped = space.mmap(
       start,
-      pageUp(fileEnd) - start,
+      granule.pageUp(fileEnd) - start,
       prot,
       MAP_PRIVATE | MAP_FIXED,
       file.backing,
-      pageDown(offset),
+      granule.pageDown(offset),
     );
     if (mapped < 0) return mapped;
   }
   if (memsz === filesz) return 0;
-  const zeroFrom = filesz > 0 ? pageUp(fileEnd) : start;
+  const zeroFrom = filesz > 0 ? granule.pageUp(fileEnd) : start;
   if (filesz > 0 && prot & PROT_WRITE && zeroFrom > fileEnd) {
     if (space.copyOut(fileEnd, new Uint8Array(zeroFrom - fileEnd)) < 0) return -ENOMEM;
   }
@@ -180,7 +186,7 @@ function programHeaders(headers: Headers, bias: number): number {
 function interpreterPath(file: Executable, segments: readonly Segment[]): string | null | number {
   const segment = segments.find(({ type }) => type === PT_INTERP);
   if (!segment) return null;
-  if (segment.filesz < 2 || segment.filesz > PAGE) return -ENOEXEC;
+  if (segment.filesz < 2 || segment.filesz > MOST_BYTES) return -ENOEXEC;
   const bytes = new Uint8Array(segment.filesz);
   if (file.read(segment.offset, bytes) < bytes.length) return -ENOEXEC;
   if (bytes[bytes.length - 1] !== 0) return -ENOEXEC;
@@ -217,7 +223,7 @@ function load(
   let wanted: number | null = 0;
   if (header.type === ET_DYN) {
     const align = Math.max(
-      PAGE,
+      space.granule.size,
       ...segments.filter(({ type }) => type === PT_LOAD).map((segment) => segment.align),
     );
     const base = space.layout.programBase;
@@ -250,7 +256,7 @@ function load(
   // A program that the kernel itself placed among the libraries gets its heap where a PIE lies.
   const heap = wanted === null
     ? space.layout.programBase
-    : bias + extent(segments)!.end + space.layout.brkGap;
+    : bias + extent(segments, space.granule)!.end + space.layout.brkGap;
   return {
     entry,
     programEntry,

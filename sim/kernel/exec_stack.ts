@@ -14,7 +14,6 @@ import { CLOCK_TICKS } from "./exit.ts";
 
 /** Longest argument or environment string, its NUL included. */
 export const MAX_ARG_STRLEN = 131072;
-const PAGE = 4096;
 /** Bytes below the strings that are mapped at once; the rest of the stack grows at need. */
 const INITIAL = 131072;
 
@@ -82,7 +81,7 @@ export function buildStack(
   const auxv = new Map<number, number>();
   auxv.set(AT_MINSIGSTKSZ, abi.minimumSignalStack(kernel.cpu));
   auxv.set(AT_HWCAP, kernel.hwcap);
-  auxv.set(AT_PAGESZ, PAGE);
+  auxv.set(AT_PAGESZ, space.granule.size);
   auxv.set(AT_CLKTCK, CLOCK_TICKS);
   auxv.set(AT_PHDR, image.phdr);
   auxv.set(AT_PHENT, PHDR_SIZE);
@@ -130,7 +129,7 @@ export function buildStack(
   bytes.set(envBytes, envAt - pointer);
   bytes.set(nameBytes, nameAt - pointer);
 
-  const bottom = Math.floor((pointer - INITIAL) / PAGE) * PAGE;
+  const bottom = space.granule.pageDown(pointer - INITIAL);
   if (top - bottom > Math.max(process.limits[RLIMIT_STACK].soft, 2 * INITIAL)) return -E2BIG;
   const mapped = space.mmap(
     bottom,

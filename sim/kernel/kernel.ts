@@ -6,14 +6,7 @@
 import type { Cpu, CpuExit } from "../cpu/cpu.ts";
 import type { CoreDump } from "../debug/core_dump.ts";
 import { CLOCK, CLOCK_RATE, RANDOM } from "../cpu/layout.ts";
-import {
-  MAP_ANONYMOUS,
-  MAP_PRIVATE,
-  PAGE_SIZE,
-  PROT_EXEC,
-  PROT_NONE,
-  PROT_READ,
-} from "../memory/abi.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_NONE, PROT_READ } from "../memory/abi.ts";
 import { AddressSpace } from "../memory/address_space.ts";
 import { type AddressLayout, addressLayout } from "../memory/address_layout.ts";
 import { Domain, type Memory } from "../memory/memory.ts";
@@ -276,7 +269,7 @@ export class Kernel {
   /** A fresh, empty address space. */
   newSpace(stackLimit?: number): AddressSpace {
     const seed = this.#options.layoutSeed ?? null;
-    const layout = addressLayout(this.abi.arch, seed, stackLimit);
+    const layout = addressLayout(this.abi.arch, seed, stackLimit, this.memory.granule);
     const given = this.#options.layout;
     return new AddressSpace(this.memory, { layout: { ...layout, ...given }, stackLimit });
   }
@@ -672,10 +665,11 @@ export class Kernel {
    */
   mapSigreturn(space: AddressSpace): number {
     if (this.abi.sigreturnCode === null) return 0;
+    const { size } = space.granule;
     // Let the address space find room, then put the page there.
-    const at = space.mmap(0, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
-    if (at < 0 || space.munmap(at, PAGE_SIZE) < 0) return 0;
-    if (space.mapSpecial(at, PAGE_SIZE, PROT_READ | PROT_EXEC, "[sigpage]") < 0) return 0;
+    const at = space.mmap(0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (at < 0 || space.munmap(at, size) < 0) return 0;
+    if (space.mapSpecial(at, size, PROT_READ | PROT_EXEC, "[sigpage]") < 0) return 0;
     space.poke(at, this.abi.sigreturnCode);
     return at;
   }

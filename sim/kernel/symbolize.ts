@@ -3,17 +3,15 @@ import { ElfError, ElfFile, STT_FUNC, type SymbolTable } from "../../lib/elf/mod
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { MappedFile } from "../memory/page_cache.ts";
 
-const PAGE = 4096;
 const PT_LOAD = 1;
 /** Largest file whose symbols are read for a message. */
 const LARGEST = 512 * 1024 * 1024;
 
 /** All bytes of a file. */
-export function readMappedFile(file: MappedFile): Uint8Array {
-  const pages = Math.ceil(file.size / PAGE);
-  const bytes = new Uint8Array(pages * PAGE);
-  for (let i = 0; i < pages; i++) file.readPage(i, bytes.subarray(i * PAGE, (i + 1) * PAGE));
-  return bytes.subarray(0, file.size);
+export function readMappedFile(file: MappedFile): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(file.size);
+  file.readPage(0, bytes);
+  return bytes;
 }
 
 /** The function that contains `address`, with the distance from its start. */
@@ -61,7 +59,7 @@ export function symbolizeAddress(space: AddressSpace, pc: number): string | unde
   const file = vma.source?.file;
   if (!file) return vma.name || "anonymous memory";
   const path = vma.source?.path ?? file.path ?? "a file";
-  const offset = vma.pageAt(pc) * PAGE + pc % PAGE;
+  const offset = vma.fileOffset(pc);
   const plain = `${path}+0x${offset.toString(16)}`;
   if (file.size > LARGEST) return plain;
   try {

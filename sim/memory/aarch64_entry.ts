@@ -1,6 +1,6 @@
 /**
- * Translation table descriptors of aarch64, VMSAv8-64 stage 1, 4 KiB granule, 48-bit addresses, four
- * levels (Arm ARM, D8.3). Where the Arm ARM counts levels from the top (0 to 3), this project counts
+ * Translation table descriptors of aarch64, VMSAv8-64 stage 1, 48-bit addresses (Arm ARM, D8.3); they
+ * are the same for all granules. Where the Arm ARM counts levels from the top (to 3), this project counts
  * from the leaves: level 0 here is the Arm ARM's level 3.
  */
 import { type EntryFormat, Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
@@ -29,7 +29,6 @@ const OVERLAY_SHIFT = 28;
 
 export const aarch64Format: EntryFormat = {
   arch: "aarch64",
-  granuleShift: 12,
   taskSize: 2 ** 48,
   tableMask: TABLE_OR_PAGE,
   tableValue: TABLE_OR_PAGE,

@@ -3,13 +3,6 @@
  * (include/uapi/asm-generic/mman-common.h, mman.h, errno-base.h, siginfo.h).
  */
 
-export const PAGE_SHIFT = 12;
-export const PAGE_SIZE = 4096;
-export const HUGE_SHIFT = 21;
-export const HUGE_SIZE = 0x20_0000;
-export const GIANT_SHIFT = 30;
-export const GIANT_SIZE = 0x4000_0000;
-
 export const PROT_NONE = 0;
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
@@ -37,8 +30,8 @@ export const MAP_STACK = 0x2_0000;
 export const MAP_HUGETLB = 0x4_0000;
 export const MAP_FIXED_NOREPLACE = 0x10_0000;
 export const MAP_HUGE_SHIFT = 26;
-export const MAP_HUGE_2MB = HUGE_SHIFT << MAP_HUGE_SHIFT;
-export const MAP_HUGE_1GB = GIANT_SHIFT << MAP_HUGE_SHIFT;
+export const MAP_HUGE_2MB = 21 << MAP_HUGE_SHIFT;
+export const MAP_HUGE_1GB = 30 << MAP_HUGE_SHIFT;
 
 export const MREMAP_MAYMOVE = 1;
 export const MREMAP_FIXED = 2;
@@ -93,8 +86,3 @@ export const FAULT_PKUERR = SIGSEGV << 8 | 4;
 export const FAULT_BUS = SIGBUS << 8 | 2;
 /** Physical memory is exhausted: the process is killed, as Linux's OOM killer does. */
 export const FAULT_OOM = SIGKILL << 8;
-
-/** Round up to whole pages. */
-export const pageUp = (n: number): number => Math.ceil(n / PAGE_SIZE) * PAGE_SIZE;
-/** Round down to a page. */
-export const pageDown = (n: number): number => n - n % PAGE_SIZE;

@@ -3,8 +3,8 @@
  * mm/util.c) with its randomness taken from a seed, so that a run repeats.
  */
 import type { Arch } from "../arch.ts";
-import { PAGE_SIZE, pageDown } from "./abi.ts";
-import { STACK_GUARD_GAP } from "./vma.ts";
+import { type Granule, granuleOf } from "./granule.ts";
+import { STACK_GUARD_PAGES } from "./vma.ts";
 
 export interface AddressLayout {
   /** First address beyond user space. */
@@ -40,7 +40,10 @@ export class SeededBits {
   }
 }
 
-/** Bits of randomness, in pages: vm.mmap_rnd_bits and STACK_RND_MASK; the heap's in bytes. */
+/**
+ * Bits of randomness: vm.mmap_rnd_bits and STACK_RND_MASK, in pages of 4 KiB (larger pages have as many
+ * fewer bits as they have more below), and the heap's in bytes.
+ */
 const RANDOM = {
   x86_64: { mmap: 28, stack: 22, brk: 25 },
   aarch64: { mmap: 18, stack: 18, brk: 30 },
@@ -57,25 +60,28 @@ export function addressLayout(
   arch: Arch,
   seed: number | null,
   stackLimit = 8 << 20,
+  granule: Granule = granuleOf(arch),
 ): AddressLayout {
-  const taskSize = arch === "x86_64" ? 2 ** 47 - PAGE_SIZE : 2 ** 48;
+  const taskSize = arch === "x86_64" ? 2 ** 47 - granule.size : 2 ** 48;
+  const fewer = granule.shift - 12;
   const random = RANDOM[arch];
   const bits = seed === null ? null : new SeededBits(seed);
-  const pages = (count: number): number => bits === null ? 0 : bits.bits(count) * PAGE_SIZE;
+  const pages = (count: number): number =>
+    bits === null ? 0 : bits.bits(count - fewer) * granule.size;
   const stackTop = taskSize - pages(random.stack);
   const mmapRandom = pages(random.mmap);
   const programRandom = pages(random.mmap);
-  const brkGap = bits === null ? 0 : pageDown(bits.bits(random.brk));
-  const stackRandom = bits === null ? 0 : 2 ** random.stack * PAGE_SIZE;
+  const brkGap = bits === null ? 0 : granule.pageDown(bits.bits(random.brk));
+  const stackRandom = bits === null ? 0 : 2 ** (random.stack - fewer) * granule.size;
   const gap = Math.min(
-    Math.max(stackLimit + STACK_GUARD_GAP + stackRandom, MIN_GAP),
-    pageDown(taskSize / 6 * 5),
+    Math.max(stackLimit + STACK_GUARD_PAGES * granule.size + stackRandom, MIN_GAP),
+    granule.pageDown(taskSize / 6 * 5),
   );
   return {
     taskSize,
     stackTop,
-    mmapBase: pageDown(taskSize - gap - mmapRandom),
-    programBase: pageDown(taskSize / 3 * 2) + programRandom,
+    mmapBase: granule.pageDown(taskSize - gap - mmapRandom),
+    programBase: granule.pageDown(taskSize / 3 * 2) + programRandom,
     brkGap,
   };
 }

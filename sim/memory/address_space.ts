@@ -4,11 +4,12 @@
  */
 import type { ElfFile } from "../../lib/elf/mod.ts";
 import { Access, type CpuSpace, type Resolved } from "../cpu/cpu.ts";
-import { ENOMEM, FAULT_MAPERR, HUGE_SIZE, PAGE_SIZE } from "./abi.ts";
+import { ENOMEM, FAULT_MAPERR } from "./abi.ts";
 import { type AddressLayout, addressLayout } from "./address_layout.ts";
 import * as advice from "./advice.ts";
 import { Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
 import { FrameKind } from "./frames.ts";
+import type { Granule } from "./granule.ts";
 import * as guest from "./guest_access.ts";
 import * as mapping from "./mapping.ts";
 import { Domain, type Memory } from "./memory.ts";
@@ -30,6 +31,9 @@ export interface PlacedObject {
   readonly elf: ElfFile;
 }
 
+/** Longest string that is read unless a caller says otherwise. */
+const PATH_MAX = 4096;
+
 export interface SpaceOptions {
   readonly layout?: AddressLayout;
   /** RLIMIT_STACK, bytes; default 8 MiB. */
@@ -41,7 +45,8 @@ export class AddressSpace implements CpuSpace {
   readonly areas = new VmaList();
   readonly table: PageTable;
   readonly layout: AddressLayout;
-  readonly resolved: Resolved = { physical: 0, pageShift: 12, writable: false, guarded: false };
+  readonly granule: Granule;
+  readonly resolved: Resolved;
   /** PKRU of the running thread; the kernel loads it at a switch. 0 permits everything. */
   pkru = 0;
   /** Keys of which it may fetch no instruction, a bit each (aarch64). */
@@ -71,7 +76,9 @@ export class AddressSpace implements CpuSpace {
   ) {
     if (root === 0) throw new OutOfMemoryError("no frame left for a page table");
     this.id = memory.nextSpace++;
-    this.layout = options.layout ?? addressLayout(memory.arch, null);
+    this.granule = memory.granule;
+    this.resolved = { physical: 0, pageShift: this.granule.shift, writable: false, guarded: false };
+    this.layout = options.layout ?? addressLayout(memory.arch, null, undefined, this.granule);
     this.stackLimit = options.stackLimit ?? 8 << 20;
     this.table = new PageTable(memory, root);
   }
@@ -122,7 +129,7 @@ export class AddressSpace implements CpuSpace {
       if (!keyPermits(this, key, access)) return false;
     }
     const resolved = this.resolved;
-    const shift = 12 + 9 * table.level;
+    const shift = this.granule.levelShifts[table.level];
     const inPage = (1 << shift) - 1;
     resolved.pageShift = shift;
     // The low 32 bits of `va` hold all bits of the address below the page.
@@ -201,8 +208,8 @@ export class AddressSpace implements CpuSpace {
   }
 
   /**
-   * Bring whole 2 MiB ranges inside `[address, address + length)` onto huge pages: private memory by
-   * copying, file text in the page cache. The number of 2 MiB ranges that are huge afterwards.
+   * Bring whole ranges of a huge page inside `[address, address + length)` onto huge pages: private memory
+   * by copying, file text in the page cache. The number of ranges that are huge afterwards.
    */
   promote(address: number, length: number): number {
     return advice.promote(this, address, length);
@@ -243,12 +250,12 @@ export class AddressSpace implements CpuSpace {
   }
 
   /** Bytes up to a NUL, which is not included; -EFAULT, or -ENAMETOOLONG after `max` bytes. */
-  readCBytes(va: number, max = PAGE_SIZE): Uint8Array | number {
+  readCBytes(va: number, max = PATH_MAX): Uint8Array | number {
     return guest.readCBytes(this, va, max);
   }
 
   /** The same, decoded as UTF-8. */
-  readCString(va: number, max = PAGE_SIZE): string | number {
+  readCString(va: number, max = PATH_MAX): string | number {
     const bytes = guest.readCBytes(this, va, max);
     return typeof bytes === "number" ? bytes : decoder.decode(bytes);
   }
@@ -343,6 +350,7 @@ export class AddressSpace implements CpuSpace {
   private shareWith(child: AddressSpace, vma: Vma): boolean {
     const { table } = this;
     const { frames } = this.memory;
+    const pageSize = this.granule.size;
     let protectedPages = false;
     let va = table.next(vma.start, vma.end);
     while (va < vma.end) {
@@ -354,8 +362,8 @@ export class AddressSpace implements CpuSpace {
       }
       const { page, level, span } = table;
       if (!child.table.map(va, page, level, flags)) return false;
-      const first = page / PAGE_SIZE;
-      const count = vma.huge !== null ? 1 : span / PAGE_SIZE;
+      const first = page / pageSize;
+      const count = vma.huge !== null ? 1 : span / pageSize;
       if (frames.kind[first] !== FrameKind.Reserved) {
         for (let f = first; f < first + count; f++) {
           frames.refs[f]++;
@@ -377,18 +385,18 @@ export class AddressSpace implements CpuSpace {
     this.memory.observer.shootdown(this, va, size, (vma.flags & Vm.Execute) !== 0);
   }
 
-  /** Map `2^(9*level)` frames whose references the caller gives away. False: no frame for a table. */
+  /** Map the frames of a leaf of `level`, whose references the caller gives away. False: no frame for a table. */
   install(va: number, frame: number, level: number, flags: number): boolean {
-    if (!this.table.map(va, frame * PAGE_SIZE, level, flags)) return false;
+    if (!this.table.map(va, frame * this.granule.size, level, flags)) return false;
     const { maps } = this.memory.frames;
-    const end = frame + 2 ** (9 * level);
+    const end = frame + this.granule.frames(level);
     for (let f = frame; f < end; f++) maps[f]++;
     return true;
   }
 
   /** Map a cached page, taking a reference. */
   share(va: number, frame: number, flags: number): boolean {
-    if (!this.table.map(va, frame * PAGE_SIZE, 0, flags)) return false;
+    if (!this.table.map(va, frame * this.granule.size, 0, flags)) return false;
     this.memory.frames.refs[frame]++;
     this.memory.frames.maps[frame]++;
     return true;
@@ -397,27 +405,29 @@ export class AddressSpace implements CpuSpace {
   /** Whether the leaf that the table is at maps private memory that nobody else has. */
   ownsLeaf(): boolean {
     const { frames } = this.memory;
-    const first = this.table.page / PAGE_SIZE;
+    const { size } = this.granule;
+    const first = this.table.page / size;
     const kind = frames.kind[first];
     if (kind === FrameKind.Hugetlb) return frames.refs[first] === 1;
     if (kind !== FrameKind.Anonymous) return false;
-    const end = first + this.table.span / PAGE_SIZE;
+    const end = first + this.table.span / size;
     for (let f = first; f < end; f++) if (frames.refs[f] !== 1) return false;
     return true;
   }
 
-  /** Turn the 2 MiB leaf at `va` into 4 KiB leaves. False if there is no frame for the table. */
+  /** Turn the huge leaf at `va` into leaves of base pages. False if there is no frame for the table. */
   splitHuge(vma: Vma, va: number): boolean {
     this.table.find(va);
     if (!this.table.split()) return false;
     this.memory.counters.hugeSplits++;
-    this.changed(va - va % HUGE_SIZE, HUGE_SIZE, vma);
+    const { hugeSize } = this.granule;
+    this.changed(va - va % hugeSize, hugeSize, vma);
     return true;
   }
 
   /** Split huge leaves that reach across `at`. */
   splitAt(at: number): void {
-    if (at % HUGE_SIZE === 0 || !this.table.find(at) || this.table.level !== 1) return;
+    if (at % this.granule.hugeSize === 0 || !this.table.find(at) || this.table.level !== 1) return;
     const vma = this.areas.lookup(at);
     if (vma === null || vma.huge !== null) return;
     if (!this.splitHuge(vma, at)) {
@@ -438,18 +448,19 @@ export class AddressSpace implements CpuSpace {
   private dropLeaves(start: number, end: number): number {
     const { table } = this;
     const { frames, pools } = this.memory;
+    const { size, levelShifts } = this.granule;
     let count = 0;
     let va = table.next(start, end);
     while (va < end) {
-      const { page, span } = table;
-      const first = page / PAGE_SIZE;
+      const { page, span, level } = table;
+      const first = page / size;
       table.clear();
       count++;
       if (frames.kind[first] === FrameKind.Hugetlb) {
         frames.maps[first]--;
-        pools.get(span === HUGE_SIZE ? 21 : 30)!.release(first);
+        pools.get(levelShifts[level])!.release(first);
       } else if (frames.kind[first] !== FrameKind.Reserved) {
-        for (let f = first; f < first + span / PAGE_SIZE; f++) {
+        for (let f = first; f < first + span / size; f++) {
           frames.maps[f]--;
           frames.release(f);
         }
@@ -476,19 +487,19 @@ export class AddressSpace implements CpuSpace {
 
   /** Unmap what `vma` maps of its file's pages `[from, to)`; private copies too unless told not to. */
   unmapFilePages(vma: Vma, from: number, to: number, copies = true): void {
-    const size = (vma.end - vma.start) / PAGE_SIZE;
+    const { size } = this.granule;
     const first = Math.max(0, from - vma.pageOffset);
-    const last = Math.min(size, to - vma.pageOffset);
+    const last = Math.min((vma.end - vma.start) / size, to - vma.pageOffset);
     if (first >= last) return;
-    const start = vma.start + first * PAGE_SIZE;
-    const end = vma.start + last * PAGE_SIZE;
+    const start = vma.start + first * size;
+    const end = vma.start + last * size;
     if (copies) return this.zap(vma, start, end);
     const { table } = this;
     const { kind } = this.memory.frames;
     for (let va = table.next(start, end); va < end;) {
       const { span } = table;
       const base = va - va % span;
-      if (kind[table.page / PAGE_SIZE] === FrameKind.File) this.zap(vma, va, base + span);
+      if (kind[table.page / size] === FrameKind.File) this.zap(vma, va, base + span);
       va = table.next(base + span, end);
     }
   }
@@ -496,30 +507,32 @@ export class AddressSpace implements CpuSpace {
   /** Make a file's page read-only where `vma` maps it writable, so that the next write is seen. */
   writeProtectFilePage(vma: Vma, index: number): void {
     if (vma.isPrivate || index < vma.pageOffset) return;
-    const va = vma.start + (index - vma.pageOffset) * PAGE_SIZE;
+    const { size } = this.granule;
+    const va = vma.start + (index - vma.pageOffset) * size;
     if (va >= vma.end || !this.table.find(va) || (this.table.flags & Pte.Write) === 0) return;
     this.splitAt(va);
     this.table.find(va);
     this.table.setFlags(readFlags(vma));
-    this.changed(va, PAGE_SIZE, vma);
+    this.changed(va, size, vma);
   }
 
-  /** 4 KiB frames present, counting a huge page as 512 or more: resident set size in pages. */
+  /** Frames present, counting all of a huge page: resident set size in base pages. */
   get resident(): number {
     let count = 0;
     const { table } = this;
     const { kind } = this.memory.frames;
+    const { size } = this.granule;
     const end = this.layout.taskSize;
     for (let va = table.next(0, end); va < end; va = table.next(va + table.span, end)) {
-      if (kind[table.page / PAGE_SIZE] !== FrameKind.Reserved) count += table.span / PAGE_SIZE;
+      if (kind[table.page / size] !== FrameKind.Reserved) count += table.span / size;
     }
     return count;
   }
 
-  /** Pages of all areas: virtual size. */
+  /** Base pages of all areas: virtual size. */
   get totalPages(): number {
     let count = 0;
-    for (const vma of this.areas.items) count += (vma.end - vma.start) / PAGE_SIZE;
+    for (const vma of this.areas.items) count += (vma.end - vma.start) / this.granule.size;
     return count;
   }
 }

@@ -1,8 +1,8 @@
 /** madvise(2), mincore(2), msync(2), mlock(2) and promotion to huge pages. */
 import * as abi from "./abi.ts";
-import { EACCES, EFAULT, EINVAL, ENOMEM, HUGE_SIZE, PAGE_SIZE, pageUp } from "./abi.ts";
+import { EACCES, EFAULT, EINVAL, ENOMEM } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
-import { FrameKind, HUGE_FRAMES, HUGE_ORDER } from "./frames.ts";
+import { FrameKind } from "./frames.ts";
 import { populateRange } from "./mapping.ts";
 import { populate, writeFlags } from "./page_fault.ts";
 import { Vm, VM_ACCESS, type Vma } from "./vma.ts";
@@ -52,8 +52,8 @@ export function madvise(
   const flags = FLAG_ADVICE.get(behaviour);
   const act = PAGE_ADVICE.get(behaviour);
   if (flags === undefined && act === undefined) return -EINVAL;
-  if (address % PAGE_SIZE !== 0) return -EINVAL;
-  const end = address + pageUp(length);
+  if (address % space.granule.size !== 0) return -EINVAL;
+  const end = address + space.granule.pageUp(length);
   if (end >= 2 ** 64) return -EINVAL;
   const { areas } = space;
   let hole = false;
@@ -146,11 +146,12 @@ function fill(space: AddressSpace, vma: Vma, start: number, end: number, write: 
 
 function collapse(space: AddressSpace, vma: Vma, start: number, end: number): number {
   if (vma.huge !== null || (vma.flags & Vm.NoHuge) !== 0) return -EINVAL;
-  const last = vma.end - HUGE_SIZE;
-  if (last - last % HUGE_SIZE < vma.start) return -EINVAL;
+  const { hugeSize } = space.granule;
+  const last = vma.end - hugeSize;
+  if (last - last % hugeSize < vma.start) return -EINVAL;
   let failed = 0;
-  const first = Math.ceil(start / HUGE_SIZE) * HUGE_SIZE;
-  for (let base = first; base + HUGE_SIZE <= end; base += HUGE_SIZE) {
+  const first = Math.ceil(start / hugeSize) * hugeSize;
+  for (let base = first; base + hugeSize <= end; base += hugeSize) {
     if (!collapseAt(space, vma, base)) failed = -EINVAL;
   }
   return failed;
@@ -158,26 +159,28 @@ function collapse(space: AddressSpace, vma: Vma, start: number, end: number): nu
 
 export function promote(space: AddressSpace, address: number, length: number): number {
   const end = address + length;
+  const { hugeSize } = space.granule;
   let done = 0;
-  const first = Math.ceil(address / HUGE_SIZE) * HUGE_SIZE;
-  for (let base = first; base + HUGE_SIZE <= end; base += HUGE_SIZE) {
+  const first = Math.ceil(address / hugeSize) * hugeSize;
+  for (let base = first; base + hugeSize <= end; base += hugeSize) {
     const vma = space.areas.lookup(base);
-    if (vma !== null && base + HUGE_SIZE <= vma.end && vma.huge === null) {
+    if (vma !== null && base + hugeSize <= vma.end && vma.huge === null) {
       if (collapseAt(space, vma, base)) done++;
     }
   }
   return done;
 }
 
-/** Bring the 2 MiB at `base`, all of one area, onto a huge page. */
+/** Bring the range of a huge page at `base`, all of one area, onto a huge page. */
 function collapseAt(space: AddressSpace, vma: Vma, base: number): boolean {
   const { table } = space;
+  const { hugeFrames, hugeSize } = space.granule;
   if (table.find(base) && table.level === 1) return true;
   if (vma.file !== null && !hasCopies(space, base)) {
     const index = vma.pageAt(base);
-    if (index % HUGE_FRAMES === 0) {
+    if (index % hugeFrames === 0) {
       if (!vma.file.promote(index)) return false;
-      space.zap(vma, base, base + HUGE_SIZE);
+      space.zap(vma, base, base + hugeSize);
       space.memory.counters.hugeCollapses++;
       return (vma.flags & VM_ACCESS) === 0 || populate(space, vma, base, false) === 0;
     }
@@ -189,9 +192,10 @@ function collapseAt(space: AddressSpace, vma: Vma, base: number): boolean {
 function hasCopies(space: AddressSpace, base: number): boolean {
   const { table } = space;
   const { kind } = space.memory.frames;
-  const end = base + HUGE_SIZE;
+  const { size, hugeSize } = space.granule;
+  const end = base + hugeSize;
   for (let va = table.next(base, end); va < end; va = table.next(va + table.span, end)) {
-    if (kind[table.page / PAGE_SIZE] === FrameKind.Anonymous) return true;
+    if (kind[table.page / size] === FrameKind.Anonymous) return true;
   }
   return false;
 }
@@ -199,25 +203,26 @@ function hasCopies(space: AddressSpace, base: number): boolean {
 function copyOntoHuge(space: AddressSpace, vma: Vma, base: number): boolean {
   const { memory, table } = space;
   const { frames, physical } = memory;
-  const end = base + HUGE_SIZE;
+  const { size, hugeSize, hugeFrames, hugeOrder } = space.granule;
+  const end = base + hugeSize;
   if (vma.file !== null) {
     // Every page of the file is part of the copy, so every page must exist.
     if (vma.pageAt(end) > vma.file.pages || (vma.flags & VM_ACCESS) === 0) return false;
-    for (let va = base; va < end; va += PAGE_SIZE) {
+    for (let va = base; va < end; va += size) {
       if (!table.find(va) && populate(space, vma, va, false) !== 0) return false;
     }
   } else if (table.next(base, end) === end) return false;
-  const block = memory.allocate(HUGE_ORDER, FrameKind.Anonymous);
+  const block = memory.allocate(hugeOrder, FrameKind.Anonymous);
   if (block === 0) return false;
-  for (let i = 0; i < HUGE_FRAMES; i++) {
-    const source = table.find(base + i * PAGE_SIZE) ? table.page : 0;
-    if (frames.kind[source / PAGE_SIZE] === FrameKind.Reserved) frames.zero(block + i, 1);
-    else physical.u8.copyWithin((block + i) * PAGE_SIZE, source, source + PAGE_SIZE);
+  for (let i = 0; i < hugeFrames; i++) {
+    const source = table.find(base + i * size) ? table.page : 0;
+    if (frames.kind[source / size] === FrameKind.Reserved) frames.zero(block + i, 1);
+    else physical.u8.copyWithin((block + i) * size, source, source + size);
   }
   space.zap(vma, base, end);
   if (vma.anonymous === null) joinSet(space, vma);
   if (!space.install(base, block, 1, writeFlags(vma))) {
-    for (let i = 0; i < HUGE_FRAMES; i++) frames.release(block + i);
+    for (let i = 0; i < hugeFrames; i++) frames.release(block + i);
     return false;
   }
   memory.counters.hugeCollapses++;
@@ -232,10 +237,11 @@ export function mincore(
   length: number,
   into: Uint8Array,
 ): number {
-  if (address % PAGE_SIZE !== 0) return -EINVAL;
-  const end = address + pageUp(length);
+  if (address % space.granule.size !== 0) return -EINVAL;
+  const { size } = space.granule;
+  const end = address + space.granule.pageUp(length);
   if (end > space.layout.taskSize) return -ENOMEM;
-  for (let va = address, i = 0; va < end; va += PAGE_SIZE, i++) {
+  for (let va = address, i = 0; va < end; va += size, i++) {
     const vma = space.areas.lookup(va);
     if (vma === null) return -ENOMEM;
     const present = space.table.find(va) ||
@@ -247,9 +253,9 @@ export function mincore(
 
 export function msync(space: AddressSpace, address: number, length: number, flags: number): number {
   if ((flags & ~(abi.MS_ASYNC | abi.MS_INVALIDATE | abi.MS_SYNC)) !== 0) return -EINVAL;
-  if (address % PAGE_SIZE !== 0) return -EINVAL;
+  if (address % space.granule.size !== 0) return -EINVAL;
   if ((flags & abi.MS_ASYNC) !== 0 && (flags & abi.MS_SYNC) !== 0) return -EINVAL;
-  const end = address + pageUp(length);
+  const end = address + space.granule.pageUp(length);
   if (end >= 2 ** 64) return -ENOMEM;
   return overAreas(space, address, end, (vma, start, to) => {
     if ((flags & abi.MS_SYNC) !== 0 && vma.file !== null && (vma.flags & Vm.Shared) !== 0) {
@@ -260,8 +266,8 @@ export function msync(space: AddressSpace, address: number, length: number, flag
 
 export function mlock(space: AddressSpace, address: number, length: number): number {
   space.memory.counters.lockCalls++;
-  const start = address - address % PAGE_SIZE;
-  const end = start + pageUp(length + address % PAGE_SIZE);
+  const start = space.granule.pageDown(address);
+  const end = space.granule.pageUp(address + length);
   if (end >= 2 ** 64) return -EINVAL;
   return overAreas(space, start, end, () => {});
 }

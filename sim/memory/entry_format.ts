@@ -1,6 +1,6 @@
 /**
  * What a page table entry says, apart from how an architecture writes it down. Physical addresses
- * are below 4 GiB on a 4 KiB granule, so the low word of an entry holds the whole address on both
+ * are below 4 GiB in entries of any granule, so the low word of an entry holds the whole address on both
  * architectures, and a low word of 0 is an empty entry.
  */
 import type { Arch } from "../arch.ts";
@@ -24,8 +24,6 @@ export const PTE_KEY_SHIFT = 8;
 /** How one architecture writes page table entries. */
 export interface EntryFormat {
   readonly arch: Arch;
-  /** log2 of the translation granule; tables are one granule in size. */
-  readonly granuleShift: number;
   /** First address that user space may not use. */
   readonly taskSize: number;
   /** A low word of level ≥ 1 leads to a next table when `(low & tableMask) === tableValue`. */
@@ -42,7 +40,7 @@ export interface EntryFormat {
   readonly guarded: number;
   /** Low word of an entry that leads to the table at `physical`; its high word is 0. */
   table(physical: number): number;
-  /** Low word of a leaf at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) with `Pte` flags. */
+  /** Low word of a leaf at `level` (`Granule.levelShifts`) with `Pte` flags. */
   low(physical: number, level: number, flags: number): number;
   /** High word of that leaf. */
   high(flags: number): number;

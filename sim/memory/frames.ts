@@ -1,17 +1,15 @@
 /**
- * The frame allocator: a buddy system over 4 KiB frames with blocks up to 2 MiB, and the state of
- * every frame in typed arrays. Frame 0 is never given out, so 0 means "none".
+ * The frame allocator: a buddy system over frames of a base page with blocks up to a huge page, and the
+ * state of every frame in typed arrays. Frame 0 is never given out, so 0 means "none".
  *
- * A block of 2 MiB is 512 frames that happen to be contiguous: each frame keeps its own reference
- * count, so a huge page can be split with no bookkeeping and its frames come back one by one.
+ * The block of a huge page is frames that happen to be contiguous: each keeps its own reference count,
+ * so a huge page can be split with no bookkeeping and its frames come back one by one.
  */
+import type { Granule } from "./granule.ts";
 import { MemoryError, type PhysicalMemory } from "./physical_memory.ts";
 
-/** Order of a 2 MiB block: 2^9 frames. */
-export const HUGE_ORDER = 9;
-/** Frames in a 2 MiB block, and in a 1 GiB page. */
-export const HUGE_FRAMES = 1 << HUGE_ORDER;
-export const GIANT_FRAMES = 1 << 18;
+/** Bytes of the largest hugetlb pages. */
+const GIANT = 2 ** 30;
 
 /** What a frame is used for. */
 export const enum FrameKind {
@@ -42,7 +40,7 @@ export class Frames {
   private readonly freeOrder: Uint8Array;
   private readonly next: Int32Array;
   private readonly previous: Int32Array;
-  private readonly heads = new Int32Array(HUGE_ORDER + 1);
+  private readonly heads: Int32Array;
   /** 1 for frames that were in use before, so may not be zero. */
   private readonly stale: Uint8Array;
   /** Frames from here to `limit` were never used: free, zero, and on no list. */
@@ -51,8 +49,15 @@ export class Frames {
   private readonly first: number;
   private limit: number;
 
-  constructor(private readonly memory: PhysicalMemory) {
-    const count = Math.floor(memory.size / 4096);
+  /** Order of the largest blocks, a huge page's. */
+  private readonly largest: number;
+  private readonly frameSize: number;
+
+  constructor(private readonly memory: PhysicalMemory, granule: Granule) {
+    this.frameSize = granule.size;
+    this.largest = granule.hugeOrder;
+    this.heads = new Int32Array(this.largest + 1);
+    const count = Math.floor(memory.size / this.frameSize);
     this.limit = count;
     this.refs = new Int32Array(count);
     this.maps = new Int32Array(count);
@@ -61,7 +66,7 @@ export class Frames {
     this.next = new Int32Array(count);
     this.previous = new Int32Array(count);
     this.stale = new Uint8Array(count);
-    this.first = memory.base / 4096;
+    this.first = memory.base / this.frameSize;
     this.watermark = this.first;
     this.kind.fill(FrameKind.Reserved, 0, this.first);
   }
@@ -79,22 +84,23 @@ export class Frames {
   /** Set `count` 1 GiB pages aside, at the top of memory. Returns their first frames. */
   reserveGiant(count: number): number[] {
     if (count === 0) return [];
-    const top = Math.floor(this.limit / GIANT_FRAMES) * GIANT_FRAMES;
-    const bottom = top - count * GIANT_FRAMES;
+    const frames = GIANT / this.frameSize;
+    const top = Math.floor(this.limit / frames) * frames;
+    const bottom = top - count * frames;
     if (bottom < this.watermark) {
       throw new MemoryError(`${count} pages of 1 GiB do not fit physical memory beside the rest`);
     }
     this.limit = bottom;
-    return Array.from({ length: count }, (_, i) => bottom + i * GIANT_FRAMES);
+    return Array.from({ length: count }, (_, i) => bottom + i * frames);
   }
 
   /** A block of 2^order frames, each with one reference; contents undefined. 0 when none is left. */
   allocate(order: number, kind: FrameKind): number {
     let have = order;
-    while (have <= HUGE_ORDER && this.heads[have] === 0) have++;
-    if (have > HUGE_ORDER) {
-      if (!this.takeFresh()) return 0;
-      have = HUGE_ORDER;
+    while (have <= this.largest && this.heads[have] === 0) have++;
+    if (have > this.largest) {
+      have = this.takeFresh(order);
+      if (have < 0) return 0;
     }
     const frame = this.heads[have];
     this.unlink(frame, have);
@@ -120,8 +126,9 @@ export class Frames {
 
   /** Fill with zeros; frames that were never used are zero already. */
   zero(frame: number, count: number): void {
+    const size = this.frameSize;
     for (let f = frame; f < frame + count; f++) {
-      if (this.stale[f] !== 0) this.memory.u8.fill(0, f * 4096, f * 4096 + 4096);
+      if (this.stale[f] !== 0) this.memory.u8.fill(0, f * size, f * size + size);
     }
   }
 
@@ -142,14 +149,16 @@ export class Frames {
   }
 
   private free(frame: number): void {
-    if (this.onFree !== null && this.kind[frame] !== FrameKind.Table) this.onFree(frame * 4096);
+    if (this.onFree !== null && this.kind[frame] !== FrameKind.Table) {
+      this.onFree(frame * this.frameSize);
+    }
     this.kind[frame] = FrameKind.Free;
     this.maps[frame] = 0;
     this.stale[frame] = 1;
     this.inUse--;
     let block = frame;
     let order = 0;
-    while (order < HUGE_ORDER) {
+    while (order < this.largest) {
       const buddy = block ^ (1 << order);
       if (this.freeOrder[buddy] !== order + 1) break;
       this.unlink(buddy, order);
@@ -159,11 +168,15 @@ export class Frames {
     this.link(block, order);
   }
 
-  private takeFresh(): boolean {
-    if (this.watermark + HUGE_FRAMES > this.limit) return false;
-    this.link(this.watermark, HUGE_ORDER);
-    this.watermark += HUGE_FRAMES;
-    return true;
+  /** Free the largest block at the watermark; its order, or -1 if there is none of `order`. */
+  private takeFresh(order: number): number {
+    let have = this.largest;
+    while (this.watermark % 2 ** have !== 0 || this.watermark + 2 ** have > this.limit) {
+      if (--have < order) return -1;
+    }
+    this.link(this.watermark, have);
+    this.watermark += 2 ** have;
+    return have;
   }
 
   private link(frame: number, order: number): void {

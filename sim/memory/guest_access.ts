@@ -3,7 +3,7 @@
  * and stores, on the kernel's account unless the linker is at work.
  */
 import { Access } from "../cpu/cpu.ts";
-import { EFAULT, ENAMETOOLONG, FAULT_MAPERR, PAGE_SIZE } from "./abi.ts";
+import { EFAULT, ENAMETOOLONG, FAULT_MAPERR } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 import { Domain } from "./memory.ts";
 import { populate } from "./page_fault.ts";
@@ -36,13 +36,14 @@ function reachForced(space: AddressSpace, va: number): number {
 
 export function copyIn(space: AddressSpace, va: number, into: Uint8Array): number {
   const { u8 } = space.memory.physical;
+  const page = space.granule.size;
   const size = into.length;
   let done = 0;
   space.copied = 0;
   while (done < size) {
     const at = va + done;
     if (reach(space, at, Access.Read) !== 0) return -EFAULT;
-    const length = Math.min(size - done, PAGE_SIZE - at % PAGE_SIZE);
+    const length = Math.min(size - done, page - at % page);
     const from = space.resolved.physical;
     into.set(u8.subarray(from, from + length), done);
     done += length;
@@ -58,6 +59,7 @@ export function copyOut(
   force: boolean,
 ): number {
   const { physical, observer } = space.memory;
+  const page = space.granule.size;
   const size = bytes.length;
   let done = 0;
   space.copied = 0;
@@ -65,7 +67,7 @@ export function copyOut(
     const at = va + done;
     const fault = force ? reachForced(space, at) : reach(space, at, Access.Write);
     if (fault !== 0) return -EFAULT;
-    const length = Math.min(size - done, PAGE_SIZE - at % PAGE_SIZE);
+    const length = Math.min(size - done, page - at % page);
     const to = space.resolved.physical;
     physical.u8.set(bytes.subarray(done, done + length), to);
     observer.frameWritten(to, length);
@@ -77,10 +79,11 @@ export function copyOut(
 
 export function clear(space: AddressSpace, va: number, length: number): number {
   const { physical, observer } = space.memory;
+  const page = space.granule.size;
   for (let done = 0; done < length;) {
     const at = va + done;
     if (reach(space, at, Access.Write) !== 0) return -EFAULT;
-    const count = Math.min(length - done, PAGE_SIZE - at % PAGE_SIZE);
+    const count = Math.min(length - done, page - at % page);
     const to = space.resolved.physical;
     physical.u8.fill(0, to, to + count);
     observer.frameWritten(to, count);
@@ -91,19 +94,20 @@ export function clear(space: AddressSpace, va: number, length: number): number {
 
 export function readCBytes(space: AddressSpace, va: number, max: number): Uint8Array | number {
   const { u8 } = space.memory.physical;
+  const page = space.granule.size;
   const parts: Uint8Array[] = [];
   for (let done = 0; done < max;) {
     const at = va + done;
     if (reach(space, at, Access.Read) !== 0) return -EFAULT;
     const from = space.resolved.physical;
-    const length = Math.min(max - done, PAGE_SIZE - at % PAGE_SIZE);
-    const page = u8.subarray(from, from + length);
-    const end = page.indexOf(0);
+    const length = Math.min(max - done, page - at % page);
+    const bytes = u8.subarray(from, from + length);
+    const end = bytes.indexOf(0);
     if (end >= 0) {
-      if (parts.length === 0) return page.slice(0, end);
-      return join(parts, page.subarray(0, end), done + end);
+      if (parts.length === 0) return bytes.slice(0, end);
+      return join(parts, bytes.subarray(0, end), done + end);
     }
-    parts.push(page.slice());
+    parts.push(bytes.slice());
     done += length;
   }
   return -ENAMETOOLONG;

@@ -1,9 +1,10 @@
 /**
- * hugetlb pages: pools of 2 MiB and 1 GiB pages set aside at the start, and the mappings that draw
+ * hugetlb pages: pools of pages of one size each, set aside at the start, and the mappings that draw
  * on them. A mapping reserves its pages when it is made, so a later fault cannot fail
  * (Documentation/mm/hugetlbfs_reserv.rst).
  */
 import { FrameKind, type Frames } from "./frames.ts";
+import type { Granule } from "./granule.ts";
 import type { Vma } from "./vma.ts";
 
 /** Free huge pages of one size. */
@@ -12,12 +13,20 @@ export class HugePool {
   reserved = 0;
   readonly total: number;
 
-  /** @param free first frames of the pool's pages */
+  /** Base pages in one of its pages. */
+  private readonly count: number;
+
+  /**
+   * @param shift log2 of a page's bytes
+   * @param free first frames of the pool's pages
+   */
   constructor(
     readonly shift: number,
     private readonly frames: Frames,
     private readonly free: number[],
+    private readonly granule: Granule,
   ) {
+    this.count = 2 ** (shift - granule.shift);
     this.total = free.length;
   }
 
@@ -38,7 +47,7 @@ export class HugePool {
     const frame = this.free.pop();
     if (frame === undefined) return 0;
     if (fromReserve) this.reserved--;
-    const count = 2 ** (this.shift - 12);
+    const { count } = this;
     this.frames.zero(frame, count);
     this.frames.soil(frame, count);
     this.frames.took(count);
@@ -50,8 +59,8 @@ export class HugePool {
   /** Drop one reference of a page; the last one returns it to the pool. Whether it did. */
   release(frame: number): boolean {
     if (--this.frames.refs[frame] !== 0) return false;
-    const count = 2 ** (this.shift - 12);
-    for (let f = frame; f < frame + count; f++) this.frames.onFree?.(f * 4096);
+    const { count } = this;
+    for (let f = frame; f < frame + count; f++) this.frames.onFree?.(f * this.granule.size);
     this.frames.took(-count);
     this.free.push(frame);
     return true;

@@ -7,7 +7,6 @@ import {
   EOPNOTSUPP,
   EOVERFLOW,
   EPERM,
-  HUGE_SHIFT,
   MAP_32BIT,
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -26,9 +25,6 @@ import {
   MAP_SHARED_VALIDATE,
   MAP_STACK,
   MAP_TYPE,
-  PAGE_SIZE,
-  pageDown,
-  pageUp,
   PROT_BTI,
 } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
@@ -36,7 +32,7 @@ import { HugeMapping, type HugePool } from "./hugetlb.ts";
 import type { CachedFile } from "./page_cache.ts";
 import { populate } from "./page_fault.ts";
 import { MIN_ADDRESS, unmappedArea } from "./unmapped_area.ts";
-import { type MapSource, STACK_GUARD_GAP, Vm, VM_ACCESS, Vma } from "./vma.ts";
+import { type MapSource, STACK_GUARD_PAGES, Vm, VM_ACCESS, Vma } from "./vma.ts";
 import { MAX_MAP_COUNT, mergeNew, split, type VmaShape } from "./vma_merge.ts";
 
 /** Flags that `MAP_SHARED_VALIDATE` knows for files: LEGACY_MAP_MASK of include/linux/mman.h. */
@@ -46,7 +42,7 @@ const VALIDATED = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | 0xc0 | MAP_GROWSDOWN | 
 
 /** The heuristic of vm.overcommit_memory = 0: refuse only what could never fit. */
 export function overcommits(space: AddressSpace, size: number): boolean {
-  return size / PAGE_SIZE > space.memory.frames.count;
+  return size / space.granule.size > space.memory.frames.count;
 }
 
 export function mmap(
@@ -59,25 +55,26 @@ export function mmap(
   offset: number,
 ): number {
   const { taskSize } = space.layout;
-  if (offset % PAGE_SIZE !== 0) return -EINVAL;
+  const { granule } = space;
+  if (offset % granule.size !== 0) return -EINVAL;
   let pool: HugePool | undefined;
   if ((flags & MAP_HUGETLB) !== 0) {
     if (source !== null) return -EINVAL;
     const shift = flags >>> MAP_HUGE_SHIFT & 63;
-    pool = space.memory.pools.get(shift === 0 ? HUGE_SHIFT : shift);
+    pool = space.memory.pools.get(shift === 0 ? granule.hugeShift : shift);
     if (pool === undefined) return -EINVAL;
     length = Math.ceil(length / 2 ** pool.shift) * 2 ** pool.shift;
   }
   if (length === 0) return -EINVAL;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
   const fixed = (flags & MAP_FIXED) !== 0;
-  if (!fixed && address !== 0) address = Math.max(pageDown(address), MIN_ADDRESS);
-  length = pageUp(length);
+  if (!fixed && address !== 0) address = Math.max(granule.pageDown(address), MIN_ADDRESS);
+  length = granule.pageUp(length);
   if (length >= 2 ** 64) return -ENOMEM;
   if (offset + length >= 2 ** 64) return -EOVERFLOW;
   if (space.areas.count > MAX_MAP_COUNT) return -ENOMEM;
 
-  const alignment = pool === undefined ? PAGE_SIZE : 2 ** pool.shift;
+  const alignment = pool === undefined ? granule.size : 2 ** pool.shift;
   const shared = (flags & MAP_TYPE) !== MAP_PRIVATE;
   const start = fixed ? fixedAddress(address, length, taskSize, alignment) : unmappedArea(space, {
     hint: address,
@@ -97,7 +94,7 @@ export function mmap(
     ? (source !== null ? fileFlags(access, flags, source) : anonymousFlags(access, flags))
     : hugetlbFlags(access, flags);
   if (vm < 0) return vm;
-  const failed = mapRegion(space, start, length, vm, source, offset / PAGE_SIZE, pool);
+  const failed = mapRegion(space, start, length, vm, source, offset / granule.size, pool);
   if (failed < 0) return failed;
   if ((flags & MAP_LOCKED) !== 0) space.memory.counters.lockCalls++;
   if ((flags & (MAP_POPULATE | MAP_LOCKED)) !== 0 && (flags & MAP_NONBLOCK) === 0) {
@@ -184,10 +181,11 @@ function mapRegion(
   pool: HugePool | undefined,
 ): number {
   const { areas, memory } = space;
+  const { size } = space.granule;
   const end = start + length;
   if (space.sizeLimit !== Infinity) {
     const others = space.totalPages - mappedPages(space, start, end);
-    if (others * PAGE_SIZE + length > space.sizeLimit) return -ENOMEM;
+    if (others * size + length > space.sizeLimit) return -ENOMEM;
   }
   if ((flags & Vm.Account) !== 0 && overcommits(space, length)) return -ENOMEM;
   const failed = removeRange(space, start, end);
@@ -196,7 +194,7 @@ function mapRegion(
   let file: CachedFile | null = null;
   if (source !== null) file = memory.cache.open(source.file);
   else if (sharedAnonymous && pool === undefined) file = memory.cache.anonymous(length);
-  const pageOffset = source !== null ? page : sharedAnonymous ? 0 : start / PAGE_SIZE;
+  const pageOffset = source !== null ? page : sharedAnonymous ? 0 : start / size;
   const shape: VmaShape = {
     flags,
     file,
@@ -237,7 +235,7 @@ export function mapSpecial(
     0,
   );
   if (result < 0) return result;
-  const vma = carve(space, address, address + pageUp(length));
+  const vma = carve(space, address, address + space.granule.pageUp(length));
   vma.name = name;
   return result;
 }
@@ -259,7 +257,7 @@ function mappedPages(space: AddressSpace, start: number, end: number): number {
   for (let i = space.areas.indexOf(start); i < items.length && items[i].start < end; i++) {
     bytes += Math.min(end, items[i].end) - Math.max(start, items[i].start);
   }
-  return bytes / PAGE_SIZE;
+  return bytes / space.granule.size;
 }
 
 /** Fault every page of `[start, end)` in, as far as its areas permit; 0 or the first fault. */
@@ -286,11 +284,11 @@ export function populateRange(
 // ---- munmap and brk -------------------------------------------------------------------------
 
 export function munmap(space: AddressSpace, address: number, length: number): number {
-  const { taskSize } = space.layout;
-  if (address % PAGE_SIZE !== 0 || address > taskSize || length > taskSize - address) {
+  const { layout: { taskSize }, granule } = space;
+  if (address % granule.size !== 0 || address > taskSize || length > taskSize - address) {
     return -EINVAL;
   }
-  const size = pageUp(length);
+  const size = granule.pageUp(length);
   if (size === 0) return -EINVAL;
   return removeRange(space, address, address + size);
 }
@@ -321,16 +319,16 @@ export function removeRange(space: AddressSpace, start: number, end: number): nu
 }
 
 export function brk(space: AddressSpace, address: number): number {
-  const { heapStart, heapEnd, areas } = space;
+  const { heapStart, heapEnd, areas, granule } = space;
   if (heapStart === 0 || address < heapStart || address > space.layout.taskSize) return heapEnd;
-  const from = pageUp(heapEnd);
-  const to = pageUp(address);
+  const from = granule.pageUp(heapEnd);
+  const to = granule.pageUp(address);
   if (to < from) {
     if (removeRange(space, to, from) < 0) return heapEnd;
   } else if (to > from) {
     const next = areas.items[areas.indexOf(from)];
-    if (next !== undefined && to + PAGE_SIZE > next.guardedStart) return heapEnd;
-    if (to > space.layout.taskSize - STACK_GUARD_GAP) return heapEnd;
+    if (next !== undefined && to + granule.size > next.guardedStart) return heapEnd;
+    if (to > space.layout.taskSize - STACK_GUARD_PAGES * granule.size) return heapEnd;
     const flags = Vm.Read | Vm.Write | MAY_ALL | Vm.Account;
     if (mapRegion(space, from, to - from, flags, null, 0, undefined) < 0) return heapEnd;
   }

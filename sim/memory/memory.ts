@@ -4,10 +4,10 @@
 import type { Arch } from "../arch.ts";
 import type { Access } from "../cpu/cpu.ts";
 import { aarch64Format } from "./aarch64_entry.ts";
-import { GIANT_SHIFT, HUGE_SHIFT } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 import type { EntryFormat } from "./entry_format.ts";
-import { FrameKind, Frames, HUGE_ORDER } from "./frames.ts";
+import { FrameKind, Frames } from "./frames.ts";
+import { type Granule, granuleOf, type PageSize } from "./granule.ts";
 import { HugePool } from "./hugetlb.ts";
 import { PageCache } from "./page_cache.ts";
 import { MemoryError, PhysicalMemory } from "./physical_memory.ts";
@@ -18,13 +18,17 @@ export type ThpPolicy = "always" | "madvise" | "never";
 
 export interface MemoryOptions {
   readonly arch: Arch;
+  /** Size of base pages; default 4 KiB. */
+  readonly pageSize?: PageSize;
   /** Bytes of physical memory, a multiple of 2 MiB; default 4 GiB. */
   readonly bytes?: number;
   readonly thp?: ThpPolicy;
-  /** Pages in the hugetlb pools; default none. */
+  /** Pages in the hugetlb pools; default none. Which sizes there are is the base pages' matter. */
   readonly hugePages2M?: number;
+  readonly hugePages32M?: number;
+  readonly hugePages512M?: number;
   readonly hugePages1G?: number;
-  /** File pages mapped around a fault when the cache has them, a power of two to 512; default 16. */
+  /** File pages mapped around a fault when the cache has them, a power of two to 512; default 64 KiB of them. */
   readonly faultAround?: number;
 }
 
@@ -36,8 +40,8 @@ export interface MemoryObserver {
   shootdown(space: AddressSpace, va: number, size: number, code: boolean): void;
   /** The host changed bytes of a frame. */
   frameWritten(physical: number, size: number): void;
-  /** A frame was freed. */
-  frameFreed(physical: number): void;
+  /** A frame of `size` bytes was freed. */
+  frameFreed(physical: number, size: number): void;
   /** An address space is gone. */
   spaceFreed(space: AddressSpace): void;
 }
@@ -66,6 +70,17 @@ export interface MemoryCounters {
   lockCalls: number;
 }
 
+/** Bytes of a file that are mapped around a fault: fault_around_bytes of mm/memory.c. */
+const FAULT_AROUND = 65536;
+
+/** hugetlb pages: log2 of their bytes, their name, and the option that says how many. */
+const POOLS = [
+  [30, "1 GiB", "hugePages1G"],
+  [29, "512 MiB", "hugePages512M"],
+  [25, "32 MiB", "hugePages32M"],
+  [21, "2 MiB", "hugePages2M"],
+] as const;
+
 const SILENT: MemoryObserver = {
   pageFault() {},
   shootdown() {},
@@ -76,15 +91,16 @@ const SILENT: MemoryObserver = {
 
 export class Memory {
   readonly arch: Arch;
+  readonly granule: Granule;
   readonly physical: PhysicalMemory;
   readonly frames: Frames;
   readonly format: EntryFormat;
   readonly cache: PageCache;
-  /** hugetlb pools by log2 of the page size: 21 and 30. */
+  /** hugetlb pools by log2 of the page size. */
   readonly pools: ReadonlyMap<number, HugePool>;
   /** The shared frame of zeros that reads of untouched private memory map. */
   readonly zeroFrame: number;
-  /** The same for 2 MiB, made at first use; 0 before. */
+  /** The same for a huge page, made at first use; 0 before. */
   private hugeZero = 0;
   readonly faultAround: number;
   thp: ThpPolicy;
@@ -106,31 +122,53 @@ export class Memory {
   constructor(options: MemoryOptions) {
     this.arch = options.arch;
     this.format = options.arch === "x86_64" ? x86_64Format : aarch64Format;
+    this.granule = granuleOf(options.arch, options.pageSize);
     this.thp = options.thp ?? "madvise";
-    this.faultAround = options.faultAround ?? 16;
+    this.faultAround = options.faultAround ?? FAULT_AROUND / this.granule.size;
     if (!Number.isInteger(Math.log2(this.faultAround)) || this.faultAround > 512) {
       throw new MemoryError(
         `faultAround must be a power of two up to 512, not ${this.faultAround}`,
       );
     }
     this.physical = new PhysicalMemory(options.bytes);
-    this.frames = new Frames(this.physical);
-    this.frames.onFree = (physical) => this.observer.frameFreed(physical);
-    const giant = this.frames.reserveGiant(options.hugePages1G ?? 0);
-    const huge = Array.from({ length: options.hugePages2M ?? 0 }, () => this.hugeBlock());
-    this.pools = new Map([
-      [HUGE_SHIFT, new HugePool(HUGE_SHIFT, this.frames, huge)],
-      [GIANT_SHIFT, new HugePool(GIANT_SHIFT, this.frames, giant)],
-    ]);
-    this.frames.took(-512 * huge.length);
+    this.frames = new Frames(this.physical, this.granule);
+    const { size } = this.granule;
+    this.frames.onFree = (physical) => this.observer.frameFreed(physical, size);
+    this.pools = this.makePools(options);
     this.cache = new PageCache(this);
     this.zeroFrame = this.frames.allocateZeroed(0, FrameKind.Reserved);
     this.frames.peak = this.frames.inUse;
   }
 
-  private hugeBlock(): number {
-    const frame = this.frames.allocate(HUGE_ORDER, FrameKind.Hugetlb);
-    if (frame === 0) throw new MemoryError("the pool of 2 MiB pages does not fit physical memory");
+  /** Set the pages of the hugetlb pools aside, the largest first. */
+  private makePools(options: MemoryOptions): Map<number, HugePool> {
+    const { granule, frames } = this;
+    const pools = new Map<number, HugePool>();
+    for (const [shift, name, option] of POOLS) {
+      const wanted = options[option] ?? 0;
+      if (granule.hugetlb.includes(shift)) {
+        const free = shift === granule.hugeShift
+          ? Array.from({ length: wanted }, () => this.hugeBlock(name))
+          : frames.reserveGiant(wanted);
+        pools.set(shift, new HugePool(shift, frames, free, granule));
+        if (shift === granule.hugeShift) frames.took(-granule.hugeFrames * wanted);
+      } else if (wanted > 0) {
+        const sizes = POOLS.filter(([other]) => granule.hugetlb.includes(other));
+        throw new MemoryError(
+          `there are no hugetlb pages of ${name} with base pages of ${granule.name}, but of ${
+            sizes.map(([, name]) => name).join(" and ")
+          }`,
+        );
+      }
+    }
+    return pools;
+  }
+
+  private hugeBlock(name: string): number {
+    const frame = this.frames.allocate(this.granule.hugeOrder, FrameKind.Hugetlb);
+    if (frame === 0) {
+      throw new MemoryError(`the pool of ${name} pages does not fit physical memory`);
+    }
     return frame;
   }
 
@@ -150,10 +188,10 @@ export class Memory {
     return frame;
   }
 
-  /** First frame of 2 MiB of zeros that reads of untouched huge pages map; 0 if there is no room. */
+  /** First frame of a huge page of zeros that reads of untouched huge pages map; 0 if there is no room. */
   hugeZeroFrame(): number {
     if (this.hugeZero === 0) {
-      this.hugeZero = this.allocateZeroed(HUGE_ORDER, FrameKind.Reserved);
+      this.hugeZero = this.allocateZeroed(this.granule.hugeOrder, FrameKind.Reserved);
     }
     return this.hugeZero;
   }

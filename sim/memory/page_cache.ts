@@ -3,8 +3,9 @@
  * read() and write(). A page of a file that cannot be written back stays once it is dirty, so the
  * cache is the store of in-memory files.
  */
-import { ENOMEM, PAGE_SIZE } from "./abi.ts";
-import { FrameKind, HUGE_FRAMES, HUGE_ORDER } from "./frames.ts";
+import { ENOMEM } from "./abi.ts";
+import { FrameKind } from "./frames.ts";
+import type { Granule } from "./granule.ts";
 import type { Memory } from "./memory.ts";
 import type { Vma } from "./vma.ts";
 
@@ -14,7 +15,7 @@ export interface MappedFile {
   readonly id: number | string;
   /** Bytes in the file now. */
   readonly size: number;
-  /** Put the file's bytes of page `index` into `into`, 4096 bytes that are zero before. */
+  /** Put the file's bytes of page `index` into `into`, a page of zeros, whose length is the page size. */
   readPage(index: number, into: Uint8Array): void;
   /** Store a dirty page (whole, even past the end); absent if the cache itself is the store. */
   writePage?(index: number, from: Uint8Array): void;
@@ -29,15 +30,19 @@ export interface MappedFile {
   readonly inode?: number;
 }
 
-/** Frames of 512 consecutive pages. */
+/** Frames of as many consecutive pages as a huge page has. */
 class Chunk {
-  /** First frame of each page, 0 when absent. */
-  readonly frames = new Int32Array(HUGE_FRAMES);
-  readonly dirty = new Uint8Array(HUGE_FRAMES);
+  /** Frame of each page, 0 when absent. */
+  readonly frames: Int32Array;
+  readonly dirty: Uint8Array;
   /** Pages present. */
   count = 0;
-  /** Whether the frames are one 2 MiB block, so that a 2 MiB leaf may map them. */
+  /** Whether the frames are one block, so that a huge leaf may map them. */
   huge = false;
+  constructor(pages: number) {
+    this.frames = new Int32Array(pages);
+    this.dirty = new Uint8Array(pages);
+  }
 }
 
 /** The cached pages of one file, and who maps it. */
@@ -47,24 +52,35 @@ export class CachedFile {
   private readonly chunks = new Map<number, Chunk>();
   private lastIndex = -1;
   private last: Chunk | undefined;
+  private readonly granule: Granule;
+  /** Pages of a chunk. */
+  private readonly chunkPages: number;
 
-  constructor(private readonly memory: Memory, readonly file: MappedFile) {}
+  constructor(private readonly memory: Memory, readonly file: MappedFile) {
+    this.granule = memory.granule;
+    this.chunkPages = memory.granule.hugeFrames;
+  }
 
   /** Frame of page `index`, 0 when it is not cached. */
   frame(index: number): number {
     const chunk = this.chunk(index);
-    return chunk === undefined ? 0 : chunk.frames[index % HUGE_FRAMES];
+    return chunk === undefined ? 0 : chunk.frames[index % this.chunkPages];
   }
 
-  /** First frame of the 2 MiB block that holds page `index`, 0 if its chunk is not huge. */
+  /** First frame of the huge page's block that holds page `index`, 0 if its chunk is not huge. */
   hugeFrame(index: number): number {
     const chunk = this.chunk(index);
     return chunk === undefined || !chunk.huge ? 0 : chunk.frames[0];
   }
 
+  /** Bytes of a page. */
+  get pageSize(): number {
+    return this.granule.size;
+  }
+
   /** Pages of the file, the last one counted whole. */
   get pages(): number {
-    return Math.ceil(this.file.size / PAGE_SIZE);
+    return Math.ceil(this.file.size / this.granule.size);
   }
 
   /** Frame of page `index`, read in if absent; 0 when memory is exhausted. */
@@ -74,33 +90,34 @@ export class CachedFile {
     const frame = this.memory.allocateZeroed(0, FrameKind.File);
     if (frame === 0) return 0;
     if (!this.file.inMemory) {
-      this.file.readPage(index, this.memory.physical.bytes(frame * PAGE_SIZE, PAGE_SIZE));
+      this.file.readPage(index, this.bytesOf(frame));
     }
     const chunk = this.makeChunk(index);
-    chunk.frames[index % HUGE_FRAMES] = frame;
+    chunk.frames[index % this.chunkPages] = frame;
     chunk.count++;
-    if (this.file.inMemory) chunk.dirty[index % HUGE_FRAMES] = 1;
+    if (this.file.inMemory) chunk.dirty[index % this.chunkPages] = 1;
     return frame;
   }
 
   /** Note that a cached page is about to be written. */
   markDirty(index: number): void {
     const chunk = this.chunk(index);
-    if (chunk !== undefined) chunk.dirty[index % HUGE_FRAMES] = 1;
+    if (chunk !== undefined) chunk.dirty[index % this.chunkPages] = 1;
   }
 
   /** Bytes from `offset` into `into`, up to the end of the file; the count, or -ENOMEM. */
   read(offset: number, into: Uint8Array): number {
+    const { size } = this.granule;
     const end = Math.min(this.file.size, offset + into.length);
     let at = offset;
     while (at < end) {
-      const inPage = at % PAGE_SIZE;
-      const length = Math.min(PAGE_SIZE - inPage, end - at);
-      const index = (at - inPage) / PAGE_SIZE;
+      const inPage = at % size;
+      const length = Math.min(size - inPage, end - at);
+      const index = (at - inPage) / size;
       // A hole of an in-memory file reads as zero and costs nothing.
       const frame = this.file.inMemory ? this.frame(index) : this.load(index);
       if (frame !== 0) {
-        const from = frame * PAGE_SIZE + inPage;
+        const from = frame * size + inPage;
         into.set(this.memory.physical.u8.subarray(from, from + length), at - offset);
       } else if (this.file.inMemory) {
         into.fill(0, at - offset, at - offset + length);
@@ -114,16 +131,17 @@ export class CachedFile {
    * Bytes at `offset`; the count, or -ENOMEM. The file system makes the file large enough first.
    */
   write(offset: number, bytes: Uint8Array): number {
+    const { size } = this.granule;
     let done = 0;
     while (done < bytes.length) {
       const at = offset + done;
-      const inPage = at % PAGE_SIZE;
-      const length = Math.min(PAGE_SIZE - inPage, bytes.length - done);
-      const frame = this.load((at - inPage) / PAGE_SIZE);
+      const inPage = at % size;
+      const length = Math.min(size - inPage, bytes.length - done);
+      const frame = this.load((at - inPage) / size);
       if (frame === 0) return done > 0 ? done : -ENOMEM;
-      const to = frame * PAGE_SIZE + inPage;
+      const to = frame * size + inPage;
       this.memory.physical.u8.set(bytes.subarray(done, done + length), to);
-      this.markDirty((at - inPage) / PAGE_SIZE);
+      this.markDirty((at - inPage) / size);
       this.memory.observer.frameWritten(to, length);
       done += length;
     }
@@ -134,14 +152,14 @@ export class CachedFile {
   sync(from = 0, to = Infinity): void {
     if (this.file.writePage === undefined) return;
     for (const [number, chunk] of this.chunks) {
-      for (let i = 0; i < HUGE_FRAMES; i++) {
-        const index = number * HUGE_FRAMES + i;
+      for (let i = 0; i < this.chunkPages; i++) {
+        const index = number * this.chunkPages + i;
         if (chunk.dirty[i] === 0 || index < from || index >= to) continue;
         // Later writes must fault, to mark the page dirty again.
         for (const vma of this.mappings) vma.space.writeProtectFilePage(vma, index);
         this.file.writePage(
           index,
-          this.memory.physical.bytes(chunk.frames[i] * PAGE_SIZE, PAGE_SIZE),
+          this.bytesOf(chunk.frames[i]),
         );
         chunk.dirty[i] = 0;
       }
@@ -150,14 +168,15 @@ export class CachedFile {
 
   /** The file shrank or grew to `size` bytes: drop what lies beyond, everywhere it is mapped. */
   truncate(size: number): void {
-    const keep = Math.ceil(size / PAGE_SIZE);
+    const page = this.granule.size;
+    const keep = Math.ceil(size / page);
     for (const vma of this.mappings) vma.space.unmapFilePages(vma, keep, Infinity);
     this.discard(keep, Infinity);
-    const tail = size % PAGE_SIZE;
+    const tail = size % page;
     const frame = tail === 0 ? 0 : this.frame(keep - 1);
     if (frame === 0) return;
-    this.memory.physical.u8.fill(0, frame * PAGE_SIZE + tail, (frame + 1) * PAGE_SIZE);
-    this.memory.observer.frameWritten(frame * PAGE_SIZE + tail, PAGE_SIZE - tail);
+    this.memory.physical.u8.fill(0, frame * page + tail, (frame + 1) * page);
+    this.memory.observer.frameWritten(frame * page + tail, page - tail);
   }
 
   /** Make pages `[from, to)` of an in-memory file a hole again. */
@@ -177,7 +196,7 @@ export class CachedFile {
     const { frames } = this.memory;
     let freed = 0;
     for (const [number, chunk] of this.chunks) {
-      for (let i = 0; i < HUGE_FRAMES && freed < wanted; i++) {
+      for (let i = 0; i < this.chunkPages && freed < wanted; i++) {
         const frame = chunk.frames[i];
         if (frame === 0 || chunk.dirty[i] !== 0 || frames.refs[frame] !== 1) continue;
         this.removePage(number, chunk, i);
@@ -188,33 +207,34 @@ export class CachedFile {
   }
 
   /**
-   * Bring 512 pages from `index` (a multiple of 512) onto one 2 MiB block. Mappings of the old pages
-   * go and fault the new ones in. False if the file does not fill the block or memory has none.
+   * Bring the pages of a huge page from `index` (a multiple of their number) onto one block. Mappings of
+   * the old pages go and fault the new ones in. False if the file does not fill the block or memory has none.
    */
   promote(index: number): boolean {
-    const number = index / HUGE_FRAMES;
+    const { size, hugeFrames, hugeOrder } = this.granule;
+    const number = index / hugeFrames;
     if (this.chunks.get(number)?.huge) return true;
-    if (this.pages < index + HUGE_FRAMES) return false;
-    const block = this.memory.allocate(HUGE_ORDER, FrameKind.File);
+    if (this.pages < index + hugeFrames) return false;
+    const block = this.memory.allocate(hugeOrder, FrameKind.File);
     if (block === 0) return false;
     const { frames, physical } = this.memory;
     const chunk = this.makeChunk(index);
     for (const vma of this.mappings) {
-      vma.space.unmapFilePages(vma, index, index + HUGE_FRAMES, false);
+      vma.space.unmapFilePages(vma, index, index + hugeFrames, false);
     }
-    for (let i = 0; i < HUGE_FRAMES; i++) {
-      const to = (block + i) * PAGE_SIZE;
+    for (let i = 0; i < hugeFrames; i++) {
+      const to = (block + i) * size;
       const old = chunk.frames[i];
       if (old !== 0) {
-        physical.u8.copyWithin(to, old * PAGE_SIZE, (old + 1) * PAGE_SIZE);
+        physical.u8.copyWithin(to, old * size, (old + 1) * size);
         frames.release(old);
       } else {
         frames.zero(block + i, 1);
-        if (!this.file.inMemory) this.file.readPage(index + i, physical.bytes(to, PAGE_SIZE));
+        if (!this.file.inMemory) this.file.readPage(index + i, this.bytesOf(block + i));
       }
       chunk.frames[i] = block + i;
     }
-    chunk.count = HUGE_FRAMES;
+    chunk.count = hugeFrames;
     chunk.huge = true;
     if (this.file.inMemory) chunk.dirty.fill(1);
     return true;
@@ -222,9 +242,9 @@ export class CachedFile {
 
   private discard(from: number, to: number): void {
     for (const [number, chunk] of this.chunks) {
-      if ((number + 1) * HUGE_FRAMES <= from || number * HUGE_FRAMES >= to) continue;
-      for (let i = 0; i < HUGE_FRAMES; i++) {
-        const index = number * HUGE_FRAMES + i;
+      if ((number + 1) * this.chunkPages <= from || number * this.chunkPages >= to) continue;
+      for (let i = 0; i < this.chunkPages; i++) {
+        const index = number * this.chunkPages + i;
         if (index >= from && index < to && chunk.frames[i] !== 0) this.removePage(number, chunk, i);
       }
     }
@@ -241,8 +261,14 @@ export class CachedFile {
     this.last = undefined;
   }
 
+  /** The page that is in `frame`. */
+  private bytesOf(frame: number): Uint8Array {
+    const { size } = this.granule;
+    return this.memory.physical.bytes(frame * size, size);
+  }
+
   private chunk(index: number): Chunk | undefined {
-    const number = Math.floor(index / HUGE_FRAMES);
+    const number = Math.floor(index / this.chunkPages);
     if (number !== this.lastIndex) {
       this.last = this.chunks.get(number);
       this.lastIndex = number;
@@ -251,9 +277,9 @@ export class CachedFile {
   }
 
   private makeChunk(index: number): Chunk {
-    const number = Math.floor(index / HUGE_FRAMES);
+    const number = Math.floor(index / this.chunkPages);
     let chunk = this.chunks.get(number);
-    if (chunk === undefined) this.chunks.set(number, chunk = new Chunk());
+    if (chunk === undefined) this.chunks.set(number, chunk = new Chunk(this.chunkPages));
     this.lastIndex = number;
     return this.last = chunk;
   }

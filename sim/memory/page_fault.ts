@@ -3,21 +3,13 @@
  * area may permit. Functions return 0, or a fault as `signal << 8 | si_code`.
  */
 import { Access } from "../cpu/cpu.ts";
-import {
-  FAULT_ACCERR,
-  FAULT_BUS,
-  FAULT_MAPERR,
-  FAULT_OOM,
-  FAULT_PKUERR,
-  HUGE_SIZE,
-  PAGE_SIZE,
-} from "./abi.ts";
+import { FAULT_ACCERR, FAULT_BUS, FAULT_MAPERR, FAULT_OOM, FAULT_PKUERR } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 import { Pte, PTE_KEY_SHIFT } from "./entry_format.ts";
-import { FrameKind, HUGE_FRAMES, HUGE_ORDER } from "./frames.ts";
+import { FrameKind } from "./frames.ts";
 import type { CachedFile } from "./page_cache.ts";
 import { MIN_ADDRESS } from "./unmapped_area.ts";
-import { shiftLevel, STACK_GUARD_GAP, Vm, VM_ACCESS, type Vma } from "./vma.ts";
+import { STACK_GUARD_PAGES, Vm, VM_ACCESS, type Vma } from "./vma.ts";
 import { joinSet } from "./vma_merge.ts";
 
 /** Make the page of `va` present with the rights that `access` needs. */
@@ -96,15 +88,16 @@ function growStack(space: AddressSpace, va: number): Vma | null {
   const i = areas.indexOf(va);
   const vma = areas.items[i];
   if (vma === undefined || (vma.flags & Vm.GrowsDown) === 0) return null;
-  const start = va - va % PAGE_SIZE;
+  const { size } = space.granule;
+  const start = va - va % size;
   if (start < MIN_ADDRESS) return null;
   const below = areas.items[i - 1];
   if (below !== undefined) {
     const guarded = (below.flags & Vm.GrowsDown) === 0 && (below.flags & VM_ACCESS) !== 0;
-    if (start - below.end < (guarded ? STACK_GUARD_GAP : 0)) return null;
+    if (start - below.end < (guarded ? STACK_GUARD_PAGES * size : 0)) return null;
   }
   joinSetOnce(space, vma);
-  const grown = (vma.start - start) / PAGE_SIZE;
+  const grown = (vma.start - start) / size;
   if (grown > vma.pageOffset || vma.end - start > space.stackLimit) return null;
   vma.start = start;
   vma.pageOffset -= grown;
@@ -116,7 +109,7 @@ function joinSetOnce(space: AddressSpace, vma: Vma): void {
 }
 
 function wantsHuge(space: AddressSpace, vma: Vma, base: number): boolean {
-  if (base < vma.start || base + HUGE_SIZE > vma.end || vma.name !== "") return false;
+  if (base < vma.start || base + space.granule.hugeSize > vma.end || vma.name !== "") return false;
   if ((vma.flags & Vm.NoHuge) !== 0) return false;
   const policy = space.memory.thp;
   return policy === "always" || policy === "madvise" && (vma.flags & Vm.Huge) !== 0;
@@ -124,27 +117,28 @@ function wantsHuge(space: AddressSpace, vma: Vma, base: number): boolean {
 
 /** First touch of private anonymous memory; the table is at the empty entry. */
 function anonymousFault(space: AddressSpace, vma: Vma, va: number, write: boolean): number {
-  const { memory, table } = space;
+  const { memory, table, granule } = space;
   const { frames } = memory;
-  const base = va - va % HUGE_SIZE;
+  const { size } = granule;
+  const base = va - va % granule.hugeSize;
   if (table.level > 0 && wantsHuge(space, vma, base)) {
     joinSetOnce(space, vma);
     if (!write) {
       const zero = memory.hugeZeroFrame();
       if (zero !== 0) {
-        return table.map(base, zero * PAGE_SIZE, 1, readFlags(vma)) ? 0 : FAULT_OOM;
+        return table.map(base, zero * size, 1, readFlags(vma)) ? 0 : FAULT_OOM;
       }
     } else if (installHuge(space, vma, base)) return 0;
     table.find(va);
   }
   if (!write) {
-    if (!table.map(va, memory.zeroFrame * PAGE_SIZE, 0, readFlags(vma))) return FAULT_OOM;
+    if (!table.map(va, memory.zeroFrame * size, 0, readFlags(vma))) return FAULT_OOM;
     return 0;
   }
   const frame = memory.allocateZeroed(0, FrameKind.Anonymous);
   if (frame === 0) return FAULT_OOM;
   joinSetOnce(space, vma);
-  if (!table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
+  if (!table.map(va, frame * size, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
   frames.maps[frame]++;
   return 0;
 }
@@ -152,10 +146,11 @@ function anonymousFault(space: AddressSpace, vma: Vma, va: number, write: boolea
 /** Put a fresh huge page at `base`. False if there is none to be had. */
 function installHuge(space: AddressSpace, vma: Vma, base: number): boolean {
   const { memory } = space;
-  const block = memory.allocateZeroed(HUGE_ORDER, FrameKind.Anonymous);
+  const { hugeOrder } = space.granule;
+  const block = memory.allocateZeroed(hugeOrder, FrameKind.Anonymous);
   if (block === 0) return false;
   if (!space.install(base, block, 1, writeFlags(vma))) {
-    outOfTables(space, block, HUGE_ORDER);
+    outOfTables(space, block, hugeOrder);
     return false;
   }
   memory.counters.hugeFaults++;
@@ -177,6 +172,7 @@ function fileFault(
 ): number {
   const { memory, table } = space;
   const { counters, domain, frames, physical } = memory;
+  const { size } = space.granule;
   const index = vma.pageAt(va);
   const privately = write && vma.isPrivate;
   // Linux prepares for the copy before it looks at the file, and areas merge by it.
@@ -199,14 +195,14 @@ function fileFault(
   const frame = memory.allocate(0, FrameKind.Anonymous);
   frames.release(source);
   if (frame === 0) return FAULT_OOM;
-  physical.u8.copyWithin(frame * PAGE_SIZE, source * PAGE_SIZE, (source + 1) * PAGE_SIZE);
+  physical.u8.copyWithin(frame * size, source * size, (source + 1) * size);
   counters.copies[domain]++;
-  if (!table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
+  if (!table.map(va, frame * size, 0, writeFlags(vma))) return outOfTables(space, frame, 0);
   frames.maps[frame]++;
   return 0;
 }
 
-/** Map 2 MiB of the file at once if its cached pages and the area's shape permit. */
+/** Map a huge page of the file at once if its cached pages and the area's shape permit. */
 function mapHugeFile(
   space: AddressSpace,
   vma: Vma,
@@ -216,12 +212,13 @@ function mapHugeFile(
 ): boolean {
   const block = file.hugeFrame(index);
   if (block === 0 || space.table.level === 0) return false;
-  const base = va - va % HUGE_SIZE;
-  if (base < vma.start || base + HUGE_SIZE > vma.end) return false;
-  if (vma.pageAt(base) !== index - index % HUGE_FRAMES) return false;
+  const { hugeSize, hugeFrames } = space.granule;
+  const base = va - va % hugeSize;
+  if (base < vma.start || base + hugeSize > vma.end) return false;
+  if (vma.pageAt(base) !== index - index % hugeFrames) return false;
   if (!space.table.descend(va, 1)) return false;
   const { frames } = space.memory;
-  for (let f = block; f < block + HUGE_FRAMES; f++) frames.refs[f]++;
+  for (let f = block; f < block + hugeFrames; f++) frames.refs[f]++;
   return space.install(base, block, 1, sharedFlags(vma, file));
 }
 
@@ -241,18 +238,19 @@ function mapAround(
   const flags = sharedFlags(vma, file);
   const frame = file.load(index);
   if (frame === 0 || !space.share(va, frame, flags)) return false;
-  const size = space.memory.faultAround * PAGE_SIZE;
+  const page = space.granule.size;
+  const size = space.memory.faultAround * page;
   const window = va - va % size;
   const from = Math.max(window, vma.start);
   const to = Math.min(
     window + size,
     vma.end,
-    vma.start + (file.pages - vma.pageOffset) * PAGE_SIZE,
+    vma.start + (file.pages - vma.pageOffset) * page,
   );
-  for (let at = from; at < to; at += PAGE_SIZE) {
+  for (let at = from; at < to; at += page) {
     if (space.table.find(at)) continue;
-    const page = vma.pageAt(at);
-    const around = file.file.inMemory === true ? file.frame(page) : file.load(page);
+    const index = vma.pageAt(at);
+    const around = file.file.inMemory === true ? file.frame(index) : file.load(index);
     if (around !== 0) space.share(at, around, flags);
   }
   return true;
@@ -262,10 +260,11 @@ function mapAround(
 function writeFault(space: AddressSpace, vma: Vma, va: number): number {
   const { memory, table } = space;
   const { frames, counters, domain, physical } = memory;
+  const { size, hugeSize } = space.granule;
   if (!vma.isPrivate) {
     const file = vma.file!;
     const first = vma.pageAt(va - va % table.span);
-    for (let i = 0; i < table.span / PAGE_SIZE; i++) file.markDirty(first + i);
+    for (let i = 0; i < table.span / size; i++) file.markDirty(first + i);
     return makeWritable(space, vma, va);
   }
   if (space.ownsLeaf()) {
@@ -273,30 +272,30 @@ function writeFault(space: AddressSpace, vma: Vma, va: number): number {
     return makeWritable(space, vma, va);
   }
   if (table.level > 0) {
-    const base = va - va % HUGE_SIZE;
-    const zeros = frames.kind[table.page / PAGE_SIZE] === FrameKind.Reserved;
+    const base = va - va % hugeSize;
+    const zeros = frames.kind[table.page / size] === FrameKind.Reserved;
     if (zeros && installHuge(space, vma, base)) {
-      space.changed(base, HUGE_SIZE, vma);
+      space.changed(base, hugeSize, vma);
       return 0;
     }
     if (!space.splitHuge(vma, va)) return FAULT_OOM;
     table.find(va);
   }
-  const source = table.page / PAGE_SIZE;
+  const source = table.page / size;
   const zero = frames.kind[source] === FrameKind.Reserved;
   const frame = memory.allocate(0, FrameKind.Anonymous);
   if (frame === 0) return FAULT_OOM;
   if (zero) frames.zero(frame, 1);
   else {
-    physical.u8.copyWithin(frame * PAGE_SIZE, source * PAGE_SIZE, (source + 1) * PAGE_SIZE);
+    physical.u8.copyWithin(frame * size, source * size, (source + 1) * size);
     counters.copies[domain]++;
     frames.maps[source]--;
     frames.release(source);
   }
   joinSetOnce(space, vma);
-  table.map(va, frame * PAGE_SIZE, 0, writeFlags(vma));
+  table.map(va, frame * size, 0, writeFlags(vma));
   frames.maps[frame]++;
-  space.changed(va - va % PAGE_SIZE, PAGE_SIZE, vma);
+  space.changed(va - va % size, size, vma);
   return 0;
 }
 
@@ -317,18 +316,19 @@ function hugetlbFault(space: AddressSpace, vma: Vma, va: number, write: boolean)
   const { memory, table } = space;
   const { frames, physical, counters, domain } = memory;
   const mapping = vma.huge!;
+  const page = space.granule.size;
   const size = 2 ** vma.pageShift;
   const base = va - va % size;
-  const level = shiftLevel(vma.pageShift);
+  const level = space.granule.levelShifts.indexOf(vma.pageShift);
   const present = table.find(base);
   if (present && (!write || (table.flags & Pte.Write) !== 0)) return 0;
   counters.minor[domain]++;
   if (!vma.isPrivate) {
     if (present) return makeWritable(space, vma, va);
-    const index = vma.pageAt(base) * PAGE_SIZE / size;
+    const index = vma.pageAt(base) * page / size;
     const frame = mapping.page(index);
     if (frame === 0) return FAULT_BUS;
-    if (!table.map(base, frame * PAGE_SIZE, level, writeFlags(vma))) return FAULT_OOM;
+    if (!table.map(base, frame * page, level, writeFlags(vma))) return FAULT_OOM;
     frames.refs[frame]++;
     frames.maps[frame]++;
     return 0;
@@ -338,13 +338,13 @@ function hugetlbFault(space: AddressSpace, vma: Vma, va: number, write: boolean)
   const frame = mapping.pool.take(vma.reserved && !present);
   if (frame === 0) return FAULT_BUS;
   if (present) {
-    physical.u8.copyWithin(frame * PAGE_SIZE, source, source + size);
+    physical.u8.copyWithin(frame * page, source, source + size);
     counters.copies[domain]++;
-    frames.maps[source / PAGE_SIZE]--;
-    mapping.pool.release(source / PAGE_SIZE);
+    frames.maps[source / page]--;
+    mapping.pool.release(source / page);
   }
   joinSetOnce(space, vma);
-  if (!table.map(base, frame * PAGE_SIZE, level, writeFlags(vma))) {
+  if (!table.map(base, frame * page, level, writeFlags(vma))) {
     mapping.pool.release(frame);
     return FAULT_OOM;
   }

@@ -2,7 +2,6 @@
  * Reading a program's memory without touching it: no page fault is taken, nothing is read into the page
  * cache, nothing is counted.
  */
-import { PAGE_SIZE } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 
 /**
@@ -10,11 +9,12 @@ import type { AddressSpace } from "./address_space.ts";
  * are mapped from there on.
  */
 export function peek(space: AddressSpace, va: number, into: Uint8Array): number {
+  const { size } = space.granule;
   let done = 0;
   while (done < into.length) {
     const at = va + done;
-    const inPage = at % PAGE_SIZE;
-    const part = into.subarray(done, done + PAGE_SIZE - inPage);
+    const inPage = at % size;
+    const part = into.subarray(done, done + size - inPage);
     if (!peekPage(space, at - inPage, inPage, part)) break;
     done += part.length;
   }
@@ -26,6 +26,7 @@ function peekPage(space: AddressSpace, page: number, inPage: number, into: Uint8
   if (vma === null) return false;
   const { table, memory } = space;
   const { u8 } = memory.physical;
+  const { size } = space.granule;
   if (table.find(page)) {
     const from = table.page + page % table.span + inPage;
     into.set(u8.subarray(from, from + into.length));
@@ -34,14 +35,15 @@ function peekPage(space: AddressSpace, page: number, inPage: number, into: Uint8
   const index = vma.pageAt(page);
   const frame = vma.file?.frame(index) ?? 0;
   if (frame !== 0) {
-    into.set(u8.subarray(frame * PAGE_SIZE + inPage, frame * PAGE_SIZE + inPage + into.length));
+    const from = frame * size + inPage;
+    into.set(u8.subarray(from, from + into.length));
     return true;
   }
   into.fill(0);
   const file = vma.file?.file;
   if (file === undefined || file.inMemory) return true;
-  if (index * PAGE_SIZE >= file.size) return false;
-  const bytes = new Uint8Array(PAGE_SIZE);
+  if (index * size >= file.size) return false;
+  const bytes = new Uint8Array(size);
   file.readPage(index, bytes);
   into.set(bytes.subarray(inPage, inPage + into.length));
   return true;

@@ -1,5 +1,4 @@
 /** `/proc/PID/maps` and `/proc/PID/smaps` as Linux prints them (fs/proc/task_mmu.c). */
-import { HUGE_SHIFT, PAGE_SIZE } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 import { Pte } from "./entry_format.ts";
 import { FrameKind } from "./frames.ts";
@@ -25,7 +24,7 @@ function mapsLine(space: AddressSpace, vma: Vma): string {
   const file = vma.file?.file;
   const rights = ((flags & Vm.Read) !== 0 ? "r" : "-") + ((flags & Vm.Write) !== 0 ? "w" : "-") +
     ((flags & Vm.Execute) !== 0 ? "x" : "-") + (vma.isPrivate ? "p" : "s");
-  const offset = file === undefined ? 0 : vma.pageOffset * PAGE_SIZE;
+  const offset = file === undefined ? 0 : vma.pageOffset * space.granule.size;
   const device = `${hex(file?.deviceMajor ?? 0, 2)}:${hex(file?.deviceMinor ?? 0, 2)}`;
   const line = `${hex(vma.start, 8)}-${hex(vma.end, 8)} ${rights} ${hex(offset, 8)} ${device} ` +
     `${file?.inode ?? 0} `;
@@ -82,6 +81,7 @@ const FIELDS: readonly (readonly [string, (usage: Usage) => number])[] = [
 function usageOf(space: AddressSpace, vma: Vma): Usage {
   const { table, memory } = space;
   const { maps, kind } = memory.frames;
+  const { size } = space.granule;
   const usage: Usage = {
     resident: 0,
     proportional: 0,
@@ -98,7 +98,7 @@ function usageOf(space: AddressSpace, vma: Vma): Usage {
   };
   for (let va = table.next(vma.start, vma.end); va < vma.end;) {
     const { page, span, flags } = table;
-    const first = page / PAGE_SIZE;
+    const first = page / size;
     if (kind[first] === FrameKind.Hugetlb) {
       if (maps[first] > 1) usage.sharedHugetlb += span;
       else usage.privateHugetlb += span;
@@ -111,11 +111,11 @@ function usageOf(space: AddressSpace, vma: Vma): Usage {
       }
       if (anonymous) usage.anonymous += span;
       usage.resident += span;
-      for (let f = first; f < first + span / PAGE_SIZE; f++) {
-        usage.proportional += PAGE_SIZE / maps[f];
+      for (let f = first; f < first + span / size; f++) {
+        usage.proportional += size / maps[f];
         const dirty = (flags & Pte.Dirty) !== 0;
-        if (maps[f] > 1) usage[dirty ? "sharedDirty" : "sharedClean"] += PAGE_SIZE;
-        else usage[dirty ? "privateDirty" : "privateClean"] += PAGE_SIZE;
+        if (maps[f] > 1) usage[dirty ? "sharedDirty" : "sharedClean"] += size;
+        else usage[dirty ? "privateDirty" : "privateClean"] += size;
       }
     }
     va = table.next(va + span, vma.end);
@@ -154,7 +154,7 @@ function eligible(space: AddressSpace, vma: Vma): number {
   const { thp } = space.memory;
   if (!vma.isAnonymous || (vma.flags & Vm.NoHuge) !== 0 || thp === "never") return 0;
   if (thp === "madvise" && (vma.flags & Vm.Huge) === 0) return 0;
-  const huge = 2 ** HUGE_SHIFT;
+  const huge = space.granule.hugeSize;
   return Math.ceil(vma.start / huge) * huge + huge <= vma.end ? 1 : 0;
 }
 

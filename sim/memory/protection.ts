@@ -3,8 +3,6 @@ import {
   EACCES,
   EINVAL,
   ENOMEM,
-  PAGE_SIZE,
-  pageUp,
   PROT_BTI,
   PROT_EXEC,
   PROT_GROWSDOWN,
@@ -31,9 +29,9 @@ export function mprotect(
   const down = (prot & PROT_GROWSDOWN) !== 0;
   if (down && (prot & PROT_GROWSUP) !== 0) return -EINVAL;
   prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP);
-  if (address % PAGE_SIZE !== 0) return -EINVAL;
+  if (address % space.granule.size !== 0) return -EINVAL;
   if (length === 0) return 0;
-  const end = address + pageUp(length);
+  const end = address + space.granule.pageUp(length);
   if (end >= 2 ** 64) return -ENOMEM;
   const permitted = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM |
     (space.memory.arch === "aarch64" ? PROT_BTI : 0);
@@ -108,7 +106,8 @@ function rewriteLeaves(
   while (va < end) {
     let flags = base | table.flags & Pte.Dirty;
     if ((vma.flags & Vm.Write) !== 0 && (flags & Pte.Dirty) !== 0) {
-      const fileShared = !vma.isPrivate && kind[table.page / PAGE_SIZE] !== FrameKind.Anonymous;
+      const fileShared = !vma.isPrivate &&
+        kind[table.page / space.granule.size] !== FrameKind.Anonymous;
       if (fileShared || space.ownsLeaf()) flags = flags & ~Pte.Cow | Pte.Write;
     }
     table.setFlags(flags);

@@ -1,15 +1,5 @@
 /** mremap(2), after Linux's mm/mremap.c as of 6.17, where a move may span several areas. */
-import {
-  EFAULT,
-  EINVAL,
-  ENOMEM,
-  HUGE_SIZE,
-  MREMAP_DONTUNMAP,
-  MREMAP_FIXED,
-  MREMAP_MAYMOVE,
-  PAGE_SIZE,
-  pageUp,
-} from "./abi.ts";
+import { EFAULT, EINVAL, ENOMEM, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "./abi.ts";
 import { type AddressSpace, OutOfMemoryError } from "./address_space.ts";
 import { overcommits, removeRange } from "./mapping.ts";
 import { unmappedArea } from "./unmapped_area.ts";
@@ -24,14 +14,14 @@ export function remap(
   flags: number,
   newAddress: number,
 ): number {
-  const { taskSize } = space.layout;
-  oldLength = pageUp(oldLength);
-  newLength = pageUp(newLength);
+  const { layout: { taskSize }, granule } = space;
+  oldLength = granule.pageUp(oldLength);
+  newLength = granule.pageUp(newLength);
   const placed = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0;
   if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return -EINVAL;
-  if (address % PAGE_SIZE !== 0 || newLength === 0 || newLength > taskSize) return -EINVAL;
+  if (address % granule.size !== 0 || newLength === 0 || newLength > taskSize) return -EINVAL;
   if (placed) {
-    if (newAddress > taskSize - newLength || newAddress % PAGE_SIZE !== 0) return -EINVAL;
+    if (newAddress > taskSize - newLength || newAddress % granule.size !== 0) return -EINVAL;
     if ((flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
     if ((flags & MREMAP_DONTUNMAP) !== 0 && oldLength !== newLength) return -EINVAL;
     if (address + oldLength > newAddress && newAddress + newLength > address) return -EINVAL;
@@ -104,7 +94,7 @@ function one(
     const growth = newLength - oldLength;
     if (
       growth > 0 && space.sizeLimit !== Infinity &&
-      space.totalPages * PAGE_SIZE + growth > space.sizeLimit
+      space.totalPages * space.granule.size + growth > space.sizeLimit
     ) return -ENOMEM;
   }
   if (!placed) return expand(space, vma, address, oldLength, newLength, flags);
@@ -141,7 +131,7 @@ function room(
     alignment: 2 ** vma.pageShift,
     source: vma.source,
     shared: !vma.isPrivate || vma.file !== null,
-    offset: vma.pageAt(address) * PAGE_SIZE,
+    offset: vma.pageAt(address) * space.granule.size,
     low: false,
   });
 }
@@ -197,7 +187,7 @@ function move(
   const end = newAddress + newLength;
   // Private memory that has no page yet takes its numbering from where it is.
   const untouched = vma.isAnonymous && vma.anonymous === null;
-  const pageOffset = untouched ? newAddress / PAGE_SIZE : vma.pageAt(address);
+  const pageOffset = untouched ? newAddress / space.granule.size : vma.pageAt(address);
   const shape = { ...shapeOf(vma, address), pageOffset };
   let target = mergeNew(space, newAddress, end, shape);
   if (target === null) {
@@ -237,7 +227,7 @@ function move(
   return newAddress;
 }
 
-/** Move page table entries; 2 MiB ones whole where both ends allow. False, and undone: no frame. */
+/** Move page table entries; huge ones whole where both ends allow. False, and undone: no frame. */
 function moveLeaves(
   space: AddressSpace,
   vma: Vma,
@@ -256,7 +246,7 @@ function moveLeaves(
   space.changed(from, length, vma);
   while (va < end) {
     const target = to + (va - from);
-    if (table.level === 1 && vma.huge === null && target % HUGE_SIZE !== 0) {
+    if (table.level === 1 && vma.huge === null && target % space.granule.hugeSize !== 0) {
       if (!space.splitHuge(vma, va)) throw new OutOfMemoryError("no frame to split a huge page");
       table.find(va);
     }

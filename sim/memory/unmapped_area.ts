@@ -2,7 +2,7 @@
  * Where a mapping without a fixed address goes: Linux's search from the top down (mm/mmap.c,
  * mm/vma.c, mm/huge_memory.c).
  */
-import { ENOMEM, HUGE_SIZE, PAGE_SIZE, pageUp } from "./abi.ts";
+import { ENOMEM } from "./abi.ts";
 import type { AddressSpace } from "./address_space.ts";
 import type { MapSource } from "./vma.ts";
 
@@ -32,20 +32,21 @@ export interface Placement {
 /** An unmapped range for the placement, or -ENOMEM. */
 export function unmappedArea(space: AddressSpace, wish: Placement): number {
   const { hint, length, source } = wish;
+  const { size, hugeSize } = space.granule;
   if (length > space.layout.taskSize) return -ENOMEM;
-  // Linux places what a 2 MiB page could hold so that one could: stored files, and whole multiples
+  // Linux places what a huge page could hold so that one could: stored files, and whole multiples
   // of private anonymous memory.
   const file = source !== null && source.file.inMemory !== true;
-  const anonymous = source === null && !wish.shared && hint === 0 && length % HUGE_SIZE === 0;
-  if (wish.alignment === PAGE_SIZE && (file || anonymous)) {
+  const anonymous = source === null && !wish.shared && hint === 0 && length % hugeSize === 0;
+  if (wish.alignment === size && (file || anonymous)) {
     const offset = file ? wish.offset : 0;
-    const from = Math.ceil(offset / HUGE_SIZE) * HUGE_SIZE;
-    if (offset + length - from >= HUGE_SIZE) {
-      const room = plainArea(space, wish, length + HUGE_SIZE);
+    const from = Math.ceil(offset / hugeSize) * hugeSize;
+    if (offset + length - from >= hugeSize) {
+      const room = plainArea(space, wish, length + hugeSize);
       if (room >= 0) {
         if (room === hint) return room;
-        const shift = ((offset - room) % HUGE_SIZE + HUGE_SIZE) % HUGE_SIZE;
-        return room + (shift === 0 ? HUGE_SIZE : shift);
+        const shift = ((offset - room) % hugeSize + hugeSize) % hugeSize;
+        return room + (shift === 0 ? hugeSize : shift);
       }
     }
   }
@@ -71,7 +72,7 @@ function plainArea(
   if (low) return lowestGap(space, length, alignment, LOW_START, limit);
   const down = highestGap(space, length, alignment, mmapBase);
   if (down >= 0) return down;
-  return lowestGap(space, length, alignment, pageUp(taskSize / 3), taskSize);
+  return lowestGap(space, length, alignment, space.granule.pageUp(taskSize / 3), taskSize);
 }
 
 /**
@@ -80,7 +81,7 @@ function plainArea(
  */
 function highestGap(space: AddressSpace, length: number, alignment: number, limit: number): number {
   const { items } = space.areas;
-  const search = length + alignment - PAGE_SIZE;
+  const search = length + alignment - space.granule.size;
   for (let i = space.areas.indexOf(limit); i >= 0; i--) {
     const next = items[i];
     const bottom = i > 0 ? items[i - 1].end : MIN_ADDRESS;

@@ -1,7 +1,6 @@
 /**
  * Virtual memory areas: what a range of addresses is mapped to, and the sorted list of them.
  */
-import { HUGE_SHIFT, PAGE_SIZE } from "./abi.ts";
 import type { HugeMapping } from "./hugetlb.ts";
 import type { CachedFile, MappedFile } from "./page_cache.ts";
 import type { AddressSpace } from "./address_space.ts";
@@ -54,7 +53,7 @@ export interface MapSource {
 }
 
 export class Vma {
-  /** First page of the file that `start` maps; of private anonymous memory, `start / 4096` at birth. */
+  /** First page of the file that `start` maps; of private anonymous memory, `start` in pages at birth. */
   pageOffset: number;
   anonymous: AnonymousSet | null = null;
   /** Whether the pages were inherited by fork and the set so has ancestors. */
@@ -63,8 +62,8 @@ export class Vma {
   source: MapSource | null = null;
   /** Protection key. */
   key = 0;
-  /** log2 of the page size: 12, or of the hugetlb page. */
-  pageShift = 12;
+  /** log2 of the page size: the base page's, or the hugetlb page's. */
+  pageShift: number;
   /** Where hugetlb pages come from. */
   huge: HugeMapping | null = null;
   /** Whether the hugetlb pool keeps a page ready for each page of this private area. */
@@ -81,11 +80,17 @@ export class Vma {
     pageOffset: number,
   ) {
     this.pageOffset = pageOffset;
+    this.pageShift = space.granule.shift;
   }
 
   /** Page of the file (or anonymous numbering) that backs `va`. */
   pageAt(va: number): number {
-    return this.pageOffset + Math.floor((va - this.start) / PAGE_SIZE);
+    return this.pageOffset + Math.floor((va - this.start) / this.space.granule.size);
+  }
+
+  /** Offset in the file of the byte at `va`. */
+  fileOffset(va: number): number {
+    return this.pageOffset * this.space.granule.size + va - this.start;
   }
 
   /** A copy that covers `[start, end)` of this area, in `space`. */
@@ -114,13 +119,13 @@ export class Vma {
   /** Lowest address that other mappings must leave free: a growing stack keeps a guard gap. */
   get guardedStart(): number {
     return (this.flags & Vm.GrowsDown) !== 0
-      ? Math.max(0, this.start - STACK_GUARD_GAP)
+      ? Math.max(0, this.start - STACK_GUARD_PAGES * this.space.granule.size)
       : this.start;
   }
 }
 
-/** Bytes kept free below a growing stack (256 pages). */
-export const STACK_GUARD_GAP = 256 * PAGE_SIZE;
+/** Pages kept free below a growing stack. */
+export const STACK_GUARD_PAGES = 256;
 
 /** Areas sorted by address; they never overlap. */
 export class VmaList {
@@ -178,9 +183,3 @@ export class VmaList {
     }
   }
 }
-
-/** log2 of the page size of a level of the page table. */
-export const levelShift = (level: number): number => 12 + 9 * level;
-/** Level of the page table whose leaves have a page size. */
-export const shiftLevel = (shift: number): number =>
-  shift === 12 ? 0 : shift === HUGE_SHIFT ? 1 : 2;

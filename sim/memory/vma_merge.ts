@@ -42,7 +42,8 @@ function mergesAfter(previous: Vma | undefined, start: number, shape: VmaShape):
 
 function mergesBefore(next: Vma | undefined, start: number, end: number, shape: VmaShape): boolean {
   return next !== undefined && next.start === end && sameKind(next, shape) &&
-    shape.pageOffset + (end - start) / 4096 === next.pageOffset && setsAgree(next, shape);
+    shape.pageOffset + (end - start) / next.space.granule.size === next.pageOffset &&
+    setsAgree(next, shape);
 }
 
 function adoptSet(target: Vma, from: VmaShape): void {

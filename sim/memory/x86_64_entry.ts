@@ -22,7 +22,6 @@ const KEY_SHIFT = 27;
 
 export const x86_64Format: EntryFormat = {
   arch: "x86_64",
-  granuleShift: 12,
   taskSize: 2 ** 47 - 4096,
   tableMask: PRESENT | PAGE_SIZE_BIT,
   tableValue: PRESENT,

@@ -1,7 +1,6 @@
 /** What a result was made from, so that it can be made again. */
 import type { Machine, MachineOptions, Result } from "../machine.ts";
-import { PAGE_SIZE, pageUp } from "../memory/abi.ts";
-import type { MappedFile } from "../memory/page_cache.ts";
+import { readMappedFile } from "../kernel/symbolize.ts";
 import type { PredictorChoice } from "../models/core_choice.ts";
 import { VERSION } from "../../lib/version.ts";
 
@@ -43,21 +42,12 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The whole content of a file of the guest. */
-function contentOf(file: MappedFile): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(pageUp(file.size));
-  for (let at = 0; at < bytes.length; at += PAGE_SIZE) {
-    file.readPage(at / PAGE_SIZE, bytes.subarray(at, at + PAGE_SIZE));
-  }
-  return bytes.subarray(0, file.size);
-}
-
 /** Hashes of the files that programs and libraries were mapped from. */
 async function fileHashes(machine: Machine): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   for (const file of machine.kernel.memory.cache.opened) {
     if (file.inMemory || file.path === undefined || file.size === 0) continue;
-    hashes[file.path] = await sha256(contentOf(file));
+    hashes[file.path] = await sha256(readMappedFile(file));
   }
   return Object.fromEntries(Object.entries(hashes).sort());
 }

@@ -4,7 +4,7 @@
  */
 import { CapturedOutput, ElfFile, Machine, type MachineOptions, type Result } from "../../mod.ts";
 import { BytesInput } from "../../sim/kernel/fs/streams.ts";
-import { pageUp } from "../../sim/memory/abi.ts";
+import { granuleOf } from "../../sim/memory/granule.ts";
 
 const ENOSYS = 38;
 const MAP_FIXED = 0x10;
@@ -25,7 +25,7 @@ export interface QemuWorld {
 /** End of the memory of `file`, whose entry point lies at `entry`. */
 function endOf(file: ElfFile, entry: number): number {
   const { vaddr, memsz } = file.loadSegments.at(-1)!;
-  return entry - file.header.entry + pageUp(vaddr + memsz);
+  return entry - file.header.entry + granuleOf("aarch64").pageUp(vaddr + memsz);
 }
 
 /** The world of the run of `program` in `root` that wrote `log`, as `runReference` asks for it. */

@@ -3,7 +3,6 @@
  * hold; a page it holds may have been written by a shared mapping, so reads take it from the
  * cache, and writes go to both.
  */
-import { PAGE_SIZE } from "../../memory/abi.ts";
 import type { CachedFile, MappedFile, PageCache } from "../../memory/page_cache.ts";
 import { S_ISGID, S_ISUID } from "./constants.ts";
 import type { Inode } from "./inode.ts";
@@ -29,12 +28,12 @@ class InodePages implements MappedFile {
   }
 
   readPage(index: number, into: Uint8Array): void {
-    this.source.read(index * PAGE_SIZE, into);
+    this.source.read(index * into.length, into);
   }
 
   writePage(index: number, from: Uint8Array): void {
-    const start = index * PAGE_SIZE;
-    const inside = Math.min(PAGE_SIZE, this.size - start);
+    const start = index * from.length;
+    const inside = Math.min(from.length, this.size - start);
     if (inside > 0) this.source.write(start, from.subarray(0, inside));
   }
 }
@@ -78,13 +77,14 @@ export class FilePages {
 export function readInode(inode: Inode, position: number, into: Uint8Array): number {
   const { pages } = inode;
   if (pages === null) return inode.read(position, into);
+  const { pageSize } = pages;
   const end = Math.min(inode.size, position + into.length);
   let at = position;
   while (at < end) {
     // A run of pages that are all cached, or all not.
-    const cached = pages.frame(Math.floor(at / PAGE_SIZE)) !== 0;
-    let next = (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE;
-    while (next < end && (pages.frame(next / PAGE_SIZE) !== 0) === cached) next += PAGE_SIZE;
+    const cached = pages.frame(Math.floor(at / pageSize)) !== 0;
+    let next = (Math.floor(at / pageSize) + 1) * pageSize;
+    while (next < end && (pages.frame(next / pageSize) !== 0) === cached) next += pageSize;
     const part = into.subarray(at - position, Math.min(next, end) - position);
     const count = cached ? pages.read(at, part) : inode.read(at, part);
     if (count <= 0) return at > position ? at - position : count;
@@ -104,10 +104,11 @@ export function writeInode(
   if (count > 0 && !privileged) dropPrivileges(inode);
   const { pages } = inode;
   if (pages === null) return count;
+  const { pageSize } = pages;
   for (let done = 0; done < count;) {
     const at = position + done;
-    const length = Math.min(PAGE_SIZE - at % PAGE_SIZE, count - done);
-    if (pages.frame(Math.floor(at / PAGE_SIZE)) !== 0) {
+    const length = Math.min(pageSize - at % pageSize, count - done);
+    if (pages.frame(Math.floor(at / pageSize)) !== 0) {
       pages.write(at, from.subarray(done, done + length));
     }
     done += length;

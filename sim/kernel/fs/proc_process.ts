@@ -271,7 +271,7 @@ function statText(kernel: Kernel, process: Process, thread: Thread | null): stri
     process.threads.size,
     0, // itrealvalue
     ticks(process.startTime),
-    alive ? space.totalPages * 4096 : 0,
+    alive ? space.totalPages * space.granule.size : 0,
     alive ? space.resident : 0,
     "18446744073709551615", // rsslim
     0, // startcode, endcode, startstack, kstkesp, kstkeip: hidden from other users
@@ -336,7 +336,8 @@ function statusText(process: Process, thread: Thread | null): string {
   const { uid, euid, suid, fsuid, gid, egid, sgid, fsgid, groups } = process.credentials;
   const [letter, word] = stateOf(process, thread);
   const alive = process.exitStatus === null;
-  const kilobytes = (pages: number): string => `${String(pages * 4).padStart(8)} kB`;
+  const page = process.space.value.granule.size / 1024;
+  const kilobytes = (pages: number): string => `${String(pages * page).padStart(8)} kB`;
   const rows: [string, string | number][] = [
     ["Name", thread?.name ?? process.name],
     ["Umask", "0" + process.fs.value.umask.toString(8).padStart(3, "0")],

@@ -82,27 +82,28 @@ function featureNames({ hwcap, hwcap2 }: Kernel): string {
 }
 
 function memInfo(kernel: Kernel): string {
-  const { frames, pools } = kernel.memory;
+  const { frames, granule, pools } = kernel.memory;
   const free = frames.count - frames.inUse;
-  const huge = pools.get(21);
+  const page = granule.size / 1024;
+  const huge = pools.get(granule.hugeShift);
   const rows: [string, number][] = [
-    ["MemTotal", frames.count * 4],
-    ["MemFree", free * 4],
-    ["MemAvailable", free * 4],
+    ["MemTotal", frames.count * page],
+    ["MemFree", free * page],
+    ["MemAvailable", free * page],
     ["Buffers", 0],
     ["Cached", 0],
     ["SwapCached", 0],
-    ["Active", frames.inUse * 4],
+    ["Active", frames.inUse * page],
     ["Inactive", 0],
     ["SwapTotal", 0],
     ["SwapFree", 0],
     ["Dirty", 0],
     ["Writeback", 0],
-    ["AnonPages", frames.inUse * 4],
+    ["AnonPages", frames.inUse * page],
     ["Mapped", 0],
     ["Shmem", 0],
-    ["CommitLimit", frames.count * 2],
-    ["Committed_AS", frames.inUse * 4],
+    ["CommitLimit", frames.count * page / 2],
+    ["Committed_AS", frames.inUse * page],
     ["VmallocTotal", 34359738367],
     ["VmallocUsed", 0],
   ];
@@ -112,7 +113,7 @@ function memInfo(kernel: Kernel): string {
     `HugePages_Free:  ${String(huge?.available ?? 0).padStart(7)}\n` +
     `HugePages_Rsvd:  ${String(huge?.reserved ?? 0).padStart(7)}\n` +
     `HugePages_Surp:  ${"0".padStart(7)}\n` +
-    `Hugepagesize:    ${"2048".padStart(7)} kB\n`;
+    `Hugepagesize:    ${String(granule.hugeSize / 1024).padStart(7)} kB\n`;
 }
 
 function statText(kernel: Kernel): string {
@@ -168,6 +169,7 @@ export function systemEntries(
 ): Record<string, () => Inode> {
   const { arch } = kernel.abi;
   let bootId = "";
+  const { granule, pools } = kernel.memory;
   const tree: TextTree = {
     cmdline: "isthmus\n",
     cpuinfo: () => cpuInfo(kernel, arch),
@@ -235,7 +237,7 @@ export function systemEntries(
       vm: {
         max_map_count: "65530\n",
         mmap_min_addr: "65536\n",
-        nr_hugepages: () => `${kernel.memory.pools.get(21)?.total ?? 0}\n`,
+        nr_hugepages: () => `${pools.get(granule.hugeShift)?.total ?? 0}\n`,
         overcommit_memory: "0\n",
         overcommit_ratio: "50\n",
         swappiness: "60\n",

@@ -41,6 +41,7 @@ export class SysFs extends SyntheticFs {
 
   constructor(kernel: Kernel, vfs: Vfs) {
     super(vfs.now);
+    const { granule, pools } = kernel.memory;
     const cpus = kernel.cpus === 1 ? "0\n" : `0-${kernel.cpus - 1}\n`;
     const policy = (): string =>
       ["always", "madvise", "never"]
@@ -77,20 +78,19 @@ export class SysFs extends SyntheticFs {
             transparent_hugepage: {
               enabled: policy,
               defrag: "always defer defer+madvise [madvise] never\n",
-              hpage_pmd_size: "2097152\n",
+              hpage_pmd_size: `${granule.hugeSize}\n`,
               shmem_enabled: "always within_size advise [never] deny force\n",
               use_zero_page: "1\n",
             },
-            hugepages: {
-              "hugepages-2048kB": {
-                nr_hugepages: () => `${kernel.memory.pools.get(21)?.total ?? 0}\n`,
-                free_hugepages: () => `${kernel.memory.pools.get(21)?.available ?? 0}\n`,
-              },
-              "hugepages-1048576kB": {
-                nr_hugepages: () => `${kernel.memory.pools.get(30)?.total ?? 0}\n`,
-                free_hugepages: () => `${kernel.memory.pools.get(30)?.available ?? 0}\n`,
-              },
-            },
+            hugepages: Object.fromEntries(
+              [...pools.values()].sort((a, b) => a.shift - b.shift).map((pool) => [
+                `hugepages-${2 ** pool.shift / 1024}kB`,
+                {
+                  nr_hugepages: () => `${pool.total}\n`,
+                  free_hugepages: () => `${pool.available}\n`,
+                },
+              ]),
+            ),
           },
         },
         class: { net: {} },

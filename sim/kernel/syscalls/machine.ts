@@ -30,11 +30,11 @@ function uname(call: Call, to: number): number {
 
 function sysinfo(call: Call, to: number): number {
   const { kernel, space } = call;
-  const { frames } = kernel.memory;
+  const { frames, granule } = kernel.memory;
   return writeStruct(space, Sysinfo, to, {
     uptime: Math.floor(kernel.clock.now / 1e9),
-    totalram: frames.count * 4096,
-    freeram: (frames.count - frames.inUse) * 4096,
+    totalram: frames.count * granule.size,
+    freeram: (frames.count - frames.inUse) * granule.size,
     procs: kernel.threads.size,
     unit: 1,
   });

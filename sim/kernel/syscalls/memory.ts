@@ -3,7 +3,6 @@ import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
 import { RLIMIT_STACK } from "../process.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 
-const PAGE = 4096;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_TYPE = 0xf;
@@ -19,8 +18,8 @@ function mmap(
   fd: number,
   offset: number,
 ): number {
-  if (offset % PAGE !== 0) return -EINVAL;
   const { space, descriptors } = call;
+  if (offset % space.granule.size !== 0) return -EINVAL;
   if (flags & MAP_ANONYMOUS) return space.mmap(address, length, prot, flags, null, 0);
   const type = flags & MAP_TYPE;
   const shared = type === MAP_SHARED || type === 3;
@@ -30,7 +29,7 @@ function mmap(
 }
 
 function mincore(call: Call, address: number, length: number, vector: number): number {
-  const pages = Math.ceil(length / PAGE);
+  const pages = Math.ceil(length / call.space.granule.size);
   const bytes = new Uint8Array(pages);
   const result = call.space.mincore(address, length, bytes);
   if (result < 0) return result;

@@ -5,7 +5,6 @@ import { Segment, SHMMNI } from "../shared_memory.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { readStruct, writeStruct } from "../user_struct.ts";
 
-const PAGE = 4096;
 const IPC_PRIVATE = 0, IPC_CREAT = 0o1000, IPC_EXCL = 0o2000, SHM_HUGETLB = 0o4000;
 const SHM_RDONLY = 0o10000, SHM_RND = 0o20000, SHM_REMAP = 0o40000, SHM_EXEC = 0o100000;
 const IPC_RMID = 0, IPC_SET = 1, IPC_STAT = 2, IPC_INFO = 3;
@@ -89,9 +88,10 @@ function attach(call: Call, shmid: number, address: number, flags: number): numb
   if (shmid < 0) return -EINVAL;
   let mapping = MAP_SHARED;
   if (address !== 0) {
-    if (address % PAGE !== 0) {
+    const { granule } = call.space;
+    if (address % granule.size !== 0) {
       if ((flags & SHM_RND) === 0) return -EINVAL;
-      address -= address % PAGE;
+      address = granule.pageDown(address);
       if (address === 0 && (flags & SHM_REMAP) !== 0) return -EINVAL;
     }
     mapping |= (flags & SHM_REMAP) !== 0 ? MAP_FIXED : MAP_FIXED_NOREPLACE;
@@ -112,13 +112,14 @@ function attach(call: Call, shmid: number, address: number, flags: number): numb
 
 function detach(call: Call, address: number): number {
   const { space } = call;
+  const { size } = space.granule;
   // The area at the address gives the segment; what is left of it in its range goes.
   const areas = [...space.areas.items].filter(({ file }) => file?.file instanceof Segment);
-  const first = areas.find((vma) => vma.start - address === vma.pageOffset * PAGE);
-  if (address % PAGE !== 0 || first === undefined) return -EINVAL;
+  const first = areas.find((vma) => vma.start - address === vma.pageOffset * size);
+  if (address % size !== 0 || first === undefined) return -EINVAL;
   const segment = first.file!.file as Segment;
   for (const vma of areas) {
-    const part = vma.file === first.file && vma.start - address === vma.pageOffset * PAGE;
+    const part = vma.file === first.file && vma.start - address === vma.pageOffset * size;
     if (part && vma.start < address + segment.size) space.munmap(vma.start, vma.end - vma.start);
   }
   segment.detachTime = now(call);
@@ -156,7 +157,8 @@ function control(call: Call, shmid: number, command: number, at: number): number
       return writeStruct(call.space, Limits, at, limits) < 0 ? -EFAULT : last;
     }
     case SHM_INFO: {
-      const total = segments.reduce((sum, { size }) => sum + Math.ceil(size / PAGE), 0);
+      const page = call.space.granule.size;
+      const total = segments.reduce((sum, { size }) => sum + Math.ceil(size / page), 0);
       const usage = { used: segments.length, total };
       return writeStruct(call.space, Usage, at, usage) < 0 ? -EFAULT : last;
     }

@@ -3,6 +3,7 @@ import {
   type GuestFile,
   type GuestFiles,
   type HostFunction,
+  type HugePage,
   type LinkTarget,
   LinkTargetError,
   type MapOptions,
@@ -17,7 +18,7 @@ interface Page {
   protection: Protection;
   bytes: Uint8Array | undefined;
   source: MapOptions["source"];
-  huge: "2M" | "1G" | undefined;
+  huge: HugePage | undefined;
 }
 
 export interface MemoryTargetOptions {
@@ -167,7 +168,7 @@ export class MemoryTarget implements LinkTarget {
   }
 
   /** Page size that backs an address. */
-  pageSizeAt(at: number): "4K" | "2M" | "1G" {
+  pageSizeAt(at: number): "4K" | HugePage {
     return this.#page(at - at % PAGE).huge ?? "4K";
   }
 

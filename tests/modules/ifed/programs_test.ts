@@ -149,7 +149,7 @@ Deno.test({
     const target = new MemoryTarget("x86_64", { call: (_target, resolver) => resolver });
     const modules = [...linkAnything(), ifed.concatenate({ rights: "kept" })];
     const { objects } = await new Linker(target, { modules }).link(python);
-    const sizes = { "4K": 0, "2M": 0, "1G": 0 };
+    const sizes: Record<string, number> = { "4K": 0, "2M": 0, "1G": 0 };
     const { base, elf } = objects[0];
     const extent = imageExtent(elf, 4096)!;
     for (const { vaddr, memsz } of elf.loadSegments) {

@@ -188,7 +188,7 @@ for (const heat of [undefined, 900, 10]) {
     loop();
     space.frameOfPage2 = 3;
     cpu.shootdown(space, 0x2000, 4096, true);
-    cpu.frameFreed(RESERVED + 0x2000);
+    cpu.frameFreed(RESERVED + 0x2000, 0x1000);
     put(0x2000, [Toy.addi, 5, 5, 7], ...rest);
     put(0x3000, [Toy.addi, 4, 4, 2], ...rest);
     loop();

@@ -1,12 +1,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { FrameKind, Frames, HUGE_FRAMES } from "../../../sim/memory/frames.ts";
+import { FrameKind, Frames } from "../../../sim/memory/frames.ts";
+import { granuleOf } from "../../../sim/memory/granule.ts";
 import { Memory } from "../../../sim/memory/memory.ts";
 import { MemoryError, PhysicalMemory } from "../../../sim/memory/physical_memory.ts";
 import { MIB, numbers } from "./fixtures.ts";
 
+const GRANULE = granuleOf("x86_64");
+
 Deno.test("blocks never overlap, are aligned, zero on request, and merge again", () => {
   const physical = new PhysicalMemory(32 * MIB);
-  const frames = new Frames(physical);
+  const frames = new Frames(physical, GRANULE);
   const random = numbers(3);
   const owner = new Map<number, number>();
   const blocks: [number, number][] = [];
@@ -43,11 +46,15 @@ Deno.test("blocks never overlap, are aligned, zero on request, and merge again",
   assertEquals(frames.inUse, start);
   let huge = 0;
   while (frames.allocate(9, FrameKind.Anonymous) !== 0) huge++;
-  assertEquals(huge, Math.floor((frames.count - start) / HUGE_FRAMES), "all merged to 2 MiB");
+  assertEquals(
+    huge,
+    Math.floor((frames.count - start) / GRANULE.hugeFrames),
+    "all merged to 2 MiB",
+  );
 });
 
 Deno.test("a frame goes back with its last reference, and the watcher is told", () => {
-  const frames = new Frames(new PhysicalMemory(8 * MIB));
+  const frames = new Frames(new PhysicalMemory(8 * MIB), GRANULE);
   const freed: number[] = [];
   frames.onFree = (physical) => freed.push(physical);
   const frame = frames.allocate(0, FrameKind.File);
