@@ -31,6 +31,7 @@ import { Random } from "./kernel/random.ts";
 import type { StracePrinter } from "./kernel/strace/printer.ts";
 import { syscallRows } from "./kernel/syscalls/table.ts";
 import type { AddressLayout } from "./memory/address_layout.ts";
+import type { PageSize } from "./memory/granule.ts";
 import { Memory, type ThpPolicy } from "./memory/memory.ts";
 import type { ModelledCore, PredictorChoice } from "./models/core_choice.ts";
 import type { CompiledCore } from "./models/compiled_core.ts";
@@ -102,11 +103,17 @@ export interface MachineOptions {
   readonly report?: (message: string) => void;
   /** Bytes of physical memory; default 3 GiB, which is also the most. */
   readonly memory?: number;
+  /** Size of base pages: `4k`, which is the default and x86_64's only one, `16k` or `64k`. */
+  readonly pageSize?: PageSize;
   /** Transparent huge pages: `never`, `madvise` (the default) or `always`. */
   readonly thp?: ThpPolicy;
-  /** Huge pages of 2 MiB set aside for hugetlbfs and MAP_HUGETLB; default 0. */
+  /** Huge pages of 2 MiB set aside for hugetlbfs and MAP_HUGETLB; default 0. With base pages of 4 KiB. */
   readonly hugePages2M?: number;
-  /** Huge pages of 1 GiB set aside; default 0. */
+  /** Those of 32 MiB, which go with base pages of 16 KiB; default 0. */
+  readonly hugePages32M?: number;
+  /** Those of 512 MiB, which go with base pages of 64 KiB; default 0. */
+  readonly hugePages512M?: number;
+  /** Those of 1 GiB, which go with base pages of 4 KiB; default 0. */
   readonly hugePages1G?: number;
   /** Executions after which the hot tier compiles a block; Infinity keeps to the cold tier. */
   readonly heat?: number;
@@ -263,21 +270,24 @@ export class Machine {
       this.#needsKeys,
     );
     this.#isa = isa;
+    const { pageSize, thp, hugePages2M, hugePages32M, hugePages512M, hugePages1G } = options;
     const memory = new Memory({
-      arch,
-      bytes: options.memory,
-      thp: options.thp,
-      hugePages2M: options.hugePages2M,
-      hugePages1G: options.hugePages1G,
+      ...{ arch, pageSize, bytes: options.memory, thp },
+      ...{ hugePages2M, hugePages32M, hugePages512M, hugePages1G },
     });
     const { trace } = options;
-    const { first, beside, readers, attribution, curves } = await modelsOf(options, arch);
+    const { first, beside, readers, attribution, curves } = await modelsOf(
+      options,
+      arch,
+      memory.granule.shift,
+    );
     const engine = new Engine({
       isa,
       physical: memory.physical.memory,
       heat: options.heat ?? DEFAULT_HEAT,
       preset: first?.inlined?.preset,
       branches: first?.inlined?.branches,
+      pageBits: memory.granule.shift,
       readers,
       observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
@@ -379,7 +389,16 @@ export class Machine {
     const { usual, pipelines } = this.#linkers();
     const { planOf } = await import("./link_plan.ts");
     const { environment } = this;
-    return planOf(program, { arch, vfs, user: this.#user, usual, pipelines, environment });
+    const { pageSize } = this.options;
+    return planOf(program, {
+      arch,
+      pageSize,
+      vfs,
+      user: this.#user,
+      usual,
+      pipelines,
+      environment,
+    });
   }
 
   /** Name of a module that needs protection keys. */
@@ -475,7 +494,11 @@ async function listen(options: MachineOptions, kernel: Kernel, engine: Engine, v
 }
 
 /** The models that were asked for; they are loaded only here. */
-async function modelsOf(options: MachineOptions, arch: Arch): Promise<RunModels> {
+async function modelsOf(
+  options: MachineOptions,
+  arch: Arch,
+  granule: number,
+): Promise<RunModels> {
   const { cpu, detail, predictor, cores = [], readers = [], missCurves, attribution } = options;
   if (cpu === undefined && predictor !== undefined) {
     throw new MachineError("a predictor is part of a modelled core: give a cpu");
@@ -496,8 +519,8 @@ async function modelsOf(options: MachineOptions, arch: Arch): Promise<RunModels>
     curves !== undefined || keeper !== undefined;
   const first = cpu === undefined
     ? undefined
-    : modelledCore(cpu, arch, { detail, predictor, keeper, observed });
-  const beside = cores.map((core) => besideCore(core, arch, detail));
+    : modelledCore(cpu, arch, { detail, predictor, granule, keeper, observed });
+  const beside = cores.map((core) => besideCore(core, arch, detail, granule));
   const all: EventReader[] = [...beside, ...readers];
   if (first?.streamed) all.unshift(first.streamed);
   else if (keeper !== undefined) all.unshift(observingCore(arch, keeper));

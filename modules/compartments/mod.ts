@@ -291,7 +291,9 @@ export function compartments({ assign, heap = "shared" }: CompartmentsOptions): 
     register: (object) => {
       if (object.isProgram) {
         return {
-          "collect": weak((link) => void link.need(wordsObject(link.arch, names.length))),
+          "collect": weak((link) =>
+            void link.need(wordsObject(link.arch, link.pageSize, names.length))
+          ),
           "post-collect": plan,
           "protect": protect,
           "start": weak((link) => void (link.state(key).isRunning = true)),
@@ -354,8 +356,8 @@ function ownData(link: LinkContext, { elf, base }: LinkObject): { at: number; si
 }
 
 /** An object with a thread-local word for each compartment, and words with their offsets. */
-function wordsObject(machine: ElfMachine, count: number): ElfFile {
-  const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname: NAME });
+function wordsObject(machine: ElfMachine, pageSize: number, count: number): ElfFile {
+  const builder = new ElfBuilder({ machine, pageSize, soname: NAME });
   const regions = builder.section({
     name: ".tbss",
     access: "w",

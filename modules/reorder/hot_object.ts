@@ -38,6 +38,8 @@ const UDATA4 = 0x03;
 const PCREL_SDATA4 = 0x1b;
 
 export interface HotObjectOptions {
+  /** Bytes of a page, which each segment begins with. */
+  readonly pageSize: number;
   readonly name?: string;
   /** Bytes of the area, where functions lie at the offsets that they have as their `copy`. */
   readonly area?: number;
@@ -47,9 +49,9 @@ export interface HotObjectOptions {
 export function buildHotObject(
   machine: ElfMachine,
   functions: readonly Chosen[],
-  { name: soname = HOT_TEXT, area }: HotObjectOptions = {},
+  { pageSize, name: soname = HOT_TEXT, area }: HotObjectOptions,
 ): HotObject {
-  const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname });
+  const builder = new ElfBuilder({ machine, pageSize, soname });
   const table = new FrameTable<Survey>();
   let [text, jumps] = [0, 0];
   for (const [index, one] of functions.entries()) {

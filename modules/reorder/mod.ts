@@ -73,7 +73,9 @@ export function reorder(options: ReorderOptions): Module {
   const collect = weak((link, program) => {
     const chosen = choose(link, program, functions, throughSlots);
     if (chosen.length === 0) return;
-    const hot = buildHotObject(link.arch, clustered(chosen, profile));
+    const hot = buildHotObject(link.arch, clustered(chosen, profile), {
+      pageSize: link.pageSize,
+    });
     link.state(key).hot = hot;
     link.need(hot.elf);
   });

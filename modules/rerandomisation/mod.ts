@@ -96,7 +96,7 @@ export function rerandomisation(options: RerandomisationOptions): Rerandomisatio
     }
     for (const one of chosen) one.copy = room.take(one.size, one.start, random);
     const name = `[moving text of ${object.soname}]`;
-    const built = buildHotObject(link.arch, chosen, { name, area });
+    const built = buildHotObject(link.arch, chosen, { pageSize: link.pageSize, name, area });
     hot.set(link.need(built.elf), built);
   });
 

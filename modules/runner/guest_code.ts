@@ -16,9 +16,9 @@ export const SYSCALL_SYMBOL = "runner.syscall";
 export const WAIT_SYMBOL = "runner.wait";
 
 /** The object that stands for a runner in a process. */
-export function runnerObject(kind: string, machine: Architecture): ElfFile {
+export function runnerObject(kind: string, machine: Architecture, pageSize: number): ElfFile {
   const name = runnerLibrary(kind);
-  const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname: name });
+  const builder = new ElfBuilder({ machine, pageSize, soname: name });
   const data = Uint8Array.fromHex(SYSTEM_CALL[machine]);
   const section = builder.section({ name: ".text", access: "x", align: 16, data });
   builder.symbol({ name: SYSCALL_SYMBOL, section, value: 0, size: data.length, type: STT_FUNC });

@@ -94,7 +94,8 @@ export function runnerModule(engine: Engine): Module {
 
   return {
     name: kind,
-    library: (name, link) => name === library ? runnerObject(kind, link.arch) : undefined,
+    library: (name, link) =>
+      name === library ? runnerObject(kind, link.arch, link.pageSize) : undefined,
     register: (object) =>
       isFor(object.elf, kind)
         ? { "collect": collect, "post-load": describe, "post-relocate": instantiate }

@@ -24,8 +24,8 @@ export const SIP_START: Record<Architecture, string> = {
 };
 
 /** The object with the start code. */
-export function sipObject(machine: Architecture): ElfFile {
-  const builder = new ElfBuilder({ machine, pageSize: 0x1000, soname: LIBRARY });
+export function sipObject(machine: Architecture, pageSize: number): ElfFile {
+  const builder = new ElfBuilder({ machine, pageSize, soname: LIBRARY });
   const data = Uint8Array.fromHex(SIP_START[machine]);
   const section = builder.section({ name: ".text", access: "x", align: 16, data });
   builder.symbol({ name: START, section, value: 0, size: data.length - 16, type: STT_FUNC });

@@ -65,7 +65,7 @@ const owners = new WeakMap<ElfFile, number>();
 export function sip({ programs }: SipOptions): Module {
   return {
     name: "sip",
-    library: (name, link) => name === LIBRARY ? sipObject(link.arch) : undefined,
+    library: (name, link) => name === LIBRARY ? sipObject(link.arch, link.pageSize) : undefined,
     register: (object) => {
       if (object.isProgram) {
         return {

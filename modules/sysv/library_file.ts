@@ -10,7 +10,13 @@ import {
   PT_DYNAMIC,
   PT_LOAD,
 } from "../../lib/elf/mod.ts";
-import { type Architecture, type GuestFile, LinkError, parseFile } from "../../lib/linker/mod.ts";
+import {
+  type Architecture,
+  type GuestFile,
+  type LinkContext,
+  LinkError,
+  parseFile,
+} from "../../lib/linker/mod.ts";
 
 const MACHINES: Record<Architecture, number> = { x86_64: EM_X86_64, aarch64: EM_AARCH64 };
 const ELFCLASS32 = 1;
@@ -18,7 +24,6 @@ const ELFCLASS64 = 2;
 const ELFOSABI_LINUX = 3;
 /** ABI versions that ld.so knows are below this (LIBC_ABI_MAX). */
 const ABI_VERSIONS = 4;
-const PAGE_SIZE = 4096;
 
 /** What a file found in a search is: a library, one for other machines, or one of 32 bits. */
 export type Suitability = "suitable" | "other machine" | "other class";
@@ -33,7 +38,11 @@ export function loadFailure(object: string, message: string, detail?: string): L
  * Looks at the headers of the file that was found for `name` as ld.so does before it maps a library. Files for other machines are passed
  * over in a search; anything else that is wrong is an error, in ld.so's words.
  */
-export function examine(file: GuestFile, arch: Architecture, name: string): Suitability {
+export function examine(
+  file: GuestFile,
+  { arch, pageSize }: Pick<LinkContext, "arch" | "pageSize">,
+  name: string,
+): Suitability {
   const { bytes, path } = file;
   const fail = (message: string): never => {
     throw loadFailure(path, message);
@@ -59,12 +68,12 @@ export function examine(file: GuestFile, arch: Architecture, name: string): Suit
   const headers = view.getUint16(56, true) * PHDR_SIZE;
   const at = view.getUint32(32, true) + view.getUint32(36, true) * 2 ** 32;
   if (at + headers > bytes.length) return fail("cannot read file data");
-  examineSegments(file, name);
+  examineSegments(file, pageSize, name);
   return "suitable";
 }
 
 /** What ld.so finds wrong when it maps the file; here it names the library as it was asked for. */
-function examineSegments(file: GuestFile, name: string): void {
+function examineSegments(file: GuestFile, pageSize: number, name: string): void {
   const fail = (message: string): never => {
     throw loadFailure(name, message);
   };
@@ -72,7 +81,7 @@ function examineSegments(file: GuestFile, name: string): void {
     const elf = parseFile(file);
     const loads = elf.segments.filter(({ type }) => type === PT_LOAD);
     for (const { align, vaddr, offset } of loads) {
-      if (align % PAGE_SIZE !== 0) fail("ELF load command alignment not page-aligned");
+      if (align % pageSize !== 0) fail("ELF load command alignment not page-aligned");
       if (align > 0 && (vaddr - offset) % align !== 0) {
         fail("ELF load command address/offset not page-aligned");
       }

@@ -25,6 +25,17 @@ export function place(link: LinkContext, object: LinkObject): void {
   if (extent === undefined) {
     throw new LinkError("it has no PT_LOAD segment");
   }
+  const odd = object.elf.loadSegments.find(({ vaddr, offset }) =>
+    (vaddr - offset) % link.pageSize !== 0
+  );
+  if (object.file !== undefined && odd !== undefined) {
+    throw new LinkError(
+      `the segment at 0x${
+        odd.vaddr.toString(16)
+      } cannot be mapped on pages of ${link.pageSize} bytes: ` +
+        `it is aligned to ${odd.align}`,
+    );
+  }
   if (!link.isPlaced(object)) {
     const fixed = object.elf.header.type === ET_EXEC;
     const at = link.reserve(extent.size, extent.align, fixed ? extent.start : undefined);

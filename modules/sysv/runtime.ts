@@ -24,7 +24,7 @@ export class Runtime {
   /** Makes an object of one or more tables and asks for it as a dependency; the first is in use. */
   static collect(link: LinkContext, codes: readonly RuntimeCode[]): Runtime {
     // Parsed anew each time: a link knows its in-memory objects by identity.
-    const object = link.need(ElfFile.parse(image(codes, link.arch), RUNTIME_NAME));
+    const object = link.need(ElfFile.parse(image(codes, link.arch, link.pageSize), RUNTIME_NAME));
     return new Runtime(object, codes, 0);
   }
 
@@ -61,20 +61,28 @@ function symbolOf(table: number, part: string): string {
 const images = new WeakMap<RuntimeCode, Map<string, Uint8Array>>();
 
 /** The object's file, made once. */
-function image(codes: readonly RuntimeCode[], arch: Architecture): Uint8Array {
+function image(
+  codes: readonly RuntimeCode[],
+  arch: Architecture,
+  pageSize: number,
+): Uint8Array {
   // The last table tells the lists apart.
   const last = codes[codes.length - 1];
   let made = images.get(last);
   if (made === undefined) images.set(last, made = new Map());
-  const key = `${arch} ${codes.length}`;
+  const key = `${arch} ${pageSize} ${codes.length}`;
   let bytes = made.get(key);
-  if (bytes === undefined) made.set(key, bytes = build(codes, arch));
+  if (bytes === undefined) made.set(key, bytes = build(codes, arch, pageSize));
   return bytes;
 }
 
 /** One section of code, with a symbol for each part of each table. */
-function build(codes: readonly RuntimeCode[], arch: Architecture): Uint8Array {
-  const builder = new ElfBuilder({ machine: arch, pageSize: 0x1000 });
+function build(
+  codes: readonly RuntimeCode[],
+  arch: Architecture,
+  pageSize: number,
+): Uint8Array {
+  const builder = new ElfBuilder({ machine: arch, pageSize });
   const parts = codes.flatMap((code, table) =>
     Object.entries(code[arch]).map(([part, hex]) => ({ name: symbolOf(table, part), hex }))
   );

@@ -135,7 +135,7 @@ export function findLibrary(link: LinkContext, requester: LinkObject, name: stri
     if (tried.has(path)) continue;
     tried.add(path);
     const file = link.files.open(path);
-    const suitability = file && examine(file, link.arch, name);
+    const suitability = file && examine(file, link, name);
     const found = suitability === "suitable";
     link.observer?.tried?.({ name, requester, path, found });
     if (file !== undefined && found) return file;

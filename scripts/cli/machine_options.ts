@@ -7,6 +7,7 @@ import type { Preset } from "../../sim/models/preset.ts";
 import type { Level } from "../../sim/cpu/x86_64/level.ts";
 import { namedDirections, WasmPredictor } from "../../sim/models/direction.ts";
 import { preset } from "../../sim/models/preset.ts";
+import { type PageSize, pageSizes } from "../../sim/memory/granule.ts";
 import type { ThpPolicy } from "../../sim/memory/memory.ts";
 import { oneOf, type OptionSpec, UsageError, wholeNumber } from "./command.ts";
 
@@ -29,6 +30,7 @@ export interface MachineValues {
   readonly seed?: number;
   readonly layoutSeed?: number;
   readonly maxInstructions?: number;
+  readonly pageSize?: PageSize;
   readonly thp?: ThpPolicy;
   readonly hugeText?: boolean;
 }
@@ -198,11 +200,16 @@ export const machineOptions: readonly OptionSpec[] = [
     parse: wholeNumber("--max-instructions", 1),
   },
   {
+    flags: "--page-size <size>",
+    help: "base pages of 4k, or on aarch64 of 16k or 64k (default: 4k)",
+    parse: oneOf("--page-size", pageSizes),
+  },
+  {
     flags: "--thp <policy>",
     help: "transparent huge pages: never, madvise or always (default: madvise)",
     parse: oneOf("--thp", ["never", "madvise", "always"]),
   },
-  { flags: "--huge-text", help: "bring 2 MiB ranges of program text onto huge pages" },
+  { flags: "--huge-text", help: "bring program text onto huge pages, as far as it fills them" },
 ];
 
 /** The usual modules and those of `specs`; what they are is loaded only here. */
@@ -333,6 +340,7 @@ export async function machineOf(
     seed: values.seed,
     layoutSeed: values.layoutSeed,
     maxInstructions: values.maxInstructions,
+    pageSize: values.pageSize,
     thp: values.thp,
     hugeText: values.hugeText,
   };

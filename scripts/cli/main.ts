@@ -29,7 +29,15 @@ const commands: Readonly<Record<string, URL>> = {
 
 /** Errors whose message says all there is to say. */
 const PLAIN = [
-  ...["MachineError", "KernelError", "MemoryError", "OutOfMemoryError", "RoiError", "StudyError"],
+  ...[
+    "MachineError",
+    "KernelError",
+    "MemoryError",
+    "OutOfMemoryError",
+    "RoiError",
+    "StudyError",
+    "GranuleError",
+  ],
   ...["LinkError", "LinkTargetError", "ElfError"],
 ];
 

@@ -39,6 +39,8 @@ export interface EngineOptions {
   readonly heat?: number;
   /** The modelled core; without one, nothing is watched. */
   readonly preset?: Preset;
+  /** log2 of the bytes of the machine's base pages; default 12. */
+  readonly pageBits?: number;
   /** Whether its branches are modelled too; default true. */
   readonly branches?: boolean;
   /**
@@ -122,6 +124,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       readers,
       this.state,
       (number) => this.#describe(this.blocks.all[number]),
+      options.pageBits,
     );
     if (this.watch !== null && this.stream?.kinds.accesses === true) {
       throw new RangeError("accesses cannot be both inlined in models and streamed");

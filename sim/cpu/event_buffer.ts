@@ -42,7 +42,9 @@ export interface StreamContext {
   readonly memory: WebAssembly.Memory;
   /** The block with a number of the stream. */
   block(number: number): CodeBlock;
-  /** Whether pages larger than 4 KiB were seen in the running space. */
+  /** log2 of the size of base pages. */
+  readonly basePageBits: number;
+  /** Whether larger pages were seen in the running space. */
   readonly hasLargePages: boolean;
   /** Changes whenever `pageBits` of an address may. */
   readonly largePages: number;
@@ -80,7 +82,7 @@ export interface EventReader {
   pageFault(side: Side, va: number): void;
 }
 
-/** Pages larger than 4 KiB that were seen, by first address; of one space. */
+/** Pages larger than base pages that were seen, by first address; of one space. */
 type LargePages = Map<number, number>;
 const LARGE = [21, 30, 16, 25, 29] as const;
 
@@ -102,6 +104,7 @@ export class EventBuffer implements StreamContext {
     readonly readers: readonly EventReader[],
     readonly memory: WebAssembly.Memory,
     readonly describe: (number: number) => CodeBlock,
+    readonly basePageBits: number = 12,
   ) {
     this.#u32 = new Uint32Array(memory.buffer);
     this.#u32[L.EVENTS >> 2] = L.EVENT_BUFFER;
@@ -127,15 +130,15 @@ export class EventBuffer implements StreamContext {
   // ---- large pages -----------------------------------------------------------------------
 
   pageBits(va: number): number {
-    if (this.#here.size === 0) return 12;
+    if (this.#here.size === 0) return this.basePageBits;
     for (const bits of LARGE) {
       if (this.#here.get(Math.floor(va / 2 ** bits) * 2 ** bits) === bits) return bits;
     }
-    return 12;
+    return this.basePageBits;
   }
   /** `va` of the running space lies on a page of 2^`bits` bytes. */
   sawPage(va: number, bits: number): void {
-    if (bits === 12) return;
+    if (bits === this.basePageBits) return;
     const page = Math.floor(va / 2 ** bits) * 2 ** bits;
     if (this.#here.get(page) === bits) return;
     this.#here.set(page, bits);

@@ -93,7 +93,7 @@ export class Misses {
     this.#check(part, asked, record);
     const first = this.#translate(0, asked, record, number);
     const second = this.#translate(part, asked, record, number + 1);
-    if (this.#watch !== null) this.#watch.counts.dataStraddles++;
+    this.#watch?.crossed(this.#address(0), size);
     this.#append(Access.Read, size, record, first, second);
     const { u8 } = this.#memory;
     u8.copyWithin(BOUNCE, first, first + part);
@@ -115,7 +115,7 @@ export class Misses {
     }
     const first = this.#translate(0, Access.Write, record, number);
     const second = part < size ? this.#translate(part, Access.Write, record, number + 1) : 0;
-    if (part < size && this.#watch !== null) this.#watch.counts.dataStraddles++;
+    if (part < size) this.#watch?.crossed(this.#address(0), size);
     this.#append(Access.Write, size, record, first, part < size ? second : -1);
     const from = L.STORE_VALUE;
     for (let i = 0; i < part; i++) u8[first + i] = u8[from + i];

@@ -43,6 +43,8 @@ export class Watch {
   };
   readonly #u32: Uint32Array;
   readonly #soft: SoftTlb;
+  /** Bytes of a base page. */
+  readonly #pageSize: number;
   /** Instructions retired before the current quantum. */
   #retired = 0;
 
@@ -80,10 +82,14 @@ export class Watch {
       L.STAMPS,
       (side, address, bits, space) => this.#evicted(side, address, bits, space),
     );
+    this.#pageSize = 2 ** this.hierarchy.granule;
+    // Generated code refills base pages of 4 KiB by itself.
+    const refills = this.hierarchy.granule === 12;
     this.hierarchy.smallPages.forEach((tlb, i) => {
       const at = (L.TLB_SHAPES + i * L.TLB_SHAPE) >> 2;
       this.#u32[at + L.TLB_BASE / 4] = tlb.address;
-      this.#u32[at + L.TLB_WAYS / 4] = tlb.mask < 0 || (i < 2 && tlb.ways % 4 !== 0) ? 0 : tlb.ways;
+      const odd = tlb.mask < 0 || (i < 2 && tlb.ways % 4 !== 0);
+      this.#u32[at + L.TLB_WAYS / 4] = odd || !refills ? 0 : tlb.ways;
       this.#u32[at + L.TLB_MASK / 4] = tlb.mask;
     });
   }
@@ -139,6 +145,11 @@ export class Watch {
   /** An access to `va` takes a page fault: after a walk, unless a TLB held the page with fewer rights. */
   pageFault(side: Side, va: number, space: number): void {
     if (!this.hierarchy.holds(side, va, space)) this.counts.faultedWalks++;
+  }
+
+  /** A data access of `size` bytes at `va` went beyond 4 KiB: count it if it went beyond its base page. */
+  crossed(va: number, size: number): void {
+    if (va % this.#pageSize + size > this.#pageSize) this.counts.dataStraddles++;
   }
 
   /** Take back accesses that were charged and did not happen. */

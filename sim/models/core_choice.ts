@@ -7,7 +7,14 @@ import {
   namedDirections,
   WasmPredictor,
 } from "./direction.ts";
-import { detailed, hasInlinedBranches, hasInlinedTlb, type Preset, preset } from "./preset.ts";
+import {
+  detailed,
+  hasInlinedBranches,
+  hasInlinedTlb,
+  type Preset,
+  preset,
+  withGranule,
+} from "./preset.ts";
 import type { SiteKeeper } from "./site_memory.ts";
 
 /**
@@ -26,6 +33,8 @@ export interface CoreOptions {
   readonly predictor?: PredictorChoice;
   /** Whether something else reads accesses, so that to inline models does not pay. */
   readonly observed?: boolean;
+  /** log2 of the bytes of the machine's base pages; default 12. */
+  readonly granule?: number;
   /** Is told where events happen. */
   readonly keeper?: SiteKeeper;
 }
@@ -43,10 +52,10 @@ export interface ModelledCore {
 export function modelledCore(
   core: Preset | string,
   arch: Arch,
-  { detail, predictor, keeper, observed = keeper !== undefined }: CoreOptions = {},
+  { detail, predictor, granule, keeper, observed = keeper !== undefined }: CoreOptions = {},
 ): ModelledCore {
   const { shape, own } = chosenPredictor(predictor);
-  const found = presetOf(core, detail);
+  const found = presetOf(core, detail, granule);
   const used = shape === undefined ? found : { ...found, direction: shape };
   const caches = used.caches !== undefined;
   const inlinedTlb = hasInlinedTlb(used.tlb) && !caches && !observed;
@@ -66,15 +75,20 @@ export function observingCore(arch: Arch, keeper: SiteKeeper): CompiledCore {
 }
 
 /** The model of a core that is evaluated beside the machine's first. */
-export function besideCore(core: Preset | string, arch: Arch, detail?: boolean): CompiledCore {
-  const used = presetOf(core, detail);
+export function besideCore(
+  core: Preset | string,
+  arch: Arch,
+  detail?: boolean,
+  granule?: number,
+): CompiledCore {
+  const used = presetOf(core, detail, granule);
   const parts = { tlb: true, branches: true, caches: used.caches !== undefined };
   return new CompiledCore(used, arch, parts);
 }
 
-function presetOf(core: Preset | string, detail?: boolean): Preset {
+function presetOf(core: Preset | string, detail = false, granule = 12): Preset {
   const found = typeof core === "string" ? preset(core) : core;
-  return detail ? detailed(found) : found;
+  return withGranule(detail ? detailed(found) : found, granule);
 }
 
 function chosenPredictor(

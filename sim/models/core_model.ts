@@ -69,7 +69,12 @@ interface FetchLines {
   readonly twice: Uint8Array;
 }
 
-function fetchLines(block: CodeBlock, size: number, physical: boolean): FetchLines {
+function fetchLines(
+  block: CodeBlock,
+  size: number,
+  physical: boolean,
+  granule: number,
+): FetchLines {
   const { pc, count, offsets } = block;
   const address = physical ? block.physical : pc;
   const base = Math.floor(address / size);
@@ -79,7 +84,7 @@ function fetchLines(block: CodeBlock, size: number, physical: boolean): FetchLin
   const twice = new Uint8Array(count + 1);
   for (let i = 0; i < count; i++) twice[i + 1] = twice[i] + (first[i] === last[i] ? 0 : 1);
   const straddles = block.physical2 >= 0;
-  return { block, page: Math.floor(pc / 4096), straddles, address, base, first, last, twice };
+  return { block, page: Math.floor(pc / granule), straddles, address, base, first, last, twice };
 }
 
 export class CoreModel extends StreamModel {
@@ -88,6 +93,9 @@ export class CoreModel extends StreamModel {
   readonly #caches: Caches | null;
   readonly #branches: BranchUnit | null;
   readonly #pcUnit: number;
+  /** Base pages: log2 of their bytes, and their bytes. */
+  readonly #pageBits: number;
+  readonly #pageSize: number;
   instructions = 0;
   loads = 0;
   stores = 0;
@@ -121,6 +129,8 @@ export class CoreModel extends StreamModel {
     super();
     const pcShift = arch === "aarch64" ? 2 : 0;
     this.#pcUnit = 2 ** pcShift;
+    this.#pageBits = preset.tlb.granule ?? 12;
+    this.#pageSize = 2 ** this.#pageBits;
     const observed = observer !== null;
     this.kinds = {
       accesses: parts.tlb || parts.caches || observed,
@@ -160,7 +170,7 @@ export class CoreModel extends StreamModel {
     const { block } = this;
     let lines = this.#lines[block.number];
     if (lines?.block !== block) {
-      lines = fetchLines(block, this.#lineSize, this.#physical);
+      lines = fetchLines(block, this.#lineSize, this.#physical, this.#pageSize);
       this.#lines[block.number] = lines;
     }
     this.#here = lines;
@@ -175,7 +185,7 @@ export class CoreModel extends StreamModel {
       this.#translate(translation, Side.Instruction, block.pc, from, -1);
       if (here.straddles) {
         this.#page++;
-        this.#translate(translation, Side.Instruction, this.#page * 4096, from, -1);
+        this.#translate(translation, Side.Instruction, this.#page * this.#pageSize, from, -1);
       }
     }
     const caches = this.#caches;
@@ -249,24 +259,26 @@ export class CoreModel extends StreamModel {
   ): void {
     if (write) this.stores++;
     else this.loads++;
-    const room = 4096 - (address & 4095);
-    const two = room < size;
-    if (two) this.#dataStraddles++;
+    const rest = this.#pageSize - (address & (this.#pageSize - 1));
+    if (rest < size) this.#dataStraddles++;
     const translation = this.#translation;
     if (translation !== null) {
-      const page = Math.floor(address / 4096);
+      const page = Math.floor(address / this.#pageSize);
       if (page !== this.#dataPage) {
         this.#dataPage = page;
         this.#translate(translation, Side.Data, address, index, address);
       }
-      if (two) {
+      if (rest < size) {
         this.#dataPage = page + 1;
-        this.#translate(translation, Side.Data, address + room, index, address);
+        this.#translate(translation, Side.Data, address + rest, index, address);
       }
     }
     const caches = this.#caches;
     if (caches === null) return;
     const lineSize = this.#lineSize;
+    // What crosses 4 KiB comes in two parts, whatever a page is.
+    const room = 4096 - (address & 4095);
+    const two = room < size;
     const tag = this.#physical ? PHYSICAL : this.context.space;
     const at = this.#physical ? physical : address;
     const end = at + (two && this.#physical ? room : size) - 1;
@@ -327,7 +339,7 @@ export class CoreModel extends StreamModel {
   ): void {
     const { counts } = translation;
     const walks = counts.stlbMisses;
-    const bits = this.context.hasLargePages ? this.context.pageBits(va) : 12;
+    const bits = this.context.hasLargePages ? this.context.pageBits(va) : this.#pageBits;
     if (translation.access(side, va, bits) || this.observer === null) return;
     const site = side === Side.Data ? Site.DtlbMisses : Site.ItlbMisses;
     this.observer.at(site, this.block, index, address);

@@ -11,7 +11,10 @@ import { PAGE_SIZE, Tlb, tlbBytes, type TlbShape } from "./tlb.ts";
 
 /** A cache of page table entries that point to tables. */
 export interface WalkCacheShape {
-  /** Level of the entries, from the leaves up: 1 covers 2 MiB, 2 1 GiB, 3 512 GiB (4 KiB granule). */
+  /**
+   * Level of the entries, from the leaves up: with base pages of 4 KiB, 1 covers 2 MiB, 2 1 GiB, 3 512 GiB. One
+   * of a level that the page tables do not have stays empty.
+   */
   readonly level: number;
   readonly entries: number;
   readonly ways: number;
@@ -28,8 +31,23 @@ export interface HierarchyShape {
   readonly istlb?: readonly TlbShape[];
   /** Default none: a walk is a walk. */
   readonly walkCaches?: readonly WalkCacheShape[];
+  /** log2 of base pages' bytes, which is the machine's matter; default 12. */
+  readonly granule?: number;
   /** Address spaces that entries are kept of at once; 0 flushes at every switch; default no limit. */
   readonly asids?: number;
+}
+
+/** log2 of the page sizes that page tables of all granules may have. */
+export const PAGE_BITS = [12, 14, 16, 21, 25, 29, 30] as const;
+
+/**
+ * log2 of the bytes that an entry of each level of the page table covers, from the leaves up: tables are one base
+ * page in size, and addresses have 48 bits.
+ */
+export function entryBits(granule: number): readonly number[] {
+  const bits = [granule];
+  while (bits.at(-1)! + granule - 3 < 48) bits.push(bits.at(-1)! + granule - 3);
+  return bits;
 }
 
 /** Told when a level-1 entry goes, so that soft entries it issued go too. */
@@ -53,7 +71,7 @@ class Level {
   constructor(readonly structures: readonly Tlb[]) {
     const sizes = structures.flatMap((t) => t.shape.pageBits.map((bits) => ({ tlb: t, bits })));
     sizes.sort((a, b) => b.bits - a.bits);
-    for (const bits of [12, 14, 16, 21, 25, 29, 30]) {
+    for (const bits of PAGE_BITS) {
       const found = sizes.find((s) => s.bits <= bits);
       this.#by[bits] = found;
     }
@@ -87,11 +105,13 @@ export class Hierarchy {
   readonly #sides: readonly [Level, Level];
   readonly #second: readonly [Level, Level];
   readonly #evicted: Evicted;
+  readonly granule: number;
   /** Results of the last `access`: stamp address of the level-1 entry. */
   stampAddress = 0;
 
   /** @param base where in `state` the structures may lie; `Hierarchy.bytes` of them are used */
   constructor(shape: HierarchyShape, state: WebAssembly.Memory, base: number, evicted: Evicted) {
+    this.granule = shape.granule ?? 12;
     let at = base;
     const make = (shapes: readonly TlbShape[]): Level =>
       new Level(shapes.map((s) => {
@@ -152,9 +172,9 @@ export class Hierarchy {
     tlb.touch(entry, ordinal);
   }
 
-  /** The structures of 4 KiB pages: for instructions, for data, and of level 2 of each. */
+  /** The structures of base pages: for instructions, for data, and of level 2 of each. */
   get smallPages(): readonly Tlb[] {
-    return [...this.#sides, ...this.#second].map((level) => level.structure(12).tlb);
+    return [...this.#sides, ...this.#second].map((level) => level.structure(this.granule).tlb);
   }
 
   /** Whether level 1 of `side` or level 2 holds the page of `va`; no state changes. */

@@ -1,5 +1,5 @@
 /** Miss curves of a run: misses of fully associative LRU TLBs of all sizes, by side and page size. */
-import type { CodeBlock } from "../cpu/event_buffer.ts";
+import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
 import type { BranchKind } from "./stream_model.ts";
 import { StackDistance } from "./stack_distance.ts";
 import { StreamModel } from "./stream_model.ts";
@@ -57,28 +57,36 @@ export class MissCurves extends StreamModel {
   override readonly kinds = { accesses: true, branches: false };
   readonly #entries: number;
   /** Curves by side, of mapped page sizes as they are seen, and of those as if. */
-  readonly #mapped: Record<"instructions" | "data" | "both", Curve[]>;
+  readonly #mapped: Record<"instructions" | "data" | "both", Curve[]> = {
+    instructions: [],
+    data: [],
+    both: [],
+  };
   readonly #asIf: Record<"instructions" | "data" | "both", Curve[]>;
 
   constructor({ entries = 4096, pageBits = [] }: MissCurvesOptions = {}) {
     super();
     this.#entries = entries;
-    const make = (sizes: readonly number[], mapped: boolean) => {
-      const of = (side: CurveSide) => sizes.map((bits) => new Curve(side, bits, mapped, entries));
-      return { instructions: of("instructions"), data: of("data"), both: of("both") };
-    };
-    this.#mapped = make([12], true);
-    this.#asIf = make(pageBits, false);
+    const of = (side: CurveSide) => pageBits.map((bits) => new Curve(side, bits, false, entries));
+    this.#asIf = { instructions: of("instructions"), data: of("data"), both: of("both") };
+  }
+
+  override attach(context: StreamContext): void {
+    super.attach(context);
+    for (const side of SIDES) {
+      this.#mapped[side].push(new Curve(side, context.basePageBits, true, this.#entries));
+    }
   }
 
   /** `count` accesses to the page of `va`, with nothing between them. */
   #access(side: "instructions" | "data", va: number, count: number): void {
-    const bits = this.context.hasLargePages ? this.context.pageBits(va) : 12;
+    const { basePageBits, hasLargePages } = this.context;
+    const bits = hasLargePages ? this.context.pageBits(va) : basePageBits;
     const space = this.context.space % SPACES;
     for (const one of [side, "both"] as const) {
       const curves = this.#mapped[one];
       let curve: Curve | undefined = curves[0];
-      if (bits !== 12) {
+      if (bits !== basePageBits) {
         curve = curves.find((c) => c.pageBits === bits);
         if (curve === undefined) curves.push(curve = new Curve(one, bits, true, this.#entries));
       }
@@ -95,7 +103,7 @@ export class MissCurves extends StreamModel {
   }
   protected override access(address: number, size: number): void {
     this.#access("data", address, 1);
-    const room = 4096 - (address & 4095);
+    const room = 2 ** this.context.basePageBits - address % 2 ** this.context.basePageBits;
     if (room < size) this.#access("data", address + room, 1);
   }
   protected override branch(_kind: BranchKind, _block: CodeBlock): void {}

@@ -28,6 +28,8 @@ export interface Preset {
   readonly caches?: CachesShape;
   /** The cost model: cycles per instruction without events, and cycles per event. */
   readonly cost: CostModel;
+  /** log2 of the sizes that its base pages can have (aarch64); default 12, 14 and 16. */
+  readonly granules?: readonly number[];
   /** What a detailed model has instead or besides; it takes several times as long. */
   readonly detail?: PresetDetail;
 }
@@ -83,6 +85,26 @@ export function detailed(preset: Preset): Preset {
     tlb: { ...preset.tlb, ...detail.tlb },
     cost: { ...preset.cost, ...detail.cost },
   };
+}
+
+/** A core is to have base pages of a size that it has not. */
+export class GranuleError extends Error {
+  override readonly name = "GranuleError";
+}
+
+/**
+ * A preset on a machine whose base pages have 2^`granule` bytes. Throws a `GranuleError` if it is a core that has none such.
+ */
+export function withGranule(preset: Preset, granule: number): Preset {
+  if (granule === 12) return preset;
+  const { granules = [12, 14, 16] } = preset;
+  if (!granules.includes(granule)) {
+    const sizes = granules.map((bits) => `${2 ** bits / 1024} KiB`).join(" and ");
+    throw new GranuleError(
+      `${preset.name} has base pages of ${sizes}, not of ${2 ** granule / 1024} KiB`,
+    );
+  }
+  return { ...preset, tlb: { ...preset.tlb, granule } };
 }
 
 /** Whether generated code can hold all of a preset's models: true LRU, gshare, one target buffer, no caches. */

@@ -12,6 +12,9 @@ export class PresetError extends Error {
 /** log2 of the page sizes that a TLB may be said to hold. */
 const PAGE_BITS = [12, 14, 16, 20, 21, 25, 29, 30];
 
+/** log2 of the sizes that base pages may have. */
+const GRANULES = [12, 14, 16];
+
 type Check = (value: unknown, at: string) => void;
 
 function fail(at: string, wanted: string, value: unknown): never {
@@ -195,6 +198,7 @@ const core = object({
   "returnStack": whole(1, 64),
   "caches?": caches,
   "cost": cost(""),
+  "granules?": list(oneOf(GRANULES), 1),
   "detail?": object({
     "tlb?": hierarchy("?"),
     "direction?": direction,

@@ -114,6 +114,7 @@ export const armPresets: readonly Preset[] = [
     description: "Arm Cortex-A72 core",
     sources: [
       "TLBs: Arm Cortex-A72 MPCore Processor Technical Reference Manual, 5.2 TLB organization; level 1 holds pages of 4 KiB, 64 KiB and 1 MiB, so that larger ones are entered in pieces",
+      "base pages of 4 and 64 KiB: the same manual, ID_AA64MMFR0_EL1",
       "caches: the same manual: 48 KiB of 3 ways, 32 KiB of 2 ways; level 2 of 16 ways, from 512 KiB to 4 MiB, of which 1 MiB is modelled; there is no level 3",
       "branch target buffer, return stack, misprediction of 15 cycles, walk caches: assumed",
       ...[GSHARE, ...ASSUMED],
@@ -123,6 +124,7 @@ export const armPresets: readonly Preset[] = [
       dtlb: [full(32, K4, K64, M1)],
       stlb: [{ entries: 1024, ways: 4, pageBits: [K4, K64, M2, M512, G1] }],
     },
+    granules: [K4, K64],
     direction: gshare,
     targetBuffer: { entries: 2048, ways: 4 },
     returnStack: 8,
@@ -147,7 +149,7 @@ export const armPresets: readonly Preset[] = [
     sources: [
       "caches: 64 KiB, 64 KiB, 512 KiB, 1 MiB of the last level per core: WikiChip, TaiShan v110; ways: assumed; one core's share is modelled",
       "misprediction: LLVM's scheduling model of the TSV110, 14 cycles",
-      "TLBs: not published; assumed like those of the Cortex-A72: 48 and 32 entries, level 2 of 1024 of 4 ways",
+      "TLBs and base pages: not published; assumed like those of the Cortex-A72: 48 and 32 entries, level 2 of 1024 of 4 ways; 4 and 64 KiB",
       "branch target buffer, return stack, walk caches: assumed",
       ...[GSHARE, ...ASSUMED],
     ],
@@ -156,6 +158,7 @@ export const armPresets: readonly Preset[] = [
       dtlb: [full(32, K4, K64, M2)],
       stlb: [{ entries: 1024, ways: 4, pageBits: [K4, K64, M2, M512, G1] }],
     },
+    granules: [K4, K64],
     direction: gshare,
     targetBuffer: { entries: 2048, ways: 4 },
     returnStack: 16,

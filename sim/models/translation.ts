@@ -8,13 +8,15 @@
  * saves the entries above, and those below it that were read are filled in.
  */
 import { Associative } from "./associative.ts";
-import { type HierarchyShape, Side, type TlbCounts, type WalkCacheShape } from "./hierarchy.ts";
+import {
+  entryBits,
+  type HierarchyShape,
+  PAGE_BITS,
+  Side,
+  type TlbCounts,
+  type WalkCacheShape,
+} from "./hierarchy.ts";
 import { PAGE_SIZE, type TlbShape } from "./tlb.ts";
-
-/** Page sizes that page tables of both architectures may have, log2. */
-const SIZES = [12, 14, 16, 21, 25, 29, 30] as const;
-/** log2 of the bytes that an entry of each level of the page table covers, from the leaves up. */
-const ENTRY_BITS: readonly number[] = [12, 21, 30, 39];
 
 /** A structure, and the size that pages of some size are entered with. */
 interface Place {
@@ -33,7 +35,7 @@ class Level {
     const places = shapes.flatMap((shape, i) =>
       shape.pageBits.map((bits) => ({ store: this.stores[i], bits }))
     ).sort((a, b) => b.bits - a.bits);
-    for (const bits of SIZES) this.#by[bits] = places.find((p) => p.bits <= bits);
+    for (const bits of PAGE_BITS) this.#by[bits] = places.find((p) => p.bits <= bits);
   }
 
   /** Where pages of 2^`pageBits` bytes go, if anywhere. */
@@ -90,6 +92,9 @@ export class Translation {
   readonly #levels: readonly Level[];
   readonly walkCaches: readonly WalkCache[];
   readonly #asids: number;
+  /** log2 of the bytes that an entry of each level of the page table covers, and those bytes. */
+  readonly #entryBits: readonly number[];
+  readonly #spans: readonly number[];
   /** Spaces that have an ASID, the least recent first. */
   readonly #recent: number[] = [];
   space = -1;
@@ -99,6 +104,8 @@ export class Translation {
     const data = new Level(shape.stlb, seed);
     this.#second = [shape.istlb === undefined ? data : new Level(shape.istlb, seed), data];
     this.#levels = [...new Set([...this.#first, ...this.#second])];
+    this.#entryBits = entryBits(shape.granule ?? 12);
+    this.#spans = this.#entryBits.map((bits) => 2 ** bits);
     this.walkCaches = (shape.walkCaches ?? []).map((c: WalkCacheShape) => ({
       level: c.level,
       store: new Associative(c.entries, c.ways, c.replacement, seed),
@@ -142,13 +149,16 @@ export class Translation {
     this.counts.stlbMisses++;
     if (side === Side.Instruction) this.instructionWalks++;
     const { walkCaches, readEntry } = this;
+    const spans = this.#spans;
+    const levels = spans.length;
     if (walkCaches.length === 0 && readEntry === null) return;
     // The leaf's level, and the lowest level above it whose entry need not be read.
-    const leaf = pageBits >= 30 ? 2 : pageBits >= 21 ? 1 : 0;
-    let known = 4;
+    let leaf = levels - 1;
+    while (this.#entryBits[leaf] > pageBits) leaf--;
+    let known = levels;
     for (const cache of walkCaches) {
-      if (cache.level <= leaf) continue;
-      const index = Math.floor(va / PAGE_SIZE_OF[cache.level]);
+      if (cache.level <= leaf || cache.level >= levels) continue;
+      const index = Math.floor(va / spans[cache.level]);
       if (cache.store.find(index, index, this.space) >= 0) {
         cache.hits++;
         known = cache.level;
@@ -157,11 +167,11 @@ export class Translation {
     }
     for (let level = known - 1; level >= leaf; level--) {
       this.references++;
-      readEntry?.(va, 3 - level);
+      readEntry?.(va, levels - 1 - level);
     }
     for (const { level, store } of walkCaches) {
       if (level <= leaf || level >= known) continue;
-      const index = Math.floor(va / PAGE_SIZE_OF[level]);
+      const index = Math.floor(va / spans[level]);
       store.fill(store.victim(index), index, this.space);
     }
   }
@@ -175,7 +185,7 @@ export class Translation {
   invalidate(space: number, from: number, to: number): void {
     for (const level of this.#levels) level.invalidate(space, from, to);
     for (const { level, store } of this.walkCaches) {
-      const size = PAGE_SIZE_OF[level];
+      const size = this.#spans[level];
       store.remove((i) => {
         const at = store.keys[i] * size;
         return store.tags[i] === space && at < to && at + size > from;
@@ -198,5 +208,3 @@ export class Translation {
     }
   }
 }
-
-const PAGE_SIZE_OF: readonly number[] = ENTRY_BITS.map((bits) => 2 ** bits);

@@ -169,13 +169,17 @@ export class Attribution implements SiteKeeper {
     const entry: Entry = {
       block,
       symbol: this.#symbolOf(place),
-      page: `${place.object} ${Math.floor(block.pc / 4096)}`,
+      page: `${place.object} ${this.#pageOf(block.pc)}`,
       counts: new Float64Array(SITES),
       ...{ place, whole: 0, parts: null, at: new Map<number, number>() },
     };
     this.#entries[block.number] = entry;
     this.#all.push(entry);
     return entry;
+  }
+  /** First address of the base page of `address`. */
+  #pageOf(address: number): number {
+    return address - address % 2 ** this.#context.basePageBits;
   }
   #symbolOf({ object, symbol, plt }: CodePlace): Symbol {
     const key = `${object} ${symbol}`;
@@ -188,7 +192,7 @@ export class Attribution implements SiteKeeper {
     return known;
   }
   page(address: number): number {
-    const page = Math.floor(address / 4096) * 4096;
+    const page = this.#pageOf(address);
     const key = `${this.#context.space} ${page}`;
     let known = this.#pageNumbers.get(key);
     if (known === undefined) {
@@ -215,7 +219,7 @@ export class Attribution implements SiteKeeper {
       addTo(symbols, symbol, counts);
       let of = codePages.get(page);
       if (of === undefined) {
-        of = { page: Math.floor(block.pc / 4096) * 4096, name: symbol.object, counts: zeros() };
+        of = { page: this.#pageOf(block.pc), name: symbol.object, counts: zeros() };
         codePages.set(page, of);
       }
       add(of.counts, counts);

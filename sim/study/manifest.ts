@@ -72,10 +72,12 @@ export async function manifestOf(
   result: Result,
 ): Promise<Manifest> {
   const { options } = machine;
-  const { cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText } = options;
+  const { cwd, uid, gid, memory, pageSize, thp, hugeText } = options;
+  const { hugePages2M, hugePages32M, hugePages512M, hugePages1G } = options;
   const { layout, maxInstructions, roi, linkers, detail, predictor, cores, missCurves } = options;
   const rest = {
-    ...{ cwd, uid, gid, memory, thp, hugePages2M, hugePages1G, hugeText },
+    ...{ cwd, uid, gid, memory, pageSize, thp, hugeText },
+    ...{ hugePages2M, hugePages32M, hugePages512M, hugePages1G },
     ...{ layout, maxInstructions, roi, detail, missCurves },
     preset: typeof options.cpu === "object" ? options.cpu : undefined,
     predictor: predictor && nameOfPredictor(predictor),

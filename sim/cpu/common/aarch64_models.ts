@@ -88,7 +88,7 @@ export const file: CommonFile = {
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
   ],
-  hash: 2787111913,
+  hash: 3144618325,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

@@ -140,6 +140,8 @@ class CoreWriter {
   readonly #m: ModelModule;
   readonly #imports: Imports;
   readonly #pcShift: number;
+  /** log2 of base pages' bytes. */
+  readonly #pageBits: number;
   readonly #key: "i32" | "i64";
   readonly #lineBits: number;
   readonly #needsPc: boolean;
@@ -173,6 +175,7 @@ class CoreWriter {
     this.#m = m;
     this.#imports = imports;
     this.#pcShift = pcShift;
+    this.#pageBits = preset.tlb.granule ?? 12;
     const shape = parts.caches ? preset.caches! : undefined;
     const key = shape?.indexed === "virtual" ? "i64" : "i32";
     this.#key = key;
@@ -404,13 +407,13 @@ class CoreWriter {
       f.set(this.#fetched, to);
       if (translate !== null) {
         const pc = f.keep(load("i64", block, BLOCK.pc));
-        const page = f.keep(shrU(pc, 12));
+        const page = f.keep(shrU(pc, this.#pageBits));
         f.if(or(straddles, ne(page, this.#page.value)), () => {
           f.set(this.#page, page);
           f.call(translate(pc, from, NOWHERE));
           f.if(straddles, () => {
             f.set(this.#page, add(page, 1));
-            f.call(translate(shl(add(page, 1), 12), from, NOWHERE));
+            f.call(translate(shl(add(page, 1), this.#pageBits), from, NOWHERE));
           });
         });
       }
@@ -523,7 +526,7 @@ class CoreWriter {
 
   #translatePage(f: FunctionWriter, address: Local, index: Local): void {
     if (this.#translation === null) return;
-    const page = f.keep(shrU(address, 12));
+    const page = f.keep(shrU(address, this.#pageBits));
     f.if(ne(page, this.#dataPage.value), () => {
       f.set(this.#dataPage, page);
       f.call(this.#translateData(address, index, address));
@@ -534,34 +537,39 @@ class CoreWriter {
   #writeAccessMany(accessLine: Callable | null): Callable {
     return this.#m.function(["i64", "i32", this.#key, "i32"], [], (f, address, size, at, index) => {
       this.#translatePage(f, address, index);
-      const room = f.keep(sub(i32(4096), and(wrap(address), 4095)));
-      const two = f.keep(ltU(room, size));
-      f.if(two, () => {
+      const restOf = (unit: number) => f.keep(sub(i32(unit), and(wrap(address), unit - 1)));
+      const rest = restOf(2 ** this.#pageBits);
+      const crosses = f.keep(ltU(rest, size));
+      f.if(crosses, () => {
         f.count(this.core.dataStraddles);
         if (this.#translation === null) return;
-        f.set(this.#dataPage, add(shrU(address, 12), 1));
-        const second = add(address, extend(room));
+        f.set(this.#dataPage, add(shrU(address, this.#pageBits), 1));
+        const second = add(address, extend(rest));
         f.call(this.#translateData(second, index, address));
       });
       if (accessLine === null) return;
+      // What crosses 4 KiB comes in two parts, whatever a page is.
+      const same = this.#pageBits === 12;
+      const room = same ? rest : restOf(4096);
+      const two = same ? crosses : f.keep(ltU(room, size));
       const bits = this.#lineBits;
       const first = f.keep(shrU(at, bits));
       f.call(accessLine(first, at, index, address));
-      const rest = (from: Value, to: Value): void =>
+      const lines = (from: Value, to: Value): void =>
         f.for(from, f.keep(add(to, 1)), 1, (line) => {
           f.count(this.core.lineStraddles);
           f.call(accessLine(line, this.#ofLine(line), index, address));
         });
       const isPhysical = this.#key === "i32";
       const length = isPhysical ? select(two, room, size) : size;
-      rest(add(first, 1), shrU(sub(add(at, this.#toKey(length)), 1), bits));
+      lines(add(first, 1), shrU(sub(add(at, this.#toKey(length)), 1), bits));
       if (!isPhysical) return;
       f.if(two, () => {
         const second = f.keep(this.#second.value);
         const from = f.keep(shrU(second, bits));
         f.count(this.core.lineStraddles);
         f.call(accessLine(from, second, index, address));
-        rest(add(from, 1), shrU(sub(add(second, sub(size, room)), 1), bits));
+        lines(add(from, 1), shrU(sub(add(second, sub(size, room)), 1), bits));
       });
     });
   }
@@ -577,7 +585,7 @@ class CoreWriter {
   ): void {
     const at = this.#key === "i32" ? physical : address;
     // Without caches only pages count.
-    const unit = this.#caches === null ? 4096 : this.#caches.line;
+    const unit = this.#caches === null ? 2 ** this.#pageBits : this.#caches.line;
     const begin = and(at.type === "i64" ? wrap(at) : at, unit - 1);
     f.if(gtU(add(begin, size), unit), () => f.call(accessMany(address, size, at, index)), () => {
       this.#translatePage(f, address, index);
@@ -700,7 +708,7 @@ class CoreWriter {
     f.if(not(load("i32", block, BLOCK.straddles)), () => {
       const same: Value[] = [];
       if (this.#translation !== null) {
-        same.push(eq(shrU(load("i64", block, BLOCK.pc), 12), this.#page.value));
+        same.push(eq(shrU(load("i64", block, BLOCK.pc), this.#pageBits), this.#page.value));
       }
       if (this.#caches !== null) {
         same.push(eq(this.#tagged(load(this.#key, block, BLOCK.line)), this.#line.value));

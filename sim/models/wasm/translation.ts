@@ -1,5 +1,11 @@
 /** `Translation` in WebAssembly: TLBs of two levels, page walks and their caches. */
-import { type HierarchyShape, Side, type WalkCacheShape } from "../hierarchy.ts";
+import {
+  entryBits,
+  type HierarchyShape,
+  PAGE_BITS,
+  Side,
+  type WalkCacheShape,
+} from "../hierarchy.ts";
 import type { TlbShape } from "../tlb.ts";
 import {
   add,
@@ -24,10 +30,6 @@ import {
 import type { Callable, ModelModule } from "./model_module.ts";
 import { Store } from "./store.ts";
 
-/** Page sizes that page tables of both architectures may have, log2. */
-export const SIZES = [12, 14, 16, 21, 25, 29, 30] as const;
-/** log2 of the bytes that an entry of each level of the page table covers, from the leaves up. */
-const ENTRY_BITS: readonly number[] = [12, 21, 30, 39];
 /** Keys: a number of a page or entry, log2 of the page's size, the address space. */
 const BITS_SHIFT = 37;
 export const SPACE_SHIFT = 42;
@@ -68,10 +70,15 @@ export class WasmTranslation {
   /** `access[side](va, log2 of the page's size)`: whether level 1 held it. */
   readonly access: readonly [Callable, Callable];
   readonly #first: readonly [Level, Level];
-  /** `missed[side](va)`: level 1 does not hold its page of 4 KiB. */
+  /** log2 of the bytes of base pages, and of those that an entry of each level of the page table covers. */
+  readonly #granule: number;
+  readonly #entryBits: readonly number[];
+  /** `missed[side](va)`: level 1 does not hold its base page. */
   readonly #missed: readonly [Callable, Callable];
 
   constructor(m: ModelModule, shape: HierarchyShape, readEntry: Callable | null, seed = 1) {
+    this.#granule = shape.granule ?? 12;
+    this.#entryBits = entryBits(this.#granule);
     this.itlbMisses = m.cell("i64");
     this.dtlbMisses = m.cell("i64");
     this.stlbAccesses = m.cell("i64");
@@ -87,17 +94,17 @@ export class WasmTranslation {
       store: new Store(m, { ...c, policy: c.replacement, key: "i64", seed }),
       hits: m.cell("i64"),
     })).sort((a, b) => a.level - b.level);
-    const walks = [0, 1, 2].map((leaf) => this.#walk(m, leaf, readEntry));
+    const walks = this.#entryBits.map((_, leaf) => this.#walk(m, leaf, readEntry));
     const sided = (side: Side): [Callable, Callable] => {
-      const missed = SIZES.map((bits) =>
+      const missed = PAGE_BITS.map((bits) =>
         this.#miss(m, side, first[side], second[side], bits, walks)
       );
-      const bySize = SIZES.map((bits, i) => this.#access(m, first[side], bits, missed[i]));
+      const bySize = PAGE_BITS.map((bits, i) => this.#access(m, first[side], bits, missed[i]));
       const any = m.function(["i64", "i32"], ["i32"], (f, va, bits) => {
-        SIZES.forEach((size, i) => f.if(eq(bits, size), () => f.return(bySize[i](va))));
+        PAGE_BITS.forEach((size, i) => f.if(eq(bits, size), () => f.return(bySize[i](va))));
         f.return(i32(0));
       });
-      return [any, missed[0]];
+      return [any, missed[PAGE_BITS.findIndex((bits) => bits === this.#granule)]];
     };
     const [instruction, data_] = [sided(Side.Instruction), sided(Side.Data)];
     this.access = [instruction[0], data_[0]];
@@ -136,15 +143,20 @@ export class WasmTranslation {
         }
       }
       for (const { level, store } of this.walkCaches) {
+        if (level >= this.#entryBits.length) continue;
         store.each(f, (place, key) => {
-          const at = f.keep(shl(and(key, i64(NUMBER)), ENTRY_BITS[level]));
+          const at = f.keep(shl(and(key, i64(NUMBER)), this.#entryBits[level]));
           const here = eq(shrU(key, SPACE_SHIFT), shrU(space, SPACE_SHIFT));
           f.if(
             here,
             () =>
               f.if(
                 ltU(at, to),
-                () => f.if(gtU(add(at, 2 ** ENTRY_BITS[level]), from), () => store.clear(f, place)),
+                () =>
+                  f.if(
+                    gtU(add(at, 2 ** this.#entryBits[level]), from),
+                    () => store.clear(f, place),
+                  ),
               ),
           );
         });
@@ -165,11 +177,11 @@ export class WasmTranslation {
     return f.keep(or(or(page, i64(BigInt(bits) << BigInt(BITS_SHIFT))), this.space.value));
   }
 
-  /** Translate `va`, on a page of 4 KiB; `missed` if level 1 did not hold it. */
+  /** Translate `va`, on a base page; `missed` if level 1 did not hold it. */
   ifMissed(f: FunctionWriter, side: Side, va: Value, missed: () => void): void {
-    const { store } = this.#first[side].place(12)!;
-    const page = f.keep(shrU(va, 12));
-    store.ifMissed(f, page, this.#key(f, page, 12), () => {
+    const { store, bits } = this.#first[side].place(this.#granule)!;
+    const page = f.keep(shrU(va, bits));
+    store.ifMissed(f, page, this.#key(f, page, bits), () => {
       f.call(this.#missed[side](va));
       missed();
     });
@@ -198,7 +210,7 @@ export class WasmTranslation {
     pageBits: number,
     walks: readonly Callable[],
   ): Callable {
-    const leaf = pageBits >= 30 ? 2 : pageBits >= 21 ? 1 : 0;
+    const leaf = Math.max(0, this.#entryBits.findLastIndex((bits) => bits <= pageBits));
     const fill = (f: FunctionWriter, { store, bits }: Place, va: Value): void => {
       const page = f.keep(shrU(va, bits));
       f.call(store.fill(page, store.victim(page), this.#key(f, page, bits)));
@@ -225,12 +237,13 @@ export class WasmTranslation {
     return m.function(["i64"], [], (f, va) => {
       f.count(this.stlbMisses);
       if (this.walkCaches.length === 0 && readEntry === null) return;
-      const indexOf = (level: number) => shrU(va, ENTRY_BITS[level]);
+      const levels = this.#entryBits.length;
+      const indexOf = (level: number) => shrU(va, this.#entryBits[level]);
       const keyOf = (level: number) => or(indexOf(level), this.space.value);
-      const known = f.keep(i32(4));
+      const known = f.keep(i32(levels));
       f.block((found) => {
         for (const { level, store, hits } of this.walkCaches) {
-          if (level <= leaf) continue;
+          if (level <= leaf || level >= levels) continue;
           f.if(geS(store.find(indexOf(level), keyOf(level)), 0), () => {
             f.count(hits);
             f.set(known, i32(level));
@@ -238,14 +251,14 @@ export class WasmTranslation {
           });
         }
       });
-      for (let level = 3; level >= leaf; level--) {
+      for (let level = levels - 1; level >= leaf; level--) {
         f.if(gtU(known, level), () => {
           f.count(this.references);
-          if (readEntry !== null) f.call(readEntry(va, i32(3 - level)));
+          if (readEntry !== null) f.call(readEntry(va, i32(levels - 1 - level)));
         });
       }
       for (const { level, store } of this.walkCaches) {
-        if (level <= leaf) continue;
+        if (level <= leaf || level >= levels) continue;
         f.if(
           gtU(known, level),
           () => f.call(store.fill(indexOf(level), store.victim(indexOf(level)), keyOf(level))),
