@@ -1,4 +1,4 @@
-/** A machine's trace into the textbook's TLBs, caches and predictors. Knows 4 KiB pages alone. */
+/** A machine's trace into the textbook's TLBs, caches and predictors. Knows pages of one size alone. */
 import type { TraceSink } from "../../sim/trace.ts";
 import { TextbookBranches, type TextbookBranchShape } from "./textbook_predictors.ts";
 import { TextbookCaches, type TextbookCachesShape } from "./textbook_caches.ts";
@@ -11,18 +11,18 @@ export interface TextbookCoreShape {
   readonly caches?: TextbookCachesShape;
 }
 
-const PAGE = 4096;
-
 export class TextbookCore implements TraceSink {
   readonly #translation: TextbookTranslation | undefined;
   readonly #branches: TextbookBranches | undefined;
   readonly #caches: TextbookCaches | undefined;
   readonly #unit: number;
+  readonly #pageBits: number;
   #space = -1;
   #pc = 0;
 
   constructor(shape: TextbookCoreShape, pcShift: number) {
     this.#unit = 2 ** pcShift;
+    this.#pageBits = shape.tlb?.granule ?? 12;
     this.#translation = shape.tlb && new TextbookTranslation(shape.tlb);
     this.#branches = shape.branches && new TextbookBranches(shape.branches, pcShift);
     this.#caches = shape.caches && new TextbookCaches(shape.caches);
@@ -34,9 +34,10 @@ export class TextbookCore implements TraceSink {
     this.#translation?.enterSpace(space);
   }
   #pages(side: "fetch" | "data", address: number, size: number): void {
-    const last = Math.floor((address + size - 1) / PAGE);
-    for (let page = Math.floor(address / PAGE); page <= last; page++) {
-      this.#translation?.access(side, page * PAGE, 12);
+    const bytes = 2 ** this.#pageBits;
+    const last = Math.floor((address + size - 1) / bytes);
+    for (let page = Math.floor(address / bytes); page <= last; page++) {
+      this.#translation?.access(side, page * bytes, this.#pageBits);
     }
   }
   fetch(pc: number, length: number, space: number): void {

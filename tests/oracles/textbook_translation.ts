@@ -22,7 +22,19 @@ export interface TextbookTranslationShape {
     readonly replacement?: Policy;
   }[];
   readonly asids?: number;
+  /** Binary logarithm of the base page's size; default 12. */
+  readonly granule?: number;
 }
+
+/**
+ * Binary logarithms of what an entry of each level covers, from the leaves to the root: Intel SDM volume 3A, 4.5.4;
+ * Arm ARM, D8.2.
+ */
+const LEVELS: Readonly<Record<number, readonly number[]>> = {
+  12: [12, 21, 30, 39],
+  14: [14, 25, 36, 47],
+  16: [16, 29, 42],
+};
 
 interface Line {
   readonly page: number;
@@ -110,6 +122,7 @@ export class TextbookTranslation {
   readonly #second: Record<"fetch" | "data", Level>;
   readonly #walkCaches: { level: number; sets: Sets; hits: number }[];
   readonly #asids: number;
+  readonly #levels: readonly number[];
   #recent: number[] = [];
   #space = 0;
   #faulted = 0;
@@ -126,6 +139,7 @@ export class TextbookTranslation {
       hits: 0,
     }));
     this.#asids = shape.asids ?? Infinity;
+    this.#levels = LEVELS[shape.granule ?? 12];
   }
 
   access(side: "fetch" | "data", address: number, bits: number): void {
@@ -135,19 +149,21 @@ export class TextbookTranslation {
     });
   }
 
-  /** Four levels: 3 is the root's, an entry of level n covers 2^(12 + 9n) bytes. */
+  /** The last level is the root's. */
   #walk(address: number, bits: number): void {
-    const leaf = bits >= 30 ? 2 : bits >= 21 ? 1 : 0;
+    const levels = this.#levels;
+    const leaf = levels.filter((covered) => covered <= bits).length - 1;
+    const root = levels.length - 1;
     const lineOf = (level: number): Line => ({
-      ...{ page: Math.floor(address / 2 ** (12 + 9 * level)), bits: level },
+      ...{ page: Math.floor(address / 2 ** levels[level]), bits: level },
       space: this.#space,
     });
-    const above = this.#walkCaches.filter(({ level }) => level > leaf)
+    const above = this.#walkCaches.filter(({ level }) => level > leaf && level <= root)
       .sort((a, b) => a.level - b.level);
     const hit = above.find(({ level, sets }) => sets.use(lineOf(level)));
     if (hit !== undefined) hit.hits++;
-    const from = hit === undefined ? 3 : hit.level - 1;
-    for (let level = from; level >= leaf; level--) this.read.push([address, 3 - level]);
+    const from = hit === undefined ? root : hit.level - 1;
+    for (let level = from; level >= leaf; level--) this.read.push([address, root - level]);
     for (const { level, sets } of above) if (level <= from) sets.fill(lineOf(level));
   }
 
@@ -169,7 +185,7 @@ export class TextbookTranslation {
       l.space === space && l.page * size < to && (l.page + 1) * size > from;
     this.#everywhere((l) => touches(l, 2 ** l.bits));
     for (const { level, sets } of this.#walkCaches) {
-      sets.remove((l) => touches(l, 2 ** (12 + 9 * level)));
+      sets.remove((l) => touches(l, 2 ** this.#levels[level]));
     }
   }
 

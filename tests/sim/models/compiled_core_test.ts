@@ -24,7 +24,7 @@ import type { SiteKeeper } from "../../../sim/models/site_memory.ts";
 import type { DirectionShape } from "../../../sim/models/direction.ts";
 import { namedDirections } from "../../../sim/models/direction.ts";
 import { Side } from "../../../sim/models/hierarchy.ts";
-import { detailed, type Preset, preset, presets } from "../../../sim/models/preset.ts";
+import { detailed, type Preset, preset, presets, withGranule } from "../../../sim/models/preset.ts";
 import type { PrefetcherKind } from "../../../sim/models/prefetcher.ts";
 import { xorshift32 } from "../../oracles/replacement.ts";
 
@@ -33,7 +33,6 @@ const BLOCKS = 300;
 
 /** Programs, and what a machine would tell of them. */
 class Stream implements StreamContext {
-  readonly basePageBits = 12;
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   readonly #words = new Uint32Array(this.memory.buffer);
   readonly #draw: () => number;
@@ -46,7 +45,7 @@ class Stream implements StreamContext {
   space = 1;
   running = null;
 
-  constructor(seed: number, readonly isLarge: boolean) {
+  constructor(seed: number, readonly isLarge: boolean, readonly basePageBits = 12) {
     this.#draw = xorshift32(seed);
     this.#draw();
     this.newBlocks();
@@ -76,9 +75,11 @@ class Stream implements StreamContext {
     return this.#blocks[number];
   }
   pageBits(va: number): number {
-    if (!this.isLarge || this.space === 2) return 12;
-    const part = Math.floor(va / 2 ** 21) % 4;
-    return part === 1 ? 21 : part === 2 ? 16 : 12;
+    const base = this.basePageBits;
+    if (!this.isLarge || this.space === 2) return base;
+    const large = 2 * base - 3;
+    const part = Math.floor(va / 2 ** large) % 4;
+    return part === 1 ? large : part === 2 && base === 12 ? 16 : base;
   }
   entryAddress(va: number, index: number): number {
     return index === 3 && va % 7 === 0
@@ -277,7 +278,7 @@ function check(
 ): Record<string, number> {
   const told = isObserved ? new Told() : null;
   const kept = isObserved ? new Kept() : null;
-  const stream = new Stream(seed, isLarge);
+  const stream = new Stream(seed, isLarge, core.tlb.granule);
   const models = [
     new CoreModel(core, arch, parts, undefined, told),
     new CompiledCore(core, arch, parts, undefined, kept),
@@ -412,6 +413,12 @@ Deno.test("cores in WebAssembly equal the readable models: presets", () => {
     check(detailed(core), "x86_64", { ...ALL, caches: detailed(core).caches !== undefined }, 900, {
       isLarge: true,
     });
+  }
+  for (const [name, granule] of [["neoverse-n1", 14], ["cortex-a72", 16]] as const) {
+    const core = withGranule(detailed(preset(name)), granule);
+    const counters = check(core, "aarch64", ALL, 901, { isLarge: true });
+    assert(counters["walks.references"] > counters.walks);
+    check(core, "aarch64", { ...ALL, caches: false }, 902);
   }
 });
 
