@@ -288,6 +288,7 @@ export class Machine {
       preset: first?.inlined?.preset,
       branches: first?.inlined?.branches,
       pageBits: memory.granule.shift,
+      sites: first?.sites ?? undefined,
       readers,
       observe: trace && ((address, size, write) => trace.access(address, size, write)),
     });
@@ -516,14 +517,14 @@ async function modelsOf(
     : undefined;
   // What the stream holds anyway is cheaper to read than to inline too.
   const observed = cores.length > 0 || readers.some(({ kinds }) => kinds.accesses) ||
-    curves !== undefined || keeper !== undefined;
+    curves !== undefined;
   const first = cpu === undefined
     ? undefined
     : modelledCore(cpu, arch, { detail, predictor, granule, keeper, observed });
   const beside = cores.map((core) => besideCore(core, arch, detail, granule));
   const all: EventReader[] = [...beside, ...readers];
   if (first?.streamed) all.unshift(first.streamed);
-  else if (keeper !== undefined) all.unshift(observingCore(arch, keeper));
+  else if (keeper !== undefined && first === undefined) all.unshift(observingCore(arch, keeper));
   if (curves !== undefined) all.push(curves);
   return { first, beside, curves, attribution: keeper, readers: all };
 }

@@ -86,7 +86,7 @@ export function instrumentations(arch: Arch): Instrumentation[] {
   const pcShift = arch === "aarch64" ? 2 : 0;
   const made = presets.filter(isInlined).map(({ direction, returnStack }) => ({
     ...{ historyBits: direction.kind === "gshare" ? direction.historyBits : 0, pcShift },
-    ...{ returnStack, branches: true },
+    ...{ returnStack, branches: true, sites: false },
   }));
   return [...new Map(made.map((models) => [runtimeName(models), models])).values()];
 }

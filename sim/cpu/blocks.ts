@@ -244,6 +244,9 @@ export class Blocks {
     this.#pc(exits + R.TARGET_PC, target);
     this.#pc(exits + R.NEXT_PC, pc + offset);
     this.#next = exits + R.RECORD_SIZE;
+    if (this.#handlers.instrumentation?.sites === true) {
+      this.#u32.fill(0, this.#next >> 2, (this.#next += R.RECORD_SIZE) >> 2);
+    }
 
     const block: Block = {
       number: this.all.length,

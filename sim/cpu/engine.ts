@@ -18,6 +18,7 @@ import { isIndirect, Promotion, warmthOf } from "./promotion.ts";
 import { Regions } from "./regions.ts";
 import { Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
+import { SiteBuffer, type SiteReader } from "./site_buffer.ts";
 import { SoftTlb } from "./soft_tlb.ts";
 import { LINK_AREA, SpaceLinks, SPACES } from "./space_links.ts";
 import { Tail } from "./tail.ts";
@@ -50,6 +51,8 @@ export interface EngineOptions {
   readonly observe?: (address: number, size: number, write: boolean) => void;
   /** Models that read the event stream. */
   readonly readers?: readonly EventReader[];
+  /** Is told where events of the modelled core happen; its branches are modelled then. */
+  readonly sites?: SiteReader;
   /** Hot blocks that are compiled together; more of them cost less each. */
   readonly batch?: number;
 }
@@ -68,6 +71,8 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
   readonly watch: Watch | null;
   /** The event stream, if models read it. */
   readonly stream: EventBuffer | null;
+  /** Where events happen, if that is asked of inlined models. */
+  readonly sites: SiteBuffer | null;
   retired = 0;
   /** Entries into generated code, and blocks found for it, for reports. */
   readonly counts = {
@@ -118,6 +123,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       this.#soft,
       () => this.#links.current?.id ?? -1,
       options.branches ?? true,
+      options.sites !== undefined,
     );
     const { readers = [] } = options;
     this.stream = readers.length === 0 ? null : new EventBuffer(
@@ -138,7 +144,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
         own_store_miss: (size, record) => this.#misses.ownStore(size, record),
         indirect_miss: (record) => this.#misses.indirect(record),
         fetch_miss: () => this.#misses.fetch(),
-        drain: () => this.stream!.drain(),
+        drain: () => (this.stream ?? this.sites!).drain(),
       },
       this.watch?.instrumentation ?? null,
       this.stream?.kinds ?? null,
@@ -152,6 +158,14 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       (block) => this.regions.retire(block),
       (frame) => this.#soft.dropStores(frame),
     );
+    this.sites = options.sites === undefined ? null : new SiteBuffer(
+      options.sites,
+      this.state,
+      this.memory,
+      this.blocks.all,
+      (block) => this.#describe(block),
+      options.pageBits,
+    );
     this.regions = new Regions(
       options.isa,
       this.blocks,
@@ -160,11 +174,12 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       heat,
       options.batch ?? 16,
     );
-    const { isa, memory, blocks, handlers, state, regions, watch, stream } = this;
+    const { isa, memory, blocks, handlers, state, regions, watch, stream, sites } = this;
     this.functions = new BlockFunctions(blocks, handlers, state, regions.source, heat);
     this.#breaks = new Breakpoints(blocks, this.#links);
     this.#tail = new Tail(memory, blocks);
-    const parts = { isa, memory, blocks, links: this.#links, tail: this.#tail, watch, stream };
+    const models = { watch, stream, sites };
+    const parts = { isa, memory, blocks, links: this.#links, tail: this.#tail, ...models };
     this.#faults = new Faults(parts);
     this.#misses = new Misses({
       ...parts,
@@ -197,11 +212,12 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
   }
   override load(from: Uint8Array): void {
     super.load(from);
-    if (this.stream === null) return;
+    if (this.stream === null && this.sites === null) return;
     // A thread's registers are saved in the same place always.
     let thread = this.#threads.get(from);
     if (thread === undefined) this.#threads.set(from, thread = ++this.#threadCount);
-    this.stream.enterThread(thread);
+    this.stream?.enterThread(thread);
+    this.sites?.enterThread(thread);
   }
 
   /** Instructions that retired in blocks that were entered in the hot tier. */
@@ -232,6 +248,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.#branches.begin(budget);
     this.watch?.begin(budget);
     this.stream?.begin();
+    this.sites?.begin();
     let exit: CpuExit;
     try {
       exit = this.#loop();
@@ -247,6 +264,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.#promotion.ran(this.#total);
     this.watch?.end(this.retired);
     this.stream?.end();
+    this.sites?.end();
     return exit;
   }
 
@@ -350,6 +368,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
   /** Run the first `count` instructions of `block` alone, from a copy that ends in a stop record. */
   #runTail(block: Block, count: number): number {
     const record = this.#tail.prepare(block, count);
+    this.sites?.enter(block, count);
     if (this.watch !== null) this.#enterTail(block, count);
     this.stream?.enter(block.pc, count, block.number);
     this.memory.put(L.BUDGET, 0);
@@ -402,6 +421,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       }
       this.counts.translated++;
       block = this.blocks.translate(pc, physical, guarded, this);
+      this.sites?.translated(block);
       if (this.blocks.cut.length > 0) this.#breaks.arm();
     }
     if (accepts(block, type)) this.#links.insert(pc, block.head, type);
@@ -429,6 +449,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
   #startOver(): void {
     this.counts.resets++;
     this.stream?.forgetBlocks();
+    this.sites?.forgetBlocks();
     this.#links.clearAll();
     this.blocks.reset();
     this.regions.reset();
@@ -495,6 +516,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.#links.enter(space);
     this.watch?.enterSpace(space.id);
     this.stream?.enterSpace(space);
+    this.sites?.enterSpace(space);
     this.#soft.flush();
     this.#breaks.arm();
   }

@@ -4,6 +4,7 @@ import { Access, type CpuExit } from "./cpu.ts";
 import type { EventBuffer } from "./event_buffer.ts";
 import type { Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
+import type { SiteBuffer } from "./site_buffer.ts";
 import type { SpaceLinks } from "./space_links.ts";
 import type { StateMemory } from "./state_memory.ts";
 import type { Tail } from "./tail.ts";
@@ -42,6 +43,7 @@ export interface FaultParts {
   readonly tail: Tail;
   readonly watch: Watch | null;
   readonly stream: EventBuffer | null;
+  readonly sites: SiteBuffer | null;
 }
 
 export class Faults {
@@ -53,10 +55,11 @@ export class Faults {
   readonly #tail: Tail;
   readonly #watch: Watch | null;
   readonly #stream: EventBuffer | null;
+  readonly #sites: SiteBuffer | null;
   /** Addresses from here on are no program's. */
   readonly #end: number;
 
-  constructor({ isa, memory, blocks, links, tail, watch, stream }: FaultParts) {
+  constructor({ isa, memory, blocks, links, tail, watch, stream, sites }: FaultParts) {
     this.#isa = isa;
     this.#memory = memory;
     this.#blocks = blocks;
@@ -64,6 +67,7 @@ export class Faults {
     this.#tail = tail;
     this.#watch = watch;
     this.#stream = stream;
+    this.#sites = sites;
     this.#end = isa.arch === "x86_64" ? 2 ** 47 : 2 ** 48;
   }
 
@@ -125,6 +129,7 @@ export class Faults {
       memory.put(L.COLD_RETIRED, memory.signed(L.COLD_RETIRED) - (count - done));
     }
     this.#stream?.cut(done);
+    this.#sites?.cut(block, done);
     if (this.#watch !== null) {
       // A straddling instruction is a block of its own.
       if (block.frame2 >= 0 && done === 0) this.#watch.counts.fetchStraddles--;

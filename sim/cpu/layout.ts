@@ -157,6 +157,12 @@ export const SPACE_TAG = 0x590;
 export const FETCHED = 0x598;
 /** Event stream (`wasm/event_stream.ts`): where the next event goes (u32). */
 export const EVENTS = 0x5a0;
+/**
+ * With attribution (`wasm/site_events.ts`): number of the function whose blocks run, -1 after a call or a return
+ * (i32); number of the running block where an event may ask for it (u32).
+ */
+export const SITE_FUNCTION = 0x5a4;
+export const SITE_BLOCK = 0x5a8;
 /** Return stack: up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 

@@ -11,6 +11,7 @@ import { BUS_ADRALN, type FaultParts, type Faults, SIGBUS } from "./faults.ts";
 import type { EventBuffer } from "./event_buffer.ts";
 import type { Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
+import type { SiteBuffer } from "./site_buffer.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
 import type { SpaceLinks } from "./space_links.ts";
 import type { StateMemory } from "./state_memory.ts";
@@ -51,6 +52,7 @@ export class Misses {
   readonly #links: SpaceLinks;
   readonly #watch: Watch | null;
   readonly #stream: EventBuffer | null;
+  readonly #sites: SiteBuffer | null;
   readonly #faults: Faults;
   readonly #soft: SoftTlb;
   readonly #watched: WatchedBytes;
@@ -67,6 +69,7 @@ export class Misses {
     this.#links = parts.links;
     this.#watch = parts.watch;
     this.#stream = parts.stream;
+    this.#sites = parts.sites;
     this.#faults = parts.faults;
     this.#soft = parts.soft;
     this.#watched = parts.watched;
@@ -150,17 +153,19 @@ export class Misses {
   fetch(): void {
     const va = this.#memory.unsigned(L.FAULT_ADDRESS);
     const space = this.#links.current!;
-    const { hierarchy } = this.#watch!;
     const shift = space.peekExecutable(va) < 0 ? 12 : space.resolved.pageShift;
-    hierarchy.access(Side.Instruction, va, shift, space.id, this.#memory.signed(L.NOW));
-    this.#soft.fillFetch(va, hierarchy.stampAddress);
+    const stamp = this.#model(Side.Instruction, va, shift, 0, this.#memory.signed(L.NOW));
+    this.#soft.fillFetch(va, stamp);
   }
 
   /** The indirect jump or call of `record` goes to `BRANCH_TARGET`. */
   indirect(record: number): void {
     const pc = this.#faults.blockOf(record).pc +
       this.#memory.view.getUint16(record + R.PC_OFFSET, true);
-    this.#watch!.targets.access(pc, this.#memory.unsigned(L.BRANCH_TARGET));
+    const { targets } = this.#watch!;
+    const { misses } = targets;
+    targets.access(pc, this.#memory.unsigned(L.BRANCH_TARGET));
+    if (targets.misses !== misses) this.#sites?.mispredicted();
   }
 
   /** The exit before an access to watched bytes. */
@@ -245,7 +250,7 @@ export class Misses {
     const va = this.#address(extra);
     const space = this.#links.current!;
     const { physical, writable, pageShift } = space.resolved;
-    const stamp = this.#watch === null ? 0 : this.#model(va, pageShift, number, record);
+    const stamp = this.#watch === null ? 0 : this.#modelData(va, pageShift, number, record);
     this.#stream?.sawPage(va, pageShift);
     if (this.#observe !== undefined || this.checksAlignment) return physical;
     if (this.#watched.any && this.#watched.onPage(space, va)) return physical;
@@ -256,11 +261,24 @@ export class Misses {
     return physical;
   }
 
-  /** The modelled data TLB sees an access to `va`; returns the address of its entry's stamp. */
-  #model(va: number, shift: number, number: number, record: number): number {
+  #modelData(va: number, shift: number, number: number, record: number): number {
+    const index = this.#faults.indexOf(record);
+    return this.#model(
+      Side.Data,
+      va,
+      shift,
+      index,
+      this.#memory.signed(L.NOW) + 64 * index + number,
+    );
+  }
+  /** A modelled TLB sees an access of instruction `index` to `va`; returns the address of its entry's stamp. */
+  #model(side: Side, va: number, shift: number, index: number, ordinal: number): number {
     const { hierarchy } = this.#watch!;
-    const ordinal = this.#memory.signed(L.NOW) + 64 * this.#faults.indexOf(record) + number;
-    hierarchy.access(Side.Data, va, shift, this.#links.current!.id, ordinal);
+    const { stlbAccesses, stlbMisses } = hierarchy.counts;
+    hierarchy.access(side, va, shift, this.#links.current!.id, ordinal);
+    if (this.#sites !== null && hierarchy.counts.stlbAccesses !== stlbAccesses) {
+      this.#sites.missed(side, va, index, hierarchy.counts.stlbMisses !== stlbMisses);
+    }
     return hierarchy.stampAddress;
   }
 

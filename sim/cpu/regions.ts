@@ -94,6 +94,8 @@ export class Regions {
       linkHeat: heat * LINK_HEAT,
       crossingHeat: heat,
       offsetOf: blocks.offsetOf.bind(blocks),
+      functionOf: (block: Block): number =>
+        this.#u32[(R.siteRecord(block.head, block.count) + R.SITE_FUNCTION) >> 2],
       linkOf: (block: Block, next: boolean): number => {
         const exits = block.head + R.RECORD_SIZE * (block.count + 1);
         return this.#u32[(exits + (next ? R.NEXT_LINK : R.TARGET_LINK)) >> 2];

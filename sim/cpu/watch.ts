@@ -56,6 +56,8 @@ export class Watch {
     readonly currentSpace: () => number,
     /** Whether branches are watched; else another model does. */
     readonly branches: boolean = true,
+    /** Whether it is told where events happen. */
+    sites: boolean = false,
   ) {
     this.#u32 = new Uint32Array(state.buffer);
     this.#soft = soft;
@@ -72,7 +74,7 @@ export class Watch {
     if (Hierarchy.bytes(preset.tlb) > L.LINK_HEAT - L.STAMPS) {
       throw new RangeError("the modelled TLBs have too many entries");
     }
-    this.instrumentation = { historyBits, pcShift, returnStack, branches };
+    this.instrumentation = { historyBits, pcShift, returnStack, branches, sites };
     // Two-bit counters start weakly not taken.
     new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
     this.targets = new TargetBuffer(preset.targetBuffer, pcShift);

@@ -9,14 +9,11 @@ import type { CoreParts } from "./core_model.ts";
 import { type DirectionPredictor, WasmPredictor } from "./direction.ts";
 import type { Side } from "./hierarchy.ts";
 import type { Preset } from "./preset.ts";
-import { type ModelMemory, type SiteKeeper, SiteMemory } from "./site_memory.ts";
+import { GrowingMemory } from "./growing_memory.ts";
+import { type SiteKeeper, SiteMemory } from "./site_memory.ts";
 import { BLOCK, INSTRUCTION, type WasmCore, wasmCore } from "./wasm/core.ts";
 import type { WasmCache } from "./wasm/caches.ts";
 import type { Cell } from "./wasm/function_writer.ts";
-
-const PAGE = 65536;
-/** The models' memory grows by so many bytes. */
-const STEP = 1 << 22;
 
 /** What the module exports. */
 interface Functions {
@@ -30,18 +27,15 @@ interface Functions {
   forgetSlot?(): void;
 }
 
-export class CompiledCore implements EventReader, ModelMemory {
+export class CompiledCore implements EventReader {
   readonly kinds: StreamKinds;
   readonly #core: WasmCore;
-  readonly #memory: WebAssembly.Memory;
+  readonly #memory: GrowingMemory;
   readonly #predictor: DirectionPredictor | null;
   readonly #physical: boolean;
   readonly #line: number;
   #functions!: Functions;
   #context!: StreamContext;
-  view: DataView;
-  /** Where the next block's description goes. */
-  #free: number;
   /** Numbers that have a description are below. */
   #described = 0;
   #sizesKnown = -1;
@@ -73,41 +67,33 @@ export class CompiledCore implements EventReader, ModelMemory {
       : "script";
     this.#core = wasmCore(preset, parts, arch === "aarch64" ? 2 : 0, own, observed);
     const { module, end } = this.#core;
-    this.#memory = new WebAssembly.Memory({ initial: module.pages });
-    this.#free = end;
-    this.view = new DataView(this.#memory.buffer);
-    const bytes = new Uint8Array(this.#memory.buffer);
-    for (const { address, bytes: initial } of module.initial) bytes.set(initial, address);
+    this.#memory = new GrowingMemory(module, end);
     this.#physical = this.#core.caches === null || this.#core.caches.key === "i32";
     this.#line = this.#core.caches?.line ?? 64;
     this.#asids = preset.tlb.asids ?? Infinity;
     this.#sites = keeper === null
       ? null
-      : new SiteMemory(keeper, this.#core.sites!, this, (number) => this.#context.block(number));
+      : new SiteMemory(keeper, this.#core.sites!, this.#memory, (number) =>
+        this.#context.block(number));
   }
 
   attach(context: StreamContext): void {
     this.#context = context;
     const own = this.#predictor;
-    const machine = context.memory;
-    const code = this.#core.module.build(machine.buffer.byteLength / PAGE);
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
-      e: { own: this.#memory, machine },
-      f: {
-        describe: (number: number) => this.#describe(number),
-        pageBits: (va: number) => context.pageBits(va),
-        entryAddress: (va: number, index: number) => context.entryAddress(va, index),
-        predict: own instanceof WasmPredictor
-          ? own.step
-          : (pc: number, target: number, taken: number) => {
-            const predicted = own!.predict(pc, target);
-            own!.update(pc, taken !== 0, predicted);
-            return predicted;
-          },
-        ...this.#sites?.imports,
-      },
-    });
-    this.#functions = exports as unknown as Functions;
+    this.#functions = this.#memory.instantiate(this.#core.module, context.memory, {
+      describe: (number: number) => this.#describe(number),
+      pageBits: (va: number) => context.pageBits(va),
+      entryAddress: (va: number, index: number) => context.entryAddress(va, index),
+      predict: own instanceof WasmPredictor
+        ? own.step
+        : (pc: number, target: number, taken: number) => {
+          const predicted = own!.predict(pc, target);
+          own!.update(pc, taken !== 0, predicted);
+          return predicted;
+        },
+      ...this.#sites?.imports,
+      cut: (number: number, count: number) => this.#sites!.keeper.cut(context.block(number), count),
+    }) as unknown as Functions;
     const sites = this.#sites;
     if (sites === null) return;
     sites.forgetSlot = this.#functions.forgetSlot!;
@@ -117,23 +103,12 @@ export class CompiledCore implements EventReader, ModelMemory {
     });
   }
 
-  allocate(bytes: number): number {
-    const at = this.#free;
-    this.#free = Math.ceil((at + bytes) / 8) * 8;
-    const lacking = this.#free - this.#memory.buffer.byteLength;
-    if (lacking > 0) {
-      this.#memory.grow(Math.ceil(Math.max(STEP, lacking) / PAGE));
-      this.view = new DataView(this.#memory.buffer);
-    }
-    return at;
-  }
-
   /** Describe a block to the module; returns where. */
   #describe(number: number): number {
     const block = this.#context.block(number);
     const { pc, count, offsets, physical, physical2 } = block;
-    const at = this.allocate(BLOCK.instructions + INSTRUCTION * (count + 1));
-    const view = this.view;
+    const at = this.#memory.allocate(BLOCK.instructions + INSTRUCTION * (count + 1));
+    const { view } = this.#memory;
     const long = (offset: number, value: number) => {
       view.setUint32(at + offset, value >>> 0, true);
       view.setInt32(at + offset + 4, Math.floor(value / 2 ** 32), true);
@@ -170,17 +145,23 @@ export class CompiledCore implements EventReader, ModelMemory {
   }
   forgetBlocks(): void {
     this.#collectBlocks();
-    new Int32Array(this.#memory.buffer, this.#core.index, this.#described).fill(0);
+    new Int32Array(this.#memory.view.buffer, this.#core.index, this.#described).fill(0);
     this.#described = 0;
     // Counts of where events happened stay where they are.
-    if (this.#sites === null) this.#free = this.#core.end;
+    if (this.#sites === null) this.#memory.free = this.#core.end;
   }
   #collectBlocks(): void {
+    if (this.#sites === null) return;
     const { index } = this.#core;
-    this.#sites?.collectBlocks(
-      this.#described,
-      (number) => this.view.getInt32(index + 4 * number, true),
-    );
+    const { view } = this.#memory;
+    for (let number = 0; number < this.#described; number++) {
+      const at = view.getInt32(index + 4 * number, true);
+      if (at === 0) continue;
+      const whole = Number(view.getBigInt64(at + BLOCK.whole, true));
+      view.setBigInt64(at + BLOCK.whole, 0n, true);
+      const records = view.getInt32(at + BLOCK.records, true);
+      this.#sites.collectBlock(this.#context.block(number), whole, records);
+    }
   }
 
   // ---- what the machine does -------------------------------------------------------------
@@ -203,8 +184,8 @@ export class CompiledCore implements EventReader, ModelMemory {
     if (largePages === this.#sizesKnown) return;
     this.#sizesKnown = largePages;
     const { sizes, sizeBytes } = this.#core;
-    this.view.setInt32(this.#core.hasLargePages.address, hasLargePages ? 1 : 0, true);
-    new Uint8Array(this.#memory.buffer, sizes, sizeBytes).fill(0);
+    this.#memory.view.setInt32(this.#core.hasLargePages.address, hasLargePages ? 1 : 0, true);
+    new Uint8Array(this.#memory.view.buffer, sizes, sizeBytes).fill(0);
   }
 
   enterThread(thread: number): void {
@@ -236,7 +217,8 @@ export class CompiledCore implements EventReader, ModelMemory {
   // ---- counters --------------------------------------------------------------------------
 
   #read({ address }: Cell): number {
-    return this.view.getUint32(address, true) + this.view.getInt32(address + 4, true) * 2 ** 32;
+    return this.#memory.view.getUint32(address, true) +
+      this.#memory.view.getInt32(address + 4, true) * 2 ** 32;
   }
 
   /** Counters under their report names. */

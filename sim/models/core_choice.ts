@@ -15,6 +15,7 @@ import {
   preset,
   withGranule,
 } from "./preset.ts";
+import { SiteCore } from "./site_core.ts";
 import type { SiteKeeper } from "./site_memory.ts";
 
 /**
@@ -46,25 +47,31 @@ export interface ModelledCore {
   readonly inlined: { readonly preset: Preset; readonly branches: boolean } | null;
   /** What of it reads the event stream. */
   readonly streamed: CompiledCore | null;
+  /** What is told where events of the inlined models happen. */
+  readonly sites: SiteCore | null;
 }
 
 /** The model of a core that is the machine's first. */
 export function modelledCore(
   core: Preset | string,
   arch: Arch,
-  { detail, predictor, granule, keeper, observed = keeper !== undefined }: CoreOptions = {},
+  { detail, predictor, granule, keeper, observed }: CoreOptions = {},
 ): ModelledCore {
   const { shape, own } = chosenPredictor(predictor);
   const found = presetOf(core, detail, granule);
   const used = shape === undefined ? found : { ...found, direction: shape };
   const caches = used.caches !== undefined;
-  const inlinedTlb = hasInlinedTlb(used.tlb) && !caches && !observed;
-  const inlinedBranches = inlinedTlb && hasInlinedBranches(used) && own === undefined;
+  const fits = hasInlinedTlb(used.tlb) && !caches && !observed;
+  const inlinedBranches = fits && hasInlinedBranches(used) && own === undefined;
+  // Where events happen is told by one of both.
+  const inlinedTlb = fits && (inlinedBranches || keeper === undefined);
   const parts = { tlb: !inlinedTlb, branches: !inlinedBranches, caches };
+  const streams = parts.tlb || parts.branches;
   return {
     preset: used,
     inlined: inlinedTlb ? { preset: used, branches: inlinedBranches } : null,
-    streamed: parts.tlb || parts.branches ? new CompiledCore(used, arch, parts, own, keeper) : null,
+    streamed: streams ? new CompiledCore(used, arch, parts, own, keeper) : null,
+    sites: streams || keeper === undefined ? null : new SiteCore(keeper),
   };
 }
 

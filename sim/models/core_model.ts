@@ -270,7 +270,7 @@ export class CoreModel extends StreamModel {
       }
       if (rest < size) {
         this.#dataPage = page + 1;
-        this.#translate(translation, Side.Data, address + rest, index, address);
+        this.#translate(translation, Side.Data, address + rest, index, address + rest);
       }
     }
     const caches = this.#caches;

@@ -2,20 +2,29 @@
  * The host's side of `wasm/sites.ts`: makes the records that it counts in, follows threads and spaces, and
  * hands what was counted to a keeper.
  */
-import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
+import type { CpuSpace } from "../cpu/cpu.ts";
+import type { CodeBlock } from "../cpu/event_buffer.ts";
 import { siteNames } from "./core_model.ts";
-import { BLOCK } from "./wasm/core.ts";
 import type { Cell } from "./wasm/function_writer.ts";
 import { FRAME, RECORD, type WasmSites } from "./wasm/sites.ts";
 
 const SITES = siteNames.length;
+/** More than there are functions. */
+const SYMBOLS = 2 ** 24;
 /** Calls that a thread's stack begins with room for. */
 const FRAMES = 256;
+
+/** What a keeper may ask: the running space and its number, log2 of the size of base pages. */
+export interface KeeperContext {
+  readonly basePageBits: number;
+  readonly running: CpuSpace | null;
+  readonly space: number;
+}
 
 /** Who makes sense of where a core's events happen. Functions, contexts and pages have its numbers. */
 export interface SiteKeeper {
   /** @param collect has all that was counted since the last time handed over */
-  attach(context: StreamContext, collect: () => void): void;
+  attach(context: KeeperContext, collect: () => void): void;
   /** The function that a block is of. */
   symbolOf(block: CodeBlock): number;
   /** The calling context that a call in `context` to an address leads to; the outermost is 0. */
@@ -52,7 +61,8 @@ interface Thread {
 }
 
 export class SiteMemory {
-  readonly #slots: { context: number; symbol: number; at: number }[] = [];
+  /** Addresses of records by context and function. */
+  readonly #slots = new Map<number, number>();
   readonly #pages = new Map<number, number>();
   readonly #threads = new Map<number, Thread>();
   /** The running thread; its other fields are in cells. */
@@ -70,9 +80,12 @@ export class SiteMemory {
   get imports() {
     return {
       slot: (context: number, symbol: number) => {
-        this.keeper.enter(context, symbol);
-        const at = this.memory.allocate(RECORD);
-        this.#slots.push({ context, symbol, at });
+        const slot = context * SYMBOLS + symbol;
+        let at = this.#slots.get(slot);
+        if (at === undefined) {
+          this.keeper.enter(context, symbol);
+          this.#slots.set(slot, at = this.memory.allocate(RECORD));
+        }
         return at;
       },
       records: (number: number) => this.memory.allocate(RECORD * this.block(number).count),
@@ -83,7 +96,6 @@ export class SiteMemory {
         return at;
       },
       callee: (context: number, to: number) => this.keeper.callee(context, to),
-      cut: (number: number, count: number) => this.keeper.cut(this.block(number), count),
       stretch: () => this.#stretch(),
       grow: () => this.#grow(),
     };
@@ -144,26 +156,16 @@ export class SiteMemory {
   #take(at: number, records = 1): Float64Array {
     const { view } = this.memory;
     const counts = new Float64Array(SITES * records);
-    for (let i = 0; i < counts.length; i++) {
-      counts[i] = Number(view.getBigInt64(at + 8 * i, true));
-      view.setBigInt64(at + 8 * i, 0n, true);
-    }
+    const words = new Uint32Array(view.buffer, at, 2 * counts.length);
+    for (let i = 0; i < counts.length; i++) counts[i] = words[2 * i] + words[2 * i + 1] * 2 ** 32;
+    words.fill(0);
     return counts;
   }
 
-  /** Hand the keeper the counts of the blocks with these numbers, whose descriptions are at `addressOf`. */
-  collectBlocks(blocks: number, addressOf: (number: number) => number): void {
-    const { view } = this.memory;
-    for (let number = 0; number < blocks; number++) {
-      const at = addressOf(number);
-      if (at === 0) continue;
-      const block = this.block(number);
-      const records = view.getInt32(at + BLOCK.records, true);
-      const whole = Number(view.getBigInt64(at + BLOCK.whole, true));
-      view.setBigInt64(at + BLOCK.whole, 0n, true);
-      if (whole === 0 && records === 0) continue;
-      this.keeper.addBlock(block, whole, records === 0 ? null : this.#take(records, block.count));
-    }
+  /** Hand the keeper what was counted of a block, whose instructions' records are at `records` if that is not 0. */
+  collectBlock(block: CodeBlock, whole: number, records: number): void {
+    if (whole === 0 && records === 0) return;
+    this.keeper.addBlock(block, whole, records === 0 ? null : this.#take(records, block.count));
   }
   #stretch(): void {
     const { stretch, passed, length } = this.sites;
@@ -175,8 +177,9 @@ export class SiteMemory {
   }
   collectRest(): void {
     this.#stretch();
-    for (const { context, symbol, at } of this.#slots) {
-      this.keeper.addContext(context, symbol, this.#take(at));
+    for (const [slot, at] of this.#slots) {
+      const symbol = slot % SYMBOLS;
+      this.keeper.addContext((slot - symbol) / SYMBOLS, symbol, this.#take(at));
     }
     for (const [page, at] of this.#pages) this.keeper.addPage(page, this.#take(at));
   }

@@ -4,10 +4,10 @@
  */
 import { type ElfFile, lineAt, type LineRow, lineRows } from "../../lib/elf/mod.ts";
 import { type CodePlace, codePlace } from "../code_places.ts";
-import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
+import type { CodeBlock } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import { Site, siteNames } from "../models/core_model.ts";
-import type { SiteKeeper } from "../models/site_memory.ts";
+import type { KeeperContext, SiteKeeper } from "../models/site_memory.ts";
 import { Timeline, type TimelineReport } from "./timeline.ts";
 
 /** Counts by counter name. */
@@ -97,7 +97,7 @@ class Context {
 }
 
 export class Attribution implements SiteKeeper {
-  #context!: StreamContext;
+  #context!: KeeperContext;
   #collect: () => void = () => {};
   readonly #entries: Entry[] = [];
   readonly #all: Entry[] = [];
@@ -108,7 +108,7 @@ export class Attribution implements SiteKeeper {
   readonly #pageNumbers = new Map<string, number>();
   readonly #dataPages: { page: number; name: string; counts: Float64Array }[] = [];
 
-  attach(context: StreamContext, collect: () => void): void {
+  attach(context: KeeperContext, collect: () => void): void {
     this.#context = context;
     this.#collect = collect;
   }
@@ -214,6 +214,8 @@ export class Attribution implements SiteKeeper {
     const symbols = new Map<Symbol, Float64Array>();
     const codePages = new Map<string, { page: number; counts: Float64Array; name: string }>();
     for (const { block, symbol, page, counts } of this.#all) {
+      // It was translated, and never executed.
+      if (total(counts) === 0) continue;
       domains.add(isLinker(symbol.object) ? "linker" : "program", counts);
       objects.add(symbol.object, counts);
       addTo(symbols, symbol, counts);

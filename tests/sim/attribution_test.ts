@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { decodeProfile } from "../oracles/pprof_reader.ts";
 import { available } from "../../scripts/tools/command.ts";
 import { BytesInput, CapturedOutput, Machine, type MachineOptions } from "../../mod.ts";
+import type { AttributionReport } from "../../sim/study/attribution.ts";
 import { foldedStacks, pprof, speedscope } from "../../sim/study/profile_formats.ts";
 
 async function run(root: string, argv: readonly string[], options: MachineOptions) {
@@ -112,6 +113,32 @@ Deno.test({
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+for (const arch of ["x86_64", "aarch64"] as const) {
+  const folder = new URL(`../guests/prebuilt/${arch}`, import.meta.url).pathname;
+  for (const program of ["/signals", "/threads", "/self_modify"]) {
+    Deno.test(`${arch} ${program}: inlined and streamed models tell of the same places`, async () => {
+      const options = { cpu: "reference", maxInstructions: 150_000 };
+      // Cores beside the first read the stream, and then it does so too.
+      const { attribution: expected } = await run(folder, [program], {
+        ...{ ...options, cores: ["reference"], heat: 20 },
+      });
+      for (const heat of [2, 200]) {
+        const { attribution } = await run(folder, [program], { ...options, heat });
+        assertEquals(sorted(attribution), sorted(expected), `heat ${heat}`);
+      }
+    });
+  }
+}
+
+/** Without the order of what is equal otherwise. */
+function sorted(attribution: AttributionReport): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(attribution).map(([part, of]) =>
+      Array.isArray(of) ? [part, of.map((one) => JSON.stringify(one)).sort()] : [part, of]
+    ),
+  );
+}
 
 for (const [arch, debian] of [["x86_64", "amd64"], ["aarch64", "arm64"]] as const) {
   const root = new URL(`../../.cache/roots/bookworm-${debian}`, import.meta.url).pathname;

@@ -87,8 +87,9 @@ export const file: CommonFile = {
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
+    "wasm/site_events.ts",
   ],
-  hash: 3144618325,
+  hash: 839542646,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

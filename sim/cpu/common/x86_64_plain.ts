@@ -32,6 +32,7 @@ export const file: CommonFile = {
     "wasm/register_cache.ts",
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
+    "wasm/site_events.ts",
     "x86_64/arithmetic.ts",
     "x86_64/bits.ts",
     "x86_64/control.ts",
@@ -66,7 +67,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 3844077144,
+  hash: 1193097290,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

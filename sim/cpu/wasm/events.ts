@@ -14,6 +14,8 @@ export interface Instrumentation {
   readonly returnStack: number;
   /** Whether branches are watched at all. */
   readonly branches: boolean;
+  /** Whether it is told where events happen (`site_events.ts`). */
+  readonly sites: boolean;
 }
 
 /** Number of the first data access of an instruction within its ordinals. */

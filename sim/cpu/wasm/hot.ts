@@ -25,6 +25,7 @@ import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
 import { type Member, RegionPlan, type RegionSource } from "./region_plan.ts";
 import { HEAD_SLOT } from "./runtime.ts";
+import { enterSiteAt, showSite, showSiteOf } from "./site_events.ts";
 
 const NO_CLUSTERS: ReadonlyMap<Statement, Placement> = new Map();
 
@@ -36,6 +37,7 @@ export class Region extends GuestLowering {
   readonly #source: RegionSource;
   readonly #members: readonly Member[];
   readonly #graph: FlowGraph;
+  readonly #plan: RegionPlan;
   readonly #registers: RegisterCache;
   /** Locals that each block uses anew. */
   readonly #blockLocals: number[] = [];
@@ -90,6 +92,7 @@ export class Region extends GuestLowering {
     const plan = new RegionPlan(source, blocks, entries, scratch);
     this.#members = plan.members;
     this.#graph = plan.graph;
+    this.#plan = plan;
     this.#registers = new RegisterCache(
       this.code,
       (type) => this.newLocal(type),
@@ -153,9 +156,11 @@ export class Region extends GuestLowering {
     code.i32(R.Exit.Link).op(W.return);
 
     code.op(W.end); // crossing
+    if (this.#sites) showSiteOf(code, this.#exitRecord);
     this.#countCrossing();
 
     code.op(W.end); // side: the cold tier goes on at the record
+    if (this.#sites) showSiteOf(code, this.#exitRecord);
     this.#spill();
     code.i32(0).stateLoad(W.i32_load, L.SIDE_EXITS).i32(1).op(W.i32_add)
       .mem(W.i32_store, L.SIDE_EXITS);
@@ -252,7 +257,7 @@ export class Region extends GuestLowering {
     const code = this.code;
     const { block } = this.#members[x];
     const models = this.linker.instrumentation !== null;
-    const pages = models ? this.#pagesEntered(x) : [];
+    const pages = models ? this.#plan.pagesEntered(x) : [];
     code.op(W.block, typeCode.void, W.block, typeCode.void);
     for (const page of pages) {
       code.stateLoad(W.i64_load, L.FETCH_TLB + L.fetchPlace(page)).i64(BigInt(page) << 20n)
@@ -269,6 +274,7 @@ export class Region extends GuestLowering {
     this.#br(HEAD);
     this.depth--;
     code.op(W.end);
+    if (this.#sites) this.#enterSite(x);
     if (models) {
       code.get(this.#ordinalBase).get(this.#budget).i64(6n).op(W.i64_shl, W.i64_sub)
         .set(this.#now);
@@ -295,24 +301,24 @@ export class Region extends GuestLowering {
     }
   }
 
-  /** Pages that node `x` is fetched from and that the modelled instruction TLB may not hold last. */
-  #pagesEntered(x: number): number[] {
-    const { block } = this.#members[x];
-    const page = pageOf(block.pc);
-    if (block.frame2 >= 0) return [page, page + 1];
-    return this.#entersPage(x) ? [page] : [];
+  get #sites(): boolean {
+    return this.linker.instrumentation?.sites === true;
   }
-
-  /** Whether control may come to node `x` from another page. */
-  #entersPage(x: number): boolean {
-    if (this.#graph.doors.includes(x)) return true;
-    const page = pageOf(this.#members[x].block.pc);
-    return this.#graph.order.some((from) => {
-      if (from === this.#graph.root) return false;
-      const m = this.#members[from];
-      if (![m.target, m.next, ...m.likely].includes(x) || !this.#graph.has(from, x)) return false;
-      return pageOf(m.block.pc) + (m.block.frame2 >= 0 ? 1 : 0) !== page;
-    });
+  /** Attribution: node `x` is entered, and perhaps its function. */
+  #enterSite(x: number): void {
+    const { block } = this.#members[x];
+    const number = this.#source.functionOf(block);
+    const called = this.#plan.entersFunction(x)
+      ? {
+        ...{ number, budget: this.#budget, leave: this.runtime("leave_function") },
+        scratch: this.temporary("i32"),
+      }
+      : null;
+    enterSiteAt(this.code, R.siteRecord(block.head, block.count), called);
+  }
+  /** Attribution: what is called next may tell of an event at the end of the block. */
+  #showSite(): void {
+    if (this.#sites) showSite(this.code, this.#member.block.number, this.#budget);
   }
 
   /** gshare for the conditional branch that ends the block, whose outcome is in local `taken`. */
@@ -322,6 +328,11 @@ export class Region extends GuestLowering {
     const [at, counter] = [this.temporary("i32"), this.temporary("i32")];
     const locals = { taken, at, counter, history: this.#history, branches: this.#branches };
     predictInline(this.code, this.linker.instrumentation!, pc, locals);
+    if (!this.#sites) return;
+    this.code.get(counter).i32(1).op(W.i32_shr_u).get(taken).i32(0).op(W.i32_ne, W.i32_xor)
+      .seldom().op(W.if, typeCode.void);
+    this.#showSite();
+    this.code.call(this.runtime("mispredicted")).op(W.end);
   }
   /** Complete an event with the number of the block. */
   #endEvent(): void {
@@ -345,6 +356,7 @@ export class Region extends GuestLowering {
   /** A call: the return stack gets the next instruction's address. */
   #pushReturn(): void {
     if (this.linker.instrumentation?.branches !== true) return;
+    this.#showSite();
     this.code.i64(BigInt(this.#nextPc)).call(this.runtime("push_return"));
   }
 
@@ -658,6 +670,7 @@ export class Region extends GuestLowering {
     code.set(this.#pc);
     if (type > 0) code.i32(0).get(this.#budget).mem(W.i64_store, L.BRANCHED + 8 * type);
     if (this.linker.instrumentation?.branches === true) {
+      this.#showSite();
       if (flow === "return") code.get(this.#pc).call(this.runtime("pop_return"));
       else {
         code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
@@ -697,5 +710,3 @@ const SIDE = -4;
 const HEAD = -5;
 const CROSSING = -6;
 const LOOP = -10;
-
-const pageOf = (pc: number): number => Math.floor(pc / 4096);

@@ -26,6 +26,9 @@ export const runtimeSignatures = {
   indirect: { params: ["i64", "i32"], results: [] },
   push_return: { params: ["i64"], results: [] },
   pop_return: { params: ["i64"], results: [] },
+  /** With attribution: blocks of a function end; the conditional branch of `SITE_BLOCK` was mispredicted. */
+  leave_function: { params: ["i32"], results: [] },
+  mispredicted: { params: [], results: [] },
   /** Control enters the page at an address; `NOW` is the ordinal. */
   fetch_slow: { params: ["i64"], results: [] },
 } as const satisfies Record<string, Signature>;

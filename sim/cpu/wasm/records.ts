@@ -1,6 +1,7 @@
 /**
  * Records: predecoded guest code in state memory, 32 bytes each. A translated block is a *head*,
- * one *instruction* record per guest instruction, and an *exits* record with the two link slots.
+ * one *instruction* record per guest instruction, and an *exits* record with the two link slots. With attribution
+ * a *site* record follows.
  *
  * Every record starts with the table slot of the function that executes it, `(record) -> exit code`.
  */
@@ -42,6 +43,12 @@ export const NEXT_LINK = 8;
 /** u64: guest addresses of the two; after an indirect transfer, where it last went. */
 export const TARGET_PC = 16;
 export const NEXT_PC = 24;
+
+/** Site record: how often the block was entered, i64; number of its function, i32. */
+export const SITE_WHOLE = 0;
+export const SITE_FUNCTION = 8;
+/** Address of the site record of a block of `count` instructions. */
+export const siteRecord = (head: number, count: number): number => head + RECORD_SIZE * (count + 2);
 
 /**
  * What a block's own function returns to `run` beside exits: the link to go through, with this bit set; or that

@@ -6,6 +6,7 @@
 import * as L from "../layout.ts";
 import { Code, typeCode, W } from "./code.ts";
 import * as R from "./records.ts";
+import { appendMiss, type SiteFunctions } from "./site_events.ts";
 
 /** Parameters of `refill(address, ordinal, side)`; it returns the address of the stamp, or 0. */
 const [ADDRESS, ORDINAL, SIDE] = [0, 1, 2];
@@ -57,7 +58,7 @@ function leastRecent(c: Code, victim: number, step: number): void {
 }
 
 /** `refill`: see above. */
-export function refill(): Code {
+export function refill(sites: SiteFunctions | null): Code {
   const c = new Code();
   const leave = (): Code => c.i32(0).op(W.return);
   c.get(ADDRESS).i64(12n).op(W.i64_shr_u)
@@ -95,6 +96,9 @@ export function refill(): Code {
   countMiss(c).op(W.end);
   c.get(SIDE).i32(L.TLB_SHAPE).op(W.i32_mul).i32(L.TLB_SHAPES).op(W.i32_add).set(SHAPE);
   countMiss(c);
+  if (sites !== null) {
+    appendMiss(c, { address: ADDRESS, ordinal: ORDINAL, side: SIDE, walked: WALKED }, sites);
+  }
   return c.get(VICTIM).i32(L.TLB_STAMP).op(W.i32_add);
 }
 

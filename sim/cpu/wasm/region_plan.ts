@@ -48,6 +48,8 @@ export interface RegionSource {
   readonly crossingHeat: number;
   /** Loads and stores that a block is charged for. */
   accessesOf(block: Block): { readonly loads: number; readonly stores: number };
+  /** With attribution: number of a block's function. */
+  functionOf(block: Block): number;
   /** Link slot of an exits record's target or next instruction. */
   linkOf(block: Block, next: boolean): number;
 }
@@ -69,6 +71,34 @@ export class RegionPlan {
     );
     this.#findFlagKinds();
     this.#findFlags();
+  }
+
+  /** Pages that node `x` is fetched from and that the modelled instruction TLB may not hold last. */
+  pagesEntered(x: number): number[] {
+    const { pc, frame2 } = this.members[x].block;
+    const page = pageOf(pc);
+    if (frame2 >= 0) return [page, page + 1];
+    const lastPage = ({ block }: Member) => pageOf(block.pc) + (block.frame2 >= 0 ? 1 : 0);
+    return this.#comes(x, (from) => lastPage(from) !== page) ? [page] : [];
+  }
+  /** Whether control may come to node `x` from another function, by a call or by a return. */
+  entersFunction(x: number): boolean {
+    const number = this.#source.functionOf(this.members[x].block);
+    return this.#comes(
+      x,
+      ({ block }) =>
+        this.#source.functionOf(block) !== number || block.flow === Flow.Call ||
+        block.flow === Flow.IndirectCall || block.flow === Flow.Return,
+    );
+  }
+  /** Whether control may come to node `x` from outside, or from a node of which `test` is true. */
+  #comes(x: number, test: (from: Member) => boolean): boolean {
+    const { doors, order, root } = this.graph;
+    return doors.includes(x) || order.some((from) => {
+      if (from === root) return false;
+      const m = this.members[from];
+      return [m.target, m.next, ...m.likely].includes(x) && this.graph.has(from, x) && test(m);
+    });
   }
 
   /** Run the semantics of a block's instructions. */
@@ -210,3 +240,5 @@ function flagUse(instructions: readonly Emitter[]) {
   for (const e of instructions) visit(e.body, true);
   return use;
 }
+
+const pageOf = (pc: number): number => Math.floor(pc / 4096);

@@ -14,6 +14,13 @@ import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 import { sharedAccesses } from "./shared_access.ts";
 import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
+import {
+  appendCall,
+  appendReturn,
+  enterSite,
+  type SiteFunctions,
+  siteFunctions,
+} from "./site_events.ts";
 
 /** Host functions that the runtime imports, free of `this`: `(size, record)`. */
 export interface RuntimeHost {
@@ -27,7 +34,7 @@ export interface RuntimeHost {
   readonly indirect_miss: (record: number) => void;
   /** Control enters the page of `FAULT_ADDRESS`, which the soft TLB of fetches does not hold. */
   readonly fetch_miss: () => void;
-  /** The event stream's buffer is full. */
+  /** The buffer of events is full. */
   readonly drain: () => void;
 }
 
@@ -53,7 +60,8 @@ export function runtimeModule(
   const own = m.import("own_store_miss", ["i32", "i32"], ["i32"]);
   const indirect = m.import("indirect_miss", ["i32"], []);
   const fetchMiss = m.import("fetch_miss", [], []);
-  const drain = stream === null ? -1 : m.import("drain", [], []);
+  const told = stream !== null || models?.sites === true;
+  const drain = told ? m.import("drain", [], []) : -1;
   const define = (
     name: string,
     params: readonly Type[],
@@ -66,11 +74,15 @@ export function runtimeModule(
     return f;
   };
 
+  const sites = models?.sites === true
+    ? siteFunctions((name, params, c) => define(name, params, [], c, ["i32"]), drain)
+    : null;
+
   const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, L.FAULT_ADDRESS);
   // Parameters: the address, values, the size with the access's number, the record.
   const refillAt = models === null
     ? -1
-    : m.function(m.type(["i64", "i64", "i32"], ["i32"]), REFILL_LOCALS, refill());
+    : m.function(m.type(["i64", "i64", "i32"], ["i32"]), REFILL_LOCALS, refill(sites));
   const slow = (
     name: keyof typeof runtimeSignatures,
     host: number,
@@ -164,9 +176,9 @@ export function runtimeModule(
     new Code().i32(0).get(0).mem(W.i64_store, L.BRANCH_TARGET).get(1).call(indirect),
   );
   if (models !== null) {
-    signed("predict", predict(models), ["i32", "i32", "i32"]);
-    signed("push_return", pushReturn(models), ["i32"]);
-    signed("pop_return", popReturn(models), ["i32", "i32"]);
+    signed("predict", predict(models, sites), ["i32", "i32", "i32"]);
+    signed("push_return", pushReturn(models, sites), ["i32"]);
+    signed("pop_return", popReturn(models, sites), ["i32", "i32"]);
   }
   const fetchPage = define("fetch_page", ["i64"], [], fetch(fetchSlow), ["i32"]);
 
@@ -200,6 +212,7 @@ export function runtimeModule(
     c.get(HEAT).op(W.i32_eqz, W.if, 0x40);
     leaveAtHead(c, R.Exit.Hot);
     c.op(W.end);
+    if (sites !== null) enterSite(c, AT, sites);
     if (models !== null) showBlock(c, fetchPage);
     if (stream?.accesses === true) appendBlock(c, AT, drain);
     else if (stream !== null) makeRoom(c, drain);
@@ -290,7 +303,7 @@ function fetch(slow: number): Code {
 }
 
 /** `predict(record, taken)`: gshare; the counter is written only when it changes. */
-function predict(models: Instrumentation): Code {
+function predict(models: Instrumentation, sites: SiteFunctions | null): Code {
   const [RECORD, TAKEN, AT, COUNTER, HEAD] = [0, 1, 2, 3, 4];
   const mask = 2 ** models.historyBits - 1;
   const c = new Code();
@@ -305,6 +318,10 @@ function predict(models: Instrumentation): Code {
     .op(W.i64_add, W.i64_add).mem(W.i64_store, L.BRANCHES);
   c.i32(0).stateLoad(W.i32_load, L.HISTORY).i32(1).op(W.i32_shl).get(TAKEN).i32(0).op(W.i32_ne)
     .op(W.i32_or).i32(mask).op(W.i32_and).mem(W.i32_store, L.HISTORY);
+  if (sites !== null) {
+    c.get(COUNTER).i32(1).op(W.i32_shr_u).get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.if, 0x40)
+      .call(sites.mispredicted).op(W.end);
+  }
   c.get(TAKEN).op(W.if, 0x40);
   c.get(COUNTER).i32(3).op(W.i32_ne, W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_add)
     .mem(W.i32_store8, L.GSHARE).op(W.end);
@@ -315,7 +332,7 @@ function predict(models: Instrumentation): Code {
 }
 
 /** `push_return(address)`: the oldest entry is forgotten when the stack is full. */
-function pushReturn(models: Instrumentation): Code {
+function pushReturn(models: Instrumentation, sites: SiteFunctions | null): Code {
   const TOP = 1;
   const c = new Code();
   c.i32(0).stateLoad(W.i32_load, L.RETURN_TOP).i32(1).op(W.i32_add).tee(TOP)
@@ -326,11 +343,12 @@ function pushReturn(models: Instrumentation): Code {
     .i32(models.returnStack)
     .stateLoad(W.i32_load, L.RETURN_DEPTH).i32(models.returnStack).op(W.i32_lt_u, W.select)
     .mem(W.i32_store, L.RETURN_DEPTH);
+  if (sites !== null) appendCall(c, sites);
   return c;
 }
 
 /** `pop_return(target)`: an empty stack predicts nothing. */
-function popReturn(models: Instrumentation): Code {
+function popReturn(models: Instrumentation, sites: SiteFunctions | null): Code {
   const [TOP, RIGHT] = [1, 2];
   const c = new Code();
   c.stateLoad(W.i32_load, L.RETURN_DEPTH).op(W.if, 0x40);
@@ -343,6 +361,7 @@ function popReturn(models: Instrumentation): Code {
   c.op(W.end);
   c.i32(0).stateLoad(W.i64_load, L.RETURNS).get(RIGHT).op(W.i32_eqz, W.i64_extend_i32_u)
     .i64(1n << 32n).op(W.i64_add, W.i64_add).mem(W.i64_store, L.RETURNS);
+  if (sites !== null) appendReturn(c, RIGHT, sites);
   return c;
 }
 

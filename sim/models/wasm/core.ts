@@ -119,9 +119,10 @@ export function wasmCore(
   const entryAddress = m.import("entryAddress", ["f64", "i32"], ["i32"]);
   const script = own === "script" ? m.import("predict", ["f64", "f64", "i32"], ["i32"]) : undefined;
   const step = own === "wasm" ? m.import("predict", ["i32", "i32"], ["i32"]) : undefined;
+  const cut = observed ? m.import("cut", ["i32", "i32"]) : undefined;
   const sites = observed ? siteImports(m) : null;
   return new CoreWriter(m, preset, parts, pcShift, {
-    ...{ describe, pageBits, entryAddress, script, step, sites },
+    ...{ describe, pageBits, entryAddress, script, step, sites, cut },
   }).core;
 }
 
@@ -132,6 +133,8 @@ interface Imports {
   readonly script?: Callable;
   readonly step?: Callable;
   readonly sites: SiteImports | null;
+  /** Of a block, only so many instructions retired. */
+  readonly cut?: Callable;
 }
 
 /** Writes the functions of a core in the order of their use. */
@@ -201,7 +204,7 @@ class CoreWriter {
       lineStraddles: m.cell("i64"),
       fetchLineStraddles: m.cell("i64"),
     };
-    const under = { block: this.#block, number: this.#number, count: this.#count };
+    const under = { block: this.#block, number: this.#number };
     this.#sites = imports.sites === null ? null : new WasmSites(m, imports.sites, under, BLOCK);
     const hasLargePages = m.cell("i32");
     const sizeBytes = 16 * SIZE_ENTRIES;
@@ -248,7 +251,7 @@ class CoreWriter {
       f.if(this.#count.value, () => {
         const straddles = load("i32", this.#block.value, BLOCK.straddles);
         f.count(counters.fetchStraddles, extend(straddles));
-        if (this.#sites !== null) f.call(this.#sites.retired());
+        if (this.#sites !== null) this.#retired(f, this.#sites);
       });
       f.set(this.#count, i32(0));
       f.set(this.#fetched, i32(0));
@@ -267,6 +270,18 @@ class CoreWriter {
       ? null
       : this.#writeBranch(finish);
     this.#writeRead(described, fetch, finish, accesses, branch);
+  }
+
+  /** Attribution: the block's instructions retired. */
+  #retired(f: FunctionWriter, sites: WasmSites): void {
+    const at = f.keep(this.#block.value);
+    const retired = f.keep(this.#count.value);
+    f.call(sites.spend(load("i32", at, BLOCK.symbol), retired));
+    f.if(
+      eq(retired, load("i32", at, BLOCK.count)),
+      () => f.store("i64", at, add(load("i64", at, BLOCK.whole), 1), BLOCK.whole),
+      () => f.call(this.#imports.cut!(this.#number.value, retired)),
+    );
   }
 
   get #none(): Value {
@@ -544,8 +559,8 @@ class CoreWriter {
         f.count(this.core.dataStraddles);
         if (this.#translation === null) return;
         f.set(this.#dataPage, add(shrU(address, this.#pageBits), 1));
-        const second = add(address, extend(rest));
-        f.call(this.#translateData(second, index, address));
+        const second = f.keep(add(address, extend(rest)));
+        f.call(this.#translateData(second, index, second));
       });
       if (accessLine === null) return;
       // What crosses 4 KiB comes in two parts, whatever a page is.

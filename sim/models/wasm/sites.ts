@@ -15,6 +15,7 @@ import {
   geU,
   i32,
   load,
+  type Local,
   ltU,
   mul,
   ne,
@@ -45,13 +46,10 @@ const ENTRIES = 1 << 14;
 const ENTRY = 16;
 const VALUE = 8;
 
-/** Offsets in a block's description. */
+/** Offsets in a block's description: number of its function, address of its instructions' records; i32. */
 export interface SiteOffsets {
-  /** Number of its function, i32; how often all of it retired, i64; address of its instructions' records, i32. */
   readonly symbol: number;
-  readonly whole: number;
   readonly records: number;
-  readonly count: number;
 }
 
 /** What the host makes: addresses of records, numbers of contexts. */
@@ -64,8 +62,6 @@ export interface SiteImports {
   readonly page: Callable;
   /** The context that a call to an address leads to. */
   readonly callee: Callable;
-  /** Of a block, only so many instructions retired. */
-  readonly cut: Callable;
   /** So many instructions retired as the stretch has. */
   readonly stretch: Callable;
   /** The stack of calls is full: makes another, larger, and copies it. */
@@ -78,7 +74,6 @@ export function siteImports(m: ModelModule): SiteImports {
     records: m.import("records", ["i32"], ["i32"]),
     page: m.import("page", ["f64"], ["i32"]),
     callee: m.import("callee", ["i32", "f64"], ["i32"]),
-    cut: m.import("cut", ["i32", "i32"]),
     stretch: m.import("stretch", []),
     grow: m.import("grow", []),
   };
@@ -102,15 +97,15 @@ export class WasmSites {
   readonly pageBytes: number = ENTRIES * ENTRY;
   /** `at(site, index, address)`: an event at an instruction of the block; `address` is of data, or -1. */
   readonly at: Callable;
-  /** `retired()`: the block's instructions have. */
-  readonly retired: Callable;
+  /** `spend(symbol, instructions)`: so many of a function retired. */
+  readonly spend: Callable;
   /** `branch(kind, next, to)`: a call or a return. */
   readonly branch: Callable;
 
   constructor(
     m: ModelModule,
     imports: SiteImports,
-    { block, number, count }: Readonly<Record<"block" | "number" | "count", Cell>>,
+    { block, number }: Readonly<Record<"block" | "number", Cell>>,
     offsets: SiteOffsets,
   ) {
     this.context = m.cell("i32");
@@ -144,30 +139,22 @@ export class WasmSites {
       f.set(this.#slot, lookUp(f, slots, hash, key, imports.slot(context, symbol)));
       f.set(this.#symbol, symbol);
     });
-    const here = (f: FunctionWriter): void => {
-      const symbol = f.keep(load("i32", block.value, offsets.symbol));
+    const find = (f: FunctionWriter, symbol: Local): void =>
       f.if(ne(symbol, this.#symbol.value), () => f.call(findSlot(symbol)));
-    };
     const count1 = (f: FunctionWriter, address: Value): void =>
       f.store("i64", address, add(load("i64", address), 1));
 
-    this.retired = m.function([], [], (f) => {
-      here(f);
+    this.spend = m.function(["i32", "i32"], [], (f, symbol, instructions) => {
+      find(f, symbol);
       const slot = f.keep(this.#slot.value);
-      const retired = f.keep(count.value);
-      f.store("i64", slot, add(load("i64", slot), extend(retired)));
-      const at = f.keep(block.value);
-      f.if(
-        eq(retired, load("i32", at, offsets.count)),
-        () => f.store("i64", at, add(load("i64", at, offsets.whole), 1), offsets.whole),
-        () => f.call(imports.cut(number.value, retired)),
-      );
-      f.count(this.passed, extend(retired));
+      const more = f.keep(extend(instructions));
+      f.store("i64", slot, add(load("i64", slot), more));
+      f.count(this.passed, more);
       f.if(geU(this.passed.value, this.length.value), () => f.call(imports.stretch()));
     });
 
     this.at = m.function(["i32", "i32", "i64"], [], (f, site, index, address) => {
-      here(f);
+      find(f, f.keep(load("i32", block.value, offsets.symbol)));
       const offset = f.keep(shl(site, 3));
       count1(f, f.keep(add(this.#slot.value, offset)));
       count1(f, f.keep(add(offset, this.stretch)));

@@ -69,7 +69,13 @@ for (const arch of ["x86_64", "aarch64"] as const) {
 
   Deno.test(`${arch}: common handlers are the same for all models`, () => {
     const of = (historyBits: number) =>
-      buildCommon(isa, keys, [{ historyBits, pcShift: 0, returnStack: 4, branches: true }])
+      buildCommon(isa, keys, [{
+        historyBits,
+        pcShift: 0,
+        returnStack: 4,
+        branches: true,
+        sites: false,
+      }])
         .handlers;
     assertEquals(of(10), of(14));
     assert(buildCommon(isa, keys, [null]).handlers !== of(14));
