@@ -72,7 +72,18 @@ ${rows.join("")}} as const;
   );
 }
 
+const help = `Builds the object that modules/gnu_on_musl adds to programs of glibc.
+
+usage: deno task shim [--check]
+
+  --check   only say whether its sources have changed since it was built
+  --help    this text`;
+
 if (import.meta.main) {
+  if (Deno.args.some((arg) => arg !== "--check")) {
+    console.log(help);
+    Deno.exit(Deno.args.includes("--help") ? 0 : 2);
+  }
   if (Deno.args.includes("--check")) {
     const made = (await import(`file://${result}`)).SOURCES;
     if (made !== await sourceHash()) {
