@@ -4,6 +4,11 @@ import type { AttributedStack, AttributionReport } from "./attribution.ts";
 /** The last part of a path. */
 const short = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
+/** `libc.so.6\`memcpy`: names alone are not unique. */
+export function fullName({ object, symbol }: AttributedStack["frames"][number]): string {
+  return `${short(object)}\`${symbol}`;
+}
+
 /**
  * Folded stacks (Brendan Gregg's flame graphs): a line for each calling context, its frames from the
  * outermost in, then the count of `event`.
@@ -13,8 +18,7 @@ export function foldedStacks(report: AttributionReport, event: string): string {
   for (const { frames, counts } of report.stacks) {
     const count = counts[event];
     if (count === undefined) continue;
-    const line = frames.map((f) => `${short(f.object)}\`${f.symbol}`.replaceAll(/[; ]/g, "_"))
-      .join(";");
+    const line = frames.map((f) => fullName(f).replaceAll(/[; ]/g, "_")).join(";");
     lines.set(line, (lines.get(line) ?? 0) + count);
   }
   return [...lines].map(([line, count]) => `${line} ${count}\n`).join("");
@@ -35,7 +39,9 @@ export function speedscope(report: AttributionReport, name: string): unknown {
     const key = `${object} ${symbol}`;
     let index = indices.get(key);
     if (index === undefined) {
-      indices.set(key, index = frames.push({ name: symbol, file: object }) - 1);
+      // A function without a name has its address, which means nothing without the object.
+      const name = symbol.startsWith("0x") ? fullName({ object, symbol }) : symbol;
+      indices.set(key, index = frames.push({ name, file: object }) - 1);
     }
     return index;
   };
@@ -94,7 +100,8 @@ class Message {
 
 /**
  * A profile for pprof, compressed as `.pb.gz` files are
- * (https://github.com/google/pprof/blob/main/proto/profile.proto): a sample type for each event.
+ * (https://github.com/google/pprof/blob/main/proto/profile.proto): a sample type for each event. Functions have
+ * their object in their name, for pprof adds up what has one name.
  */
 export async function pprof(report: AttributionReport): Promise<Uint8Array<ArrayBuffer>> {
   const strings = new Map<string, number>([["", 0]]);
@@ -113,14 +120,15 @@ export async function pprof(report: AttributionReport): Promise<Uint8Array<Array
   const functions = new Map<string, number>();
   const functionBytes: number[][] = [];
   const locationBytes: number[][] = [];
-  const location = (object: string, symbol: string): number => {
+  const location = (frame: AttributedStack["frames"][number]): number => {
+    const { object, symbol } = frame;
     const key = `${object} ${symbol}`;
     let id = functions.get(key);
     if (id === undefined) {
       functions.set(key, id = functions.size + 1);
-      const name = string(symbol);
       functionBytes.push(
-        new Message().number(1, id).number(2, name).number(3, name).number(4, string(object)).bytes,
+        new Message().number(1, id).number(2, string(fullName(frame))).number(3, string(symbol))
+          .number(4, string(object)).bytes,
       );
       const line = new Message().number(1, id);
       locationBytes.push(new Message().number(1, id).data(4, line.bytes).bytes);
@@ -128,7 +136,7 @@ export async function pprof(report: AttributionReport): Promise<Uint8Array<Array
     return id;
   };
   for (const { frames, counts } of report.stacks) {
-    const ids = frames.map((f) => location(f.object, f.symbol)).reverse();
+    const ids = frames.map(location).reverse();
     const values = events.map((event) => counts[event] ?? 0);
     profile.data(2, new Message().packed(1, ids).packed(2, values).bytes);
   }

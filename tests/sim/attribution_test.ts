@@ -4,7 +4,7 @@ import { decodeProfile } from "../oracles/pprof_reader.ts";
 import { available } from "../../scripts/tools/command.ts";
 import { BytesInput, CapturedOutput, Machine, type MachineOptions } from "../../mod.ts";
 import type { AttributionReport } from "../../sim/study/attribution.ts";
-import { foldedStacks, pprof, speedscope } from "../../sim/study/profile_formats.ts";
+import { foldedStacks, fullName, pprof, speedscope } from "../../sim/study/profile_formats.ts";
 
 async function run(root: string, argv: readonly string[], options: MachineOptions) {
   const [stdout, stderr] = [new CapturedOutput(), new CapturedOutput()];
@@ -193,7 +193,7 @@ for (const [arch, debian] of [["x86_64", "amd64"], ["aarch64", "arm64"]] as cons
     );
     assertEquals(
       new Set(profile.samples.flatMap(({ functions }) => functions)),
-      new Set(stacks.flatMap(({ frames }) => frames.map(({ symbol }) => symbol))),
+      new Set(stacks.flatMap(({ frames }) => frames.map(fullName))),
     );
     const { profiles, shared } = speedscope(attribution, "python3") as {
       profiles: { name: string; endValue: number; weights: number[]; samples: number[][] }[];
