@@ -31,10 +31,9 @@ export class BranchTypes {
   /** A run of `budget` instructions begins with the thread's own type. */
   begin(budget: number): void {
     if (!this.#known) return;
+    this.forget();
     const type = this.#memory.u32[L.BTYPE >> 2];
-    for (let i = 1; i < BRANCH_TYPES; i++) {
-      this.#memory.put(L.BRANCHED + 8 * i, i === type ? budget : -1);
-    }
+    if (type !== 0) this.#memory.put(L.BRANCHED + 8 * type, budget);
   }
 
   /** Type of the branch that led to the pc. */
@@ -45,6 +44,12 @@ export class BranchTypes {
       if (this.#memory.signed(L.BRANCHED + 8 * i) === budget) return i;
     }
     return 0;
+  }
+
+  /** The branch led to the host, which does more than an instruction. */
+  forget(): void {
+    if (!this.#known) return;
+    for (let i = 1; i < BRANCH_TYPES; i++) this.#memory.put(L.BRANCHED + 8 * i, -1);
   }
 
   /** The run ended: the thread has the type that is current. */

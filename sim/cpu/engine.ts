@@ -287,6 +287,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
         let { pc } = this;
         if (pc >= TAGGED && this.arch === "aarch64") pc = this.#ignoreTag();
         if (this.isHost(pc)) {
+          this.#branches.forget();
           return { kind: "host", id: (pc - this.#hostStart) / 16 };
         }
         const { resets } = this.counts;

@@ -3,7 +3,7 @@
  * functions emit, operation by operation as the op table evaluates them. It shares nothing with the
  * tiers that compile those statements but the table, and is what their results must equal. Slow.
  */
-import { FLAG_A, FLAG_B, FLAG_KIND, PC } from "../layout.ts";
+import { BTYPE, FLAG_A, FLAG_B, FLAG_KIND, PC } from "../layout.ts";
 import { Decoded, type Isa } from "./decoded.ts";
 import { bitsOf, Emitter } from "./emitter.ts";
 import { f32Bits, f32Of, f64Bits, f64Of, ops, type Value } from "./ops.ts";
@@ -83,6 +83,8 @@ export class Evaluator {
   /** Address of the current instruction and of the one behind it. */
   #pc = 0n;
   #next = 0n;
+  /** What PSTATE.BTYPE is after it. */
+  #type = 0;
 
   constructor(isa: Isa, state: DataView, memory: GuestMemory) {
     this.#isa = isa;
@@ -103,9 +105,13 @@ export class Evaluator {
       const e = new Emitter(this.#decoded);
       this.#isa.emit(this.#decoded.row, this.#decoded.statics, e);
       this.#frame = newFrame();
+      this.#type = 0;
       const leave = this.#run(e.body);
-      if (leave !== undefined) return leave as Outcome;
-      return this.#goTo(this.#next);
+      const outcome = leave === undefined ? this.#goTo(this.#next) : leave as Outcome;
+      if (this.#isa.landing !== undefined && outcome.kind !== "fault") {
+        this.#state.setUint32(BTYPE, this.#type, true);
+      }
+      return outcome;
     } catch (error) {
       if (!(error instanceof GuestFault)) throw error;
       const { signal, code, address } = error;
@@ -161,6 +167,7 @@ export class Evaluator {
         return this.#goTo(taken ? BigInt(this.#decoded.target) : this.#next);
       }
       case "indirect":
+        this.#type = s.type;
         return this.#goTo(this.#value(s.target) as bigint);
       case "exit":
         this.#goTo(s.target === null ? this.#next : this.#value(s.target) as bigint);
