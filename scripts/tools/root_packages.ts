@@ -1,5 +1,6 @@
 /** The package sets that `rootfs.ts` makes roots of by name. */
 import { morePackages } from "./conformance/more.ts";
+import { serverPackages } from "./conformance/servers.ts";
 
 /** A set, and what it is for. */
 export interface PackageSet {
@@ -47,5 +48,10 @@ export const packageSets: Readonly<Record<string, PackageSet>> = {
     purpose: "python's own tests, and just-in-time compilers",
     suffix: "runtimes",
     packages: runtimes,
+  },
+  servers: {
+    purpose: "databases, servers and virtual machines: about 2 GB each",
+    suffix: "servers",
+    packages: serverPackages,
   },
 };

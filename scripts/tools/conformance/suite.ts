@@ -4,6 +4,7 @@ import { morePrograms } from "./more.ts";
 import type { Program } from "./program.ts";
 import { commandLine, reference, type World } from "./reference.ts";
 import { runtimePrograms } from "./runtimes.ts";
+import { serverPrograms } from "./servers.ts";
 import { shellPrograms } from "./shell.ts";
 import { simulate, type Simulated, type Way } from "./simulate.ts";
 import { toolPrograms } from "./tools.ts";
@@ -17,6 +18,7 @@ export const programs: readonly Program[] = [
   ...toolchainPrograms,
   ...morePrograms,
   ...runtimePrograms,
+  ...serverPrograms,
 ];
 
 const project = new URL("../../..", import.meta.url).pathname;
