@@ -85,8 +85,8 @@ def until(text):
     seen = seen[seen.index(text) + len(text):]
 until(b"$ ")
 for line, answer in (
-    (b"echo $((6 * 7))\\n", b"\\n42\\r\\n$ "), (b"tty\\n", b"/dev/pts/"), (b"cat\\n", b"cat\\r\\n"),
-    (b"typed\\n", b"typed\\r\\ntyped\\r\\n"), (b"\\x03", b"^C\\r\\n$ "), (b"sleep 100\\n", b"sleep 100\\r\\n"),
+    (b"echo $((6 * 7))\\n", b"\\n42\\r\\n$ "), (b"tty\\n", b"/dev/pts/"), (b"", b"$ "), (b"cat\\n", b"cat\\r\\n"),
+    (b"typed\\n", b"typed\\r\\ntyped\\r\\n"), (b"\\x03", b"^C\\r\\n$ "), (b"cat\\n", b"cat\\r\\n"), (b"more\\n", b"more\\r\\nmore\\r\\n"),
     (b"\\x1a", b"Stopped"), (b"kill %1; wait; echo end\\n", b"\\nend\\r\\n$ "),
     (b"stty rows 30 cols 90; stty size\\n", b"\\n30 90\\r\\n$ "), (b"exit 3\\n", b"exit 3\\r\\n"),
 ):
