@@ -40,8 +40,8 @@ async function* reproduceAll(
   }
 }
 
-function verdictOf({ argv, compared, difference }: Reproduction): string {
-  const name = argv.join(" ");
+function verdictOf({ argv, side, compared, difference }: Reproduction): string {
+  const name = [argv.join(" "), ...side === undefined ? [] : [side]].join(", ");
   return difference === undefined
     ? `${name}: the same, ${compared} counters`
     : `${name}: ${difference.what} is ${difference.now}, was ${difference.recorded}`;

@@ -12,11 +12,14 @@ export interface RecordedResult {
   readonly counters: Readonly<Record<string, number>>;
   readonly estimated: Readonly<Record<string, number>>;
   readonly manifest: ReproducibleManifest;
+  /** Which of a comparison's it is. */
+  readonly side?: "base" | "variant";
 }
 
 /** What a run again showed: the first thing that differs, if one does. */
 export interface Reproduction {
   readonly argv: readonly string[];
+  readonly side?: RecordedResult["side"];
   readonly compared: number;
   readonly difference?: {
     readonly what: string;
@@ -33,7 +36,9 @@ export function resultsIn(text: string, file: string): RecordedResult[] {
   let found: unknown[];
   try {
     const data = JSON.parse(text);
-    found = isResult(data) ? [data] : [data.base, data.variant];
+    found = isResult(data)
+      ? [data]
+      : (["base", "variant"] as const).map((side) => data[side] && { ...data[side], side });
   } catch {
     try {
       found = text.trim().split("\n").map((line) => JSON.parse(line));
@@ -131,6 +136,7 @@ export async function reproduce(
   const now = await measure(argv, { ...await machineOf(values), roi: values.roi, stdin: input });
   return {
     argv,
+    side: result.side,
     compared: Object.keys(result.counters).length + Object.keys(result.estimated).length,
     difference: firstDifference(result, now),
   };

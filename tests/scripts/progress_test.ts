@@ -39,10 +39,10 @@ Deno.test({
       }
       const again = await terminal(`${isthmus} reproduce ${result}`);
       assertEquals(again.split(REDRAW).map((part) => part.slice(0, 1)).join(""), "[/[/[");
-      assertStringIncludes(again, `${REDRAW}/x86_64/many/many 1: the same, `);
+      assertStringIncludes(again, `${REDRAW}/x86_64/many/many 1, variant: the same, `);
       assertEquals(
         (await shell(`${isthmus} reproduce ${result}`)).replace(/\d+ counters/g, "N"),
-        "/x86_64/many/many 1: the same, N\n".repeat(2),
+        ["base", "variant"].map((side) => `/x86_64/many/many 1, ${side}: the same, N\n`).join(""),
       );
     } finally {
       await Deno.remove(folder, { recursive: true });
