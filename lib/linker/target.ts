@@ -63,6 +63,11 @@ export const HUGE_PAGE_SHIFTS = { "2M": 21, "32M": 25, "512M": 29, "1G": 30 } as
 /** Sizes of huge pages. */
 export type HugePage = keyof typeof HUGE_PAGE_SHIFTS;
 
+/** The smallest huge page there is with base pages of some bytes: what one entry above the last level maps. */
+export function hugePageOf(pageSize: number): HugePage {
+  return pageSize === 2 ** 12 ? "2M" : pageSize === 2 ** 14 ? "32M" : "512M";
+}
+
 /** Where the pages of a mapping come from and how large they are. */
 export interface MapOptions {
   /**

@@ -1,6 +1,8 @@
 import { ET_EXEC } from "../../lib/elf/mod.ts";
 import {
   exclusive,
+  type HugePage,
+  hugePageOf,
   imageExtent,
   type LinkContext,
   type LinkObject,
@@ -16,7 +18,7 @@ import {
 } from "../../lib/linker/mod.ts";
 import { load as loadApart } from "../sysv/load.ts";
 import { protect as protectApart } from "../sysv/protect.ts";
-import { copySegments, PAGE_SIZES, type PageRights, pageRights, unitAt } from "./huge_units.ts";
+import { bytesOf, copySegments, type PageRights, pageRights, unitAt } from "./huge_units.ts";
 
 /**
  * Room left after a program at a fixed address for its heap to grow, in bytes: what lets direct calls
@@ -25,8 +27,8 @@ import { copySegments, PAGE_SIZES, type PageRights, pageRights, unitAt } from ".
 const HEAP_ROOM = { x86_64: 2 ** 29, aarch64: 2 ** 25 } as const;
 
 export interface ConcatenateOptions {
-  /** Page size of the area; default "2M". */
-  readonly pages?: "2M" | "1G";
+  /** Page size of the area; default the smallest huge page there is: "2M" with base pages of 4 KiB. */
+  readonly pages?: HugePage;
   /**
    * `merged` (the default): the whole area is readable, writable and executable, every page of it huge.
    * `kept`: a page is huge only if all in it is writable or nothing is, so that read-only data may
@@ -87,7 +89,7 @@ class Area {
   constructor(
     readonly start: number,
     readonly end: number,
-    readonly pages: "2M" | "1G",
+    readonly pages: HugePage,
     readonly rights: "merged" | "kept",
   ) {}
 
@@ -96,7 +98,7 @@ class Area {
     if (this.#mapped) return;
     this.#mapped = true;
     const name = "ifed";
-    const unit = PAGE_SIZES[this.pages];
+    const unit = bytesOf(this.pages);
     if (this.rights === "merged") {
       const all = PROT_READ | PROT_WRITE | PROT_EXEC;
       link.map(this.start, this.end - this.start, all, { huge: this.pages, name });
@@ -131,8 +133,8 @@ const areas = new WeakMap<LinkObject, Area>();
 
 /** Decides where every object of the batch goes. */
 function plan(link: LinkContext, options: ConcatenateOptions): void {
-  const { pages = "2M", rights = "merged" } = options;
-  const unit = PAGE_SIZES[pages];
+  const { pages = hugePageOf(link.pageSize), rights = "merged" } = options;
+  const unit = bytesOf(pages);
   const chosen = link.batch.filter((object) => !options.except?.(object));
   let near = nearLast(link);
   for (const object of chosen) {
@@ -173,11 +175,11 @@ function nearLast(link: LinkContext): number | undefined {
 function planFixed(
   link: LinkContext,
   object: LinkObject,
-  pages: "2M" | "1G",
+  pages: HugePage,
   rights: "merged" | "kept",
 ): number {
   const extent = imageExtent(object.elf, link.pageSize)!;
-  const unit = PAGE_SIZES[pages];
+  const unit = bytesOf(pages);
   const start = pageDown(extent.start, unit);
   const end = pageUp(extent.end, unit);
   if (start > 0 && tryReserve(link, end - start, unit, start) !== undefined) {

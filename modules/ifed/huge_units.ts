@@ -1,4 +1,6 @@
 import {
+  HUGE_PAGE_SHIFTS,
+  type HugePage,
   type LinkContext,
   type LinkObject,
   pageDown,
@@ -8,7 +10,10 @@ import {
   segmentPages,
 } from "../../lib/linker/mod.ts";
 
-export const PAGE_SIZES = { "2M": 2 ** 21, "1G": 2 ** 30 } as const;
+/** Bytes of a huge page. */
+export function bytesOf(page: HugePage): number {
+  return 2 ** HUGE_PAGE_SHIFTS[page];
+}
 
 /** Base pages of some objects by address. */
 export type PageRights = ReadonlyMap<number, { readonly rights: Protection; relro: boolean }>;

@@ -156,10 +156,10 @@ export const namedModules: readonly NamedModule[] = [
   {
     name: "ifed.concatenate",
     summary: "lays all objects back to back on huge pages",
-    options: { pages: "2M or 1G", rights: "merged or kept" },
+    options: { pages: "2M or 1G (32M or 512M with larger base pages)", rights: "merged or kept" },
     make: (options) =>
       ifed.concatenate({
-        pages: word(options, "pages", ["2M", "1G"]),
+        pages: word(options, "pages", ["2M", "32M", "512M", "1G"]),
         rights: word(options, "rights", ["merged", "kept"]),
       }),
   },
