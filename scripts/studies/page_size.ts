@@ -1,52 +1,44 @@
-// What larger pages would do to the TLBs and to memory: granules of 4, 16 and 64 KiB, from one run. The machine's own pages
-// stay 4 KiB; each access counts as one to the page of 16 or 64 KiB that it lies in. Pages touched are
-// faults that a kernel with such pages would take, and its memory, if it reads whole pages.
+// What larger base pages do to TLBs, page faults and memory: kernels with pages of 4, 16 and 64 KiB (aarch64).
 //   deno run -A scripts/studies/page_size.ts [--root DIR] [--html FILE] [PROGRAM [ARGS…]]
-import { missesAt } from "../../mod.ts";
 import { formatChange, formatCount } from "../../sim/study/table.ts";
-import { missCurvePlot } from "../report/plots.ts";
-import { manifests } from "../report/sections.ts";
-import { conclude, targets, variants } from "./study.ts";
+import { comparisonReport } from "../report/sections.ts";
+import type { Side } from "../report/objects.ts";
+import { changeOf, conclude, counterRows, countOf, targets, variants, WATCHED } from "./study.ts";
 
-const GRANULES = [12, 14, 16];
-/** Entries of the level-1 TLBs that the figures are for. */
-const ENTRIES = 48;
+const SIZES = { "4 KiB": "4k", "16 KiB": "16k", "64 KiB": "64k" } as const;
+const COUNTERS = ["itlb.misses", "dtlb.misses", "walks", "faults.minor", "faults.major", "cycles"];
+
+/** Memory in use at most, in KiB: frames are base pages. */
+const memoryOf = (side: Side) => countOf(side, "frames.peak") * parseInt(side.name);
 
 const findings: string[] = [];
 const tables = [];
 const sections = [];
-for (const target of await targets()) {
-  const [side] = await variants(target, { measured: { missCurves: { pageBits: GRANULES } } });
-  const curves = side.missCurves!.filter(({ mapped }) => !mapped);
-  const of = (who: string, bits: number) =>
-    curves.find((curve) => curve.side === who && curve.pageBits === bits)!;
-  const rows = [["granule", "instruction misses", "data misses", "pages touched", "memory, KiB"]];
-  for (const bits of GRANULES) {
-    const touched = of("both", bits).cold;
-    rows.push([
-      `${2 ** bits / 1024} KiB`,
-      formatCount(missesAt(of("instructions", bits), ENTRIES)),
-      formatCount(missesAt(of("data", bits), ENTRIES)),
-      formatCount(touched),
-      formatCount(touched * 2 ** bits / 1024),
-    ]);
-    if (bits === 12) continue;
-    const change = (value: (bits: number) => number) => formatChange(value(12), value(bits));
+for (const target of await targets(["hugepages_64k", "4"], ["aarch64"])) {
+  const sides = await variants(
+    target,
+    Object.fromEntries(
+      Object.entries(SIZES).map(([name, pageSize]) => [name, { ...WATCHED, pageSize }]),
+    ),
+  );
+  const [base, ...others] = sides;
+  for (const side of others) {
+    const changes = ["itlb.misses", "dtlb.misses", "walks", "faults.minor", "cycles"].map((name) =>
+      changeOf(base, side, name)
+    );
+    const memory = `memory ${formatChange(memoryOf(base), memoryOf(side))}`;
     findings.push(
-      `${target.name}, ${
-        2 ** bits / 1024
-      } KiB against 4: instruction misses of ${ENTRIES} entries ` +
-        `${change((b) => missesAt(of("instructions", b), ENTRIES))}, data misses ` +
-        `${change((b) => missesAt(of("data", b), ENTRIES))}, pages touched ` +
-        `${change((b) => of("both", b).cold)}, memory ${
-          change((b) => of("both", b).cold * 2 ** b)
-        }`,
+      `${target.name}, ${side.name} against ${base.name}: ${[...changes, memory].join(", ")}`,
     );
   }
-  tables.push({ title: `${target.name}, TLBs of ${ENTRIES} entries`, rows });
-  sections.push({
-    title: `${target.name}: misses over size`,
-    plots: [missCurvePlot([{ name: target.name, data: curves }])],
-  }, ...manifests([{ ...side, name: target.name }]));
+  tables.push({
+    title: target.name,
+    rows: [
+      ...counterRows(sides, COUNTERS),
+      ["memory, KiB", ...sides.map((side) => formatCount(memoryOf(side)))],
+    ],
+  });
+  const report = comparisonReport({ title: target.name, findings: [], sides });
+  sections.push(...report.sections.map((s) => ({ ...s, title: `${target.name}: ${s.title}` })));
 }
 await conclude({ title: "page_size", findings, tables, sections });

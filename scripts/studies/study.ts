@@ -104,21 +104,32 @@ export function parsed(): Arguments {
   }
 }
 
+/** End with code 2: the study is of other architectures. */
+function refuse(arch: string, archs: readonly Arch[]): never {
+  console.error(`this study is of ${archs.join(", ")}, not ${arch} (--help explains)`);
+  Deno.exit(2);
+}
+
 /**
  * The programs that the command line asks for: `guest`, a prebuilt program and its arguments, on both architectures,
- * unless there is a `--root`.
+ * unless there is a `--root`, or on those of `archs`.
  */
-export async function targets(guest: readonly string[] = ["many/many", "200"]): Promise<Target[]> {
+export async function targets(
+  guest: readonly string[] = ["many/many", "200"],
+  archs: readonly Arch[] = ["x86_64", "aarch64"],
+): Promise<Target[]> {
   await explain();
   const { root, program, arch: only } = parsed();
   if (root !== undefined) {
     const { arch } = await measure(program, { root, maxInstructions: 1 });
+    if (!archs.includes(arch)) refuse(arch, archs);
     const machine = { root, cpu: CORES[arch] };
     return [{ name: program.join(" "), argv: program, machine, arch, isOwn: true }];
   }
   const [name, ...args] = program.length > 0 ? program : guest;
-  const archs = (["x86_64", "aarch64"] as const).filter((arch) => arch === (only ?? arch));
-  return await Promise.all(archs.map(async (arch) => ({
+  const asked = archs.filter((arch) => arch === (only ?? arch));
+  if (asked.length === 0) refuse(only!, archs);
+  return await Promise.all(asked.map(async (arch) => ({
     name: `${name.replace(/.*\//, "")} on ${arch}`,
     argv: [`/${name}`, ...args],
     machine: {

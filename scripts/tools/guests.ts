@@ -51,6 +51,11 @@ const statics: { name: string; source: string; options?: string[]; only?: GuestA
     .concat(["threads", "signals", "hugepages", "dual_map"])
     .map((name) => ({ name, source: name })),
   { name: "hello_pie", source: "hello", options: ["-static-pie", "-fpie"] },
+  {
+    // For base pages of any size.
+    ...{ name: "hugepages_64k", source: "hugepages", only: "aarch64" },
+    options: ["-Wl,-z,max-page-size=65536"],
+  },
   { name: "threads_lse", source: "threads", options: ["-march=armv8.1-a"], only: "aarch64" },
 ];
 
@@ -92,6 +97,7 @@ const runs: Omit<ExpectedRun, "exit" | "stdout">[] = [
   { program: "threads_lse", args: ["4", "1000"], only: "aarch64" },
   { program: "signals", args: [] },
   { program: "hugepages", args: [] },
+  { program: "hugepages_64k", args: [], only: "aarch64" },
   {
     program: "dual_map",
     args: [],
