@@ -1,6 +1,6 @@
 /**
- * Program text on huge pages: whole 2 MiB ranges of executable file mappings are brought onto huge pages
- * when they are mapped, as a text remapper in the program would do at its start.
+ * Program text on huge pages: ranges of executable file mappings that fill one (2 MiB with base pages of 4 KiB)
+ * are brought onto huge pages when they are mapped, as a text remapper in the program would do at its start.
  */
 import type { SyscallHooks } from "./kernel/dispatch.ts";
 import type { ExecLoader } from "./kernel/exec.ts";

@@ -129,7 +129,7 @@ export interface MachineOptions {
   readonly linkers?: Readonly<Record<string, readonly Module[]>>;
   /** Watches the modular linkers: asked for every program that one of them is to link. */
   readonly observeLinks?: ObserveLinks;
-  /** Bring whole 2 MiB ranges of program text onto huge pages as they are mapped. */
+  /** Bring ranges of program text that fill a huge page onto huge pages as they are mapped. */
   readonly hugeText?: boolean;
   /** Count in a part of the run only. */
   readonly roi?: Roi;
