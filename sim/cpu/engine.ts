@@ -142,7 +142,6 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
         load_miss: (size, record) => this.#misses.load(size, record),
         store_miss: (size, record) => this.#misses.store(size, record),
         own_store_miss: (size, record) => this.#misses.ownStore(size, record),
-        indirect_miss: (record) => this.#misses.indirect(record),
         fetch_miss: () => this.#misses.fetch(),
         drain: () => (this.stream ?? this.sites!).drain(),
       },

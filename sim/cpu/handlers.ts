@@ -90,7 +90,6 @@ export class Handlers {
     this.functions.load_miss = host.load_miss;
     this.functions.store_miss = host.store_miss;
     this.functions.own_store_miss = host.own_store_miss;
-    this.functions.indirect_miss = host.indirect_miss;
     this.functions.fetch_miss = host.fetch_miss;
     this.functions.drain = host.drain;
     // Those made ahead append no events.

@@ -125,10 +125,16 @@ export const RETURNS = 0x520;
 export const HISTORY = 0x528;
 export const RETURN_DEPTH = 0x52c;
 export const RETURN_TOP = 0x530;
-/** Target of an indirect branch on its way to the host (u64). */
+/** Where the last indirect jump or call went (u64). */
 export const BRANCH_TARGET = 0x538;
 /** Instructions that were fetched from two pages (u32). */
 export const FETCH_STRADDLES = 0x540;
+/** Mispredicted indirect jumps and calls (u32), and all so far (u64). */
+export const TARGETS_WRONG = 0x544;
+export const TARGET_TIME = 0x580;
+/** Sets of the modelled target buffer, bytes of a set (u32). */
+export const TARGET_SETS = 0x588;
+export const TARGET_SET = 0x58c;
 /** Budget of the running quantum (i64); what RDRAND goes on from (u64). */
 export const QUANTUM = 0x548;
 export const RANDOM = 0x550;
@@ -203,3 +209,11 @@ export const CROSSINGS_MASK = 0xffff;
 export const EVENT_BUFFER = 0x900000;
 export const EVENT_LIMIT = 0x940000;
 export const EVENT_END = 0x9c0000;
+/**
+ * The modelled target buffer (`wasm/target_buffer.ts`), entries of 32 bytes: the branch's address, inverted, its last
+ * target, when it was used last (u64 each).
+ */
+export const TARGETS = 0x9c0000;
+export const TARGET_ENTRY = 32;
+export const TARGET_ADDRESS = 8;
+export const TARGET_USED = 16;

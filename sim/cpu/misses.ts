@@ -1,6 +1,5 @@
 /**
- * What generated code asks the host: accesses that the soft TLB does not serve, and fetches and indirect branches that
- * models want to see. Arguments are those of `RuntimeHost`: the size with the access's number from bit 8 on, and
+ * What generated code asks the host: accesses that the soft TLB does not serve, and fetches that models want to see. Arguments are those of `RuntimeHost`: the size with the access's number from bit 8 on, and
  * the record of the instruction; the address is in `FAULT_ADDRESS`.
  */
 import { Side } from "../models/hierarchy.ts";
@@ -16,7 +15,6 @@ import type { SoftTlb } from "./soft_tlb.ts";
 import type { SpaceLinks } from "./space_links.ts";
 import type { StateMemory } from "./state_memory.ts";
 import type { Watch } from "./watch.ts";
-import * as R from "./wasm/records.ts";
 
 /** Where a read that straddles two frames is put together. */
 const BOUNCE = 0x1000;
@@ -156,16 +154,6 @@ export class Misses {
     const shift = space.peekExecutable(va) < 0 ? 12 : space.resolved.pageShift;
     const stamp = this.#model(Side.Instruction, va, shift, 0, this.#memory.signed(L.NOW));
     this.#soft.fillFetch(va, stamp);
-  }
-
-  /** The indirect jump or call of `record` goes to `BRANCH_TARGET`. */
-  indirect(record: number): void {
-    const pc = this.#faults.blockOf(record).pc +
-      this.#memory.view.getUint16(record + R.PC_OFFSET, true);
-    const { targets } = this.#watch!;
-    const { misses } = targets;
-    targets.access(pc, this.#memory.unsigned(L.BRANCH_TARGET));
-    if (targets.misses !== misses) this.#sites?.mispredicted();
   }
 
   /** The exit before an access to watched bytes. */

@@ -3,9 +3,8 @@
  * that generated code keeps in state memory.
  */
 import { Hierarchy, Side } from "../models/hierarchy.ts";
-import { hasInlinedTlb, MOST_HISTORY, type Preset } from "../models/preset.ts";
+import { hasInlinedTargets, hasInlinedTlb, MOST_HISTORY, type Preset } from "../models/preset.ts";
 import { PAGE_SIZE } from "../models/tlb.ts";
-import { TargetBuffer } from "../models/target_buffer.ts";
 import * as L from "./layout.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
 import type { Instrumentation } from "./wasm/events.ts";
@@ -19,6 +18,8 @@ export interface ModelCounts {
   fetchStraddles: number;
   conditional: number;
   conditionalMispredicted: number;
+  indirect: number;
+  indirectMispredicted: number;
   returns: number;
   returnsMispredicted: number;
   /** Page walks that ended in a page fault. */
@@ -28,7 +29,6 @@ export interface ModelCounts {
 /** Models of one modelled CPU. */
 export class Watch {
   readonly hierarchy: Hierarchy;
-  readonly targets: TargetBuffer;
   readonly instrumentation: Instrumentation;
   readonly counts: ModelCounts = {
     loads: 0,
@@ -37,6 +37,8 @@ export class Watch {
     fetchStraddles: 0,
     conditional: 0,
     conditionalMispredicted: 0,
+    indirect: 0,
+    indirectMispredicted: 0,
     returns: 0,
     returnsMispredicted: 0,
     faultedWalks: 0,
@@ -65,7 +67,7 @@ export class Watch {
     if (!hasInlinedTlb(preset.tlb)) {
       throw new RangeError(`the TLBs of ${preset.name} are not for generated code`);
     }
-    const { direction, returnStack } = preset;
+    const { direction, returnStack, targetBuffer } = preset;
     const historyBits = direction.kind === "gshare" ? direction.historyBits : 0;
     if (historyBits > MOST_HISTORY) {
       throw new RangeError(`history of ${historyBits} bits; at most ${MOST_HISTORY}`);
@@ -74,10 +76,15 @@ export class Watch {
     if (Hierarchy.bytes(preset.tlb) > L.LINK_HEAT - L.STAMPS) {
       throw new RangeError("the modelled TLBs have too many entries");
     }
+    const { entries, ways } = targetBuffer;
+    if (branches && !hasInlinedTargets(targetBuffer)) {
+      throw new RangeError(`the target buffer of ${preset.name} is not for generated code`);
+    }
+    this.#u32[L.TARGET_SETS >> 2] = entries / ways;
+    this.#u32[L.TARGET_SET >> 2] = ways * L.TARGET_ENTRY;
     this.instrumentation = { historyBits, pcShift, returnStack, branches, sites };
     // Two-bit counters start weakly not taken.
     new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
-    this.targets = new TargetBuffer(preset.targetBuffer, pcShift);
     this.hierarchy = new Hierarchy(
       preset.tlb,
       state,
@@ -128,6 +135,9 @@ export class Watch {
     counts.conditional += this.#take(L.BRANCHES + 4);
     counts.returnsMispredicted += this.#take(L.RETURNS);
     counts.returns += this.#take(L.RETURNS + 4);
+    const time = L.TARGET_TIME >> 2;
+    counts.indirect = this.#u32[time] + 2 ** 32 * this.#u32[time + 1];
+    counts.indirectMispredicted += this.#take(L.TARGETS_WRONG);
     counts.fetchStraddles += this.#take(L.FETCH_STRADDLES);
     const tlb = this.hierarchy.counts;
     const instructions = this.#take(L.TLB_SHAPES + L.TLB_MISSES);
@@ -184,8 +194,8 @@ export class Watch {
     return {
       "branches.conditional": c.conditional,
       "branches.conditional.mispredicted": c.conditionalMispredicted,
-      "branches.indirect": this.targets.accesses,
-      "branches.indirect.mispredicted": this.targets.misses,
+      "branches.indirect": c.indirect,
+      "branches.indirect.mispredicted": c.indirectMispredicted,
       "returns": c.returns,
       "returns.mispredicted": c.returnsMispredicted,
     };

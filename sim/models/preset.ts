@@ -121,10 +121,15 @@ export function hasInlinedBranches(
   { direction, targetBuffer, btb }: Pick<Preset, "direction" | "targetBuffer" | "btb">,
 ): boolean {
   return direction.kind === "gshare" && direction.historyBits <= MOST_HISTORY &&
-    btb === undefined && targetBuffer.historyBits === undefined;
+    btb === undefined && hasInlinedTargets(targetBuffer);
 }
 /** Longest history of an inlined gshare. */
 export const MOST_HISTORY = 17;
+/** Whether generated code can hold a target buffer. */
+export function hasInlinedTargets({ entries, ways, historyBits }: TargetBufferShape): boolean {
+  return historyBits === undefined && Number.isInteger(entries / ways) && entries <= MOST_TARGETS;
+}
+const MOST_TARGETS = 1 << 17;
 
 /** A small textbook core. */
 const reference: Preset = {

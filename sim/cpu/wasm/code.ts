@@ -76,6 +76,7 @@ export const W = {
   i64_xor: 0x85,
   i64_shl: 0x86,
   i64_shr_s: 0x87,
+  i64_rem_u: 0x82,
   i64_shr_u: 0x88,
   i32_wrap_i64: 0xa7,
   i64_extend_i32_s: 0xac,

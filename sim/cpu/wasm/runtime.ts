@@ -22,6 +22,8 @@ import {
   siteFunctions,
 } from "./site_events.ts";
 
+import { INDIRECT_LOCALS, indirectBranch } from "./target_buffer.ts";
+
 /** Host functions that the runtime imports, free of `this`: `(size, record)`. */
 export interface RuntimeHost {
   /** Physical address of the bytes to read. Throws a guest fault. */
@@ -30,8 +32,6 @@ export interface RuntimeHost {
   readonly store_miss: (size: number, record: number) => number;
   /** The same for a block's own function, which leaves if its block would be changed. */
   readonly own_store_miss: (size: number, record: number) => number;
-  /** An indirect jump or call at `record` goes to `BRANCH_TARGET`. */
-  readonly indirect_miss: (record: number) => void;
   /** Control enters the page of `FAULT_ADDRESS`, which the soft TLB of fetches does not hold. */
   readonly fetch_miss: () => void;
   /** The buffer of events is full. */
@@ -58,7 +58,6 @@ export function runtimeModule(
   const load = m.import("load_miss", ["i32", "i32"], ["i32"]);
   const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
   const own = m.import("own_store_miss", ["i32", "i32"], ["i32"]);
-  const indirect = m.import("indirect_miss", ["i32"], []);
   const fetchMiss = m.import("fetch_miss", [], []);
   const told = stream !== null || models?.sites === true;
   const drain = told ? m.import("drain", [], []) : -1;
@@ -171,11 +170,8 @@ export function runtimeModule(
   const fetch_ = new Code();
   const fetchLocals = models === null ? [] : refillFetch(fetch_, refillAt);
   const fetchSlow = signed("fetch_slow", address(fetch_).call(fetchMiss), fetchLocals);
-  signed(
-    "indirect",
-    new Code().i32(0).get(0).mem(W.i64_store, L.BRANCH_TARGET).get(1).call(indirect),
-  );
   if (models !== null) {
+    signed("indirect", indirect(models, sites), INDIRECT_LOCALS);
     signed("predict", predict(models, sites), ["i32", "i32", "i32"]);
     signed("push_return", pushReturn(models, sites), ["i32"]);
     signed("pop_return", popReturn(models, sites), ["i32", "i32"]);
@@ -329,6 +325,14 @@ function predict(models: Instrumentation, sites: SiteFunctions | null): Code {
   c.get(COUNTER).op(W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_sub)
     .mem(W.i32_store8, L.GSHARE).op(W.end);
   return c.op(W.end);
+}
+
+/** `indirect(target, record)`. */
+function indirect(models: Instrumentation, sites: SiteFunctions | null): Code {
+  const c = new Code();
+  if (sites === null) return indirectBranch(c, models, () => {});
+  c.i32(0).get(0).mem(W.i64_store, L.BRANCH_TARGET);
+  return indirectBranch(c, models, () => c.call(sites.mispredicted));
 }
 
 /** `push_return(address)`: the oldest entry is forgotten when the stack is full. */
