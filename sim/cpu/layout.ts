@@ -118,10 +118,10 @@ export const ORDINAL_BASE = 0x500;
 export const NOW = 0x508;
 /** i64 each, low half and high half are two counts: loads and stores; accesses over two pages apart. */
 export const ACCESSES = 0x510;
-/** Mispredicted and all conditional branches; mispredicted and all returns. */
+/** All and mispredicted conditional branches; mispredicted and all returns. */
 export const BRANCHES = 0x518;
 export const RETURNS = 0x520;
-/** gshare history (u32); return stack: entries pushed and not popped (u32), index of the top (u32). */
+/** gshare history (u32), of which the low bits count; return stack: entries pushed and not popped (u32), index of the top (u32). */
 export const HISTORY = 0x528;
 export const RETURN_DEPTH = 0x52c;
 export const RETURN_TOP = 0x530;

@@ -131,8 +131,8 @@ export class Watch {
     const { counts } = this;
     counts.loads += this.#take(L.ACCESSES);
     counts.stores += this.#take(L.ACCESSES + 4);
-    counts.conditionalMispredicted += this.#take(L.BRANCHES);
-    counts.conditional += this.#take(L.BRANCHES + 4);
+    counts.conditional += this.#take(L.BRANCHES);
+    counts.conditionalMispredicted += this.#take(L.BRANCHES + 4);
     counts.returnsMispredicted += this.#take(L.RETURNS);
     counts.returns += this.#take(L.RETURNS + 4);
     const time = L.TARGET_TIME >> 2;

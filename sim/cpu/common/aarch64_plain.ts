@@ -90,7 +90,7 @@ export const file: CommonFile = {
     "wasm/site_events.ts",
     "wasm/target_buffer.ts",
   ],
-  hash: 2981075396,
+  hash: 567391797,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

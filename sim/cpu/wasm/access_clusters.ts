@@ -30,8 +30,9 @@ export interface Placement {
   readonly cluster: Cluster;
   /** Bytes from the cluster's lowest. */
   readonly offset: number;
-  /** Whether it is the one that translates. */
+  /** Whether it is the one that translates; whether no other follows. */
   readonly first: boolean;
+  readonly last: boolean;
 }
 
 /** A value that is known to be another one, by number, plus a constant. */
@@ -168,7 +169,12 @@ export function accessClusters(
       stamp: -1,
     };
     accesses.forEach(({ statement, delta }, i) =>
-      placements.set(statement, { cluster, offset: delta - lowest, first: i === 0 })
+      placements.set(statement, {
+        cluster,
+        offset: delta - lowest,
+        first: i === 0,
+        last: i === accesses.length - 1,
+      })
     );
   }
   return placements;

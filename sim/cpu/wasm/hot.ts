@@ -9,7 +9,7 @@ import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
 import * as L from "../layout.ts";
-import { accessClusters, type Placement } from "./access_clusters.ts";
+import { accessClusters, type Cluster, type Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, indirectKind, type Linker } from "./cold.ts";
 import { dispatch, hashOf } from "./dispatch.ts";
@@ -21,6 +21,7 @@ import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
 import { predictInline } from "./inline_gshare.ts";
 import { ENTRY_TYPE } from "./module.ts";
+import { PendingStamps } from "./pending_stamps.ts";
 import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
 import { type Member, RegionPlan, type RegionSource } from "./region_plan.ts";
@@ -45,6 +46,7 @@ export class Region extends GuestLowering {
   #member!: Member;
   #placements: ReadonlyMap<Statement, Placement> = NO_CLUSTERS;
   #index = 0;
+  readonly #pending = new PendingStamps();
   /** Labels that are open: node numbers, or negative pseudo-labels. */
   readonly #labels: number[] = [];
   /** Flag kind at the current point, -1 when not known. */
@@ -420,6 +422,7 @@ export class Region extends GuestLowering {
     this.#flagsHeld = m.flagsIn;
     this.#registers.begin();
     this.#blockLocalsUsed = 0;
+    this.#pending.begin();
     this.#placements = block.clustered ? accessClusters(m.instructions) : NO_CLUSTERS;
     this.#enter(x);
     if (m.needsFlags && !m.flagsIn) {
@@ -443,6 +446,7 @@ export class Region extends GuestLowering {
     if (target === null) this.code.i64(BigInt(this.#nextPc));
     else this.value(target);
     this.code.set(this.#pc).i32(this.#recordAddress()).set(this.#exitRecord);
+    this.#stampPending();
     this.#registers.flush();
     this.#spillFlags();
     this.code.i32(exit).set(this.#exit);
@@ -457,6 +461,7 @@ export class Region extends GuestLowering {
 
   /** Go to node `to`, or through the link when it lies outside. */
   #goto(to: number, next: boolean): void {
+    this.#stampPending();
     this.#registers.flush();
     if (to >= 0) return this.#edge(this.#members.indexOf(this.#member), to);
     this.#spillFlags();
@@ -493,6 +498,13 @@ export class Region extends GuestLowering {
   protected override placementOf(s: Statement): Placement | undefined {
     return this.#placements.get(s);
   }
+  protected override touched(cluster: Cluster, number: number): void {
+    if (number < 0) this.#pending.finished(cluster);
+    else this.#pending.touched(cluster, this.#index * 64 + number);
+  }
+  #stampPending(): void {
+    this.#pending.write(this.code, this.#now, () => this.temporary("i64"));
+  }
   protected override missedLoad(): void {
     this.#side();
   }
@@ -517,6 +529,7 @@ export class Region extends GuestLowering {
   }
   /** The cold tier executes the current instruction anew: nothing of it was done that it may not repeat. */
   #leaveForRecord(): void {
+    this.#stampPending();
     this.#registers.flush();
     this.#spillFlags();
     if (this.#countsItself) this.code.get(this.#accessesBefore).set(this.#accesses);

@@ -20,19 +20,21 @@ export function predictInline(
   { taken, at, counter, history, branches }: PredictorLocals,
 ): void {
   const mask = 2 ** models.historyBits - 1;
-  code.get(history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor).tee(at)
-    .mem(W.i32_load8_u, L.GSHARE).set(counter);
+  code.get(history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor)
+    .i32(mask).op(W.i32_and).tee(at).mem(W.i32_load8_u, L.GSHARE).set(counter);
+  code.get(branches).i64(1n).op(W.i64_add).set(branches);
   const arm = (outcome: 0 | 1): void => {
+    // A counter at its end was right, and stays.
     code.get(counter);
     if (outcome === 1) code.i32(3).op(W.i32_ne);
     code.op(W.if, typeCode.void).get(at).get(counter).i32(outcome === 1 ? 1 : -1)
-      .op(W.i32_add).mem(W.i32_store8, L.GSHARE).op(W.end);
+      .op(W.i32_add).mem(W.i32_store8, L.GSHARE);
     code.get(branches).get(counter).i32(1).op(W.i32_shr_u);
     if (outcome === 1) code.i32(1).op(W.i32_xor);
-    code.op(W.i64_extend_i32_u).i64(1n << 32n).op(W.i64_add, W.i64_add).set(branches);
+    code.op(W.i64_extend_i32_u).i64(32n).op(W.i64_shl, W.i64_add).set(branches).op(W.end);
     code.get(history).i32(1).op(W.i32_shl);
     if (outcome === 1) code.i32(1).op(W.i32_or);
-    code.i32(mask).op(W.i32_and).set(history);
+    code.set(history);
   };
   code.get(taken).op(W.if, typeCode.void);
   arm(1);

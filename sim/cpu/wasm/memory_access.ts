@@ -2,7 +2,7 @@
 import { READ_TLB, SOFT_PHYSICAL, SOFT_STAMP, SOFT_TAG, WRITE_TLB } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
 import type { Node, Statement, Type } from "../ir/types.ts";
-import type { Placement } from "./access_clusters.ts";
+import type { Cluster, Placement } from "./access_clusters.ts";
 import { typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
 import { EVENT_WORD, EventKind } from "./event_stream.ts";
@@ -44,6 +44,13 @@ export abstract class GuestLowering extends Lowering {
    * 4096.
    */
   protected missedCluster(_offset: number): void {
+    throw new TypeError("a cluster of accesses outside a region");
+  }
+  /**
+   * Access `number` of the current instruction was the latest of a cluster: where control leaves before the last one,
+   * that stamps the modelled TLB's entry. -1: it was the last one.
+   */
+  protected touched(_cluster: Cluster, _number: number): void {
     throw new TypeError("a cluster of accesses outside a region");
   }
   /** Push the ordinal of access `number` of the current instruction. */
@@ -132,7 +139,7 @@ export abstract class GuestLowering extends Lowering {
    * Push the physical address of the lowest byte of the access's cluster; the first access of it
    * translates.
    */
-  #cluster({ cluster, offset, first }: Placement, address: Node, number: number): void {
+  #cluster({ cluster, offset, first, last }: Placement, address: Node, number: number): void {
     const code = this.code;
     const models = this.linker.instrumentation !== null;
     if (first) {
@@ -147,11 +154,12 @@ export abstract class GuestLowering extends Lowering {
         code.set(cluster.physical);
       }, (l) => this.missedCluster(l.offset));
     }
-    if (models) {
+    if (models && last) {
       code.get(cluster.stamp);
       this.ordinal(number);
       code.mem(W.i64_store, 0);
     }
+    if (models) this.touched(cluster, last ? -1 : number);
     code.get(cluster.physical);
   }
 

@@ -310,10 +310,10 @@ function predict(models: Instrumentation, sites: SiteFunctions | null): Code {
     .op(W.i32_xor).i32(mask).op(W.i32_and).tee(AT).mem(W.i32_load8_u, L.GSHARE).set(COUNTER);
   // Count one branch, and a miss where the counter's high bit differs from the outcome.
   c.i32(0).stateLoad(W.i64_load, L.BRANCHES).get(COUNTER).i32(1).op(W.i32_shr_u)
-    .get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.i64_extend_i32_u).i64(1n << 32n)
-    .op(W.i64_add, W.i64_add).mem(W.i64_store, L.BRANCHES);
+    .get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.i64_extend_i32_u).i64(32n).op(W.i64_shl)
+    .i64(1n).op(W.i64_add, W.i64_add).mem(W.i64_store, L.BRANCHES);
   c.i32(0).stateLoad(W.i32_load, L.HISTORY).i32(1).op(W.i32_shl).get(TAKEN).i32(0).op(W.i32_ne)
-    .op(W.i32_or).i32(mask).op(W.i32_and).mem(W.i32_store, L.HISTORY);
+    .op(W.i32_or).mem(W.i32_store, L.HISTORY);
   if (sites !== null) {
     c.get(COUNTER).i32(1).op(W.i32_shr_u).get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.if, 0x40)
       .call(sites.mispredicted).op(W.end);
