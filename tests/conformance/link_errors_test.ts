@@ -299,6 +299,14 @@ int main(void) {
   },
 ];
 
+/** What may differ on another machine: relocations, thread-local storage, the machine itself; the rest is the same code. */
+const OTHER_MACHINE = new Set([
+  ...["nothing is wrong", "no library", "a library for another machine"],
+  ...["an undefined function, bound at once", "an undefined function, bound at its call"],
+  ...["an undefined variable", "a version that a library has no more"],
+  ...["too much static TLS for a library opened later", "what dlopen and dlsym say"],
+]);
+
 for (
   const [architecture, arch] of [["amd64", "x86_64"], ["arm64", "aarch64"]] as [string, Arch][]
 ) {
@@ -316,6 +324,7 @@ for (
     ignore: needs !== undefined,
     fn: async (t) => {
       for (const { name, build, env } of cases) {
+        if (arch === "aarch64" && !OTHER_MACHINE.has(name)) continue;
         await t.step(name, async () => {
           const path = await Deno.makeTempDir({ prefix: "link-errors-" });
           try {

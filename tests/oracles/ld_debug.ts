@@ -27,14 +27,14 @@ export async function runIn(argv: readonly string[], options: MachineOptions): P
   return { exit, counters, stdout: stdout.text, stderr: stderr.text };
 }
 
-/** Lines of `LD_DEBUG` of the first process alone, without its number. */
+/** Lines of `LD_DEBUG` of the first process alone, without its number, and the program's exit code. */
 export async function ldDebug(
   topics: string,
   argv: readonly string[],
   options: MachineOptions,
-): Promise<string[]> {
+): Promise<{ readonly lines: string[]; readonly exit: number }> {
   const env = { ...options.env, LD_DEBUG: topics };
-  const { stderr } = await runIn(argv, { ...options, linker: "guest", env });
+  const { stderr, exit } = await runIn(argv, { ...options, linker: "guest", env });
   const lines: string[] = [];
   let first: string | undefined;
   for (const line of stderr.split("\n")) {
@@ -43,7 +43,7 @@ export async function ldDebug(
     first ??= pid;
     if (pid === first) lines.push(text.trim());
   }
-  return lines;
+  return { lines, exit };
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
@@ -107,7 +107,7 @@ export async function theirLink(
   const binding =
     /^binding file (\S+) \[\d+\] to (\S+) \[\d+\]: (\w+) symbol `([^']+)'(?: \[([^\]]+)\])?/;
   const lines: Line[] = [];
-  for (const line of await ldDebug("bindings,statistics", argv, options)) {
+  for (const line of (await ldDebug("bindings,statistics", argv, options)).lines) {
     const [, from, to, kind, symbol, version = ""] = binding.exec(line) ?? [];
     if (from !== undefined) lines.push({ from: named(from), to: named(to), kind, symbol, version });
     const [, what, number] = /number of (.*)relocations(?: from cache)?: (\d+)/.exec(line) ?? [];

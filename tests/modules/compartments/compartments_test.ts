@@ -30,16 +30,20 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
   const root = debianRoot("bookworm", arch);
   const compiler = missingCompiler(arch);
   const missing = root === undefined ? "Debian roots" : compiler;
+  // Built once for all tests of an architecture.
+  let folder: GuestFolder | undefined;
+  addEventListener("unload", () => folder?.[Symbol.dispose]());
   const test = (name: string, fn: (run: Run) => Promise<void>) =>
     Deno.test({
       name: `${name} on ${arch}` + (missing === undefined ? "" : ` (skipped: needs ${missing})`),
       ignore: missing !== undefined,
       fn: async () => {
-        using folder = new GuestFolder(arch, root!, TARGETS);
+        folder ??= new GuestFolder(arch, root!, TARGETS);
+        const { mounts } = folder;
         await fn((argv, modules, options) =>
           runIn(root!, argv, {
             modules: [...linux(), ...modules],
-            mounts: folder.mounts,
+            mounts,
             report() {},
             ...options,
           })

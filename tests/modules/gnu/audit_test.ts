@@ -1,7 +1,7 @@
 /** What `audit` tells a script, against what glibc's own ld.so tells an audit library (LD_AUDIT). */
 import { assert, assertEquals } from "@std/assert";
 import { type Arch, audit, type LinkObject, linux } from "../../../mod.ts";
-import { debianRoot, runIn } from "./gnu_run.ts";
+import { debianRoot, runIn, SUITES } from "./gnu_run.ts";
 import { GuestFolder, missingCompiler } from "./guest_program.ts";
 
 const lazy = ["-Wl,-z,lazy"];
@@ -63,30 +63,26 @@ function ours() {
   return { told, module };
 }
 
-for (const suite of ["bookworm", "bullseye", "trixie"]) {
-  for (const arch of ["x86_64", "aarch64"] as Arch[]) {
-    const root = debianRoot(suite, arch);
-    const missing = root === undefined ? `the root of ${suite}` : missingCompiler(arch);
-    Deno.test({
-      name: `an audited program: ${suite} on ${arch}${
-        missing ? ` (skipped: needs ${missing})` : ""
-      }`,
-      ignore: missing !== undefined,
-      fn: async () => {
-        using folder = new GuestFolder(arch, root!, targets);
-        const { mounts } = folder;
-        const argv = ["/t/audited"];
-        const { told, module } = ours();
-        const modules = [...linux({ lazy: true }), module];
-        const mine = await runIn(root!, argv, { mounts, modules });
-        const env = { LD_AUDIT: "/t/auditor.so" };
-        const guest = await runIn(root!, argv, { mounts, env, linker: "guest" });
-        assertEquals([mine.exit, mine.stdout], [guest.exit, guest.stdout]);
-        assertEquals(mine.exit, 4);
-        assertEquals(told, theirs(guest.stderr));
-      },
-    });
-  }
+for (const [suite, arch] of SUITES) {
+  const root = debianRoot(suite, arch);
+  const missing = root === undefined ? `the root of ${suite}` : missingCompiler(arch);
+  Deno.test({
+    name: `an audited program: ${suite} on ${arch}${missing ? ` (skipped: needs ${missing})` : ""}`,
+    ignore: missing !== undefined,
+    fn: async () => {
+      using folder = new GuestFolder(arch, root!, targets);
+      const { mounts } = folder;
+      const argv = ["/t/audited"];
+      const { told, module } = ours();
+      const modules = [...linux({ lazy: true }), module];
+      const mine = await runIn(root!, argv, { mounts, modules });
+      const env = { LD_AUDIT: "/t/auditor.so" };
+      const guest = await runIn(root!, argv, { mounts, env, linker: "guest" });
+      assertEquals([mine.exit, mine.stdout], [guest.exit, guest.stdout]);
+      assertEquals(mine.exit, 4);
+      assertEquals(told, theirs(guest.stderr));
+    },
+  });
 }
 
 for (const arch of ["x86_64", "aarch64"] as Arch[]) {

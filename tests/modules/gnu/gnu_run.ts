@@ -14,6 +14,15 @@ export function debianRoot(suite: string, arch: Arch): string | undefined {
   }
 }
 
+/**
+ * Suites that tests of the linker's services run with: Debian 12's on both architectures, the older and the newer glibc
+ * each on one.
+ */
+export const SUITES: readonly (readonly [suite: string, arch: Arch])[] = [
+  ...[["bookworm", "x86_64"], ["bookworm", "aarch64"]] as const,
+  ...[["bullseye", "x86_64"], ["trixie", "aarch64"]] as const,
+];
+
 export interface RunOptions extends MachineOptions {
   readonly stdin?: string;
 }

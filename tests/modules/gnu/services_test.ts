@@ -1,7 +1,6 @@
 /** The linker's services to programs of glibc: the same output as under glibc's own loader. */
 import { assertEquals } from "@std/assert";
-import type { Arch } from "../../../mod.ts";
-import { debianRoot, runIn, type RunOptions } from "./gnu_run.ts";
+import { debianRoot, runIn, type RunOptions, SUITES } from "./gnu_run.ts";
 import { GuestFolder, missingCompiler, type Target } from "./guest_program.ts";
 
 interface Case {
@@ -113,31 +112,27 @@ const CASES: readonly Case[] = [
   },
 ];
 
-for (const arch of ["x86_64", "aarch64"] as Arch[]) {
-  for (const suite of ["bookworm", "bullseye", "trixie"]) {
-    const root = debianRoot(suite, arch);
-    for (const { name, targets, argv, options, once, cplusplus } of CASES) {
-      if (once && suite !== "bookworm") continue;
-      const missing = root === undefined
-        ? `the root of ${suite}`
-        : missingCompiler(arch, cplusplus);
-      Deno.test({
-        name: `${name}: ${suite} on ${arch}${missing ? ` (skipped: needs ${missing})` : ""}`,
-        ignore: missing !== undefined,
-        fn: async () => {
-          using folder = new GuestFolder(arch, root!, targets);
-          const shared = { ...options, mounts: folder.mounts };
-          const { counters: _m, ...modular } = await runIn(root!, argv, {
-            ...shared,
-            linker: "modular",
-          });
-          const { counters: _g, ...guest } = await runIn(root!, argv, {
-            ...shared,
-            linker: "guest",
-          });
-          assertEquals(modular, guest);
-        },
-      });
-    }
+for (const [suite, arch] of SUITES) {
+  const root = debianRoot(suite, arch);
+  for (const { name, targets, argv, options, once, cplusplus } of CASES) {
+    if (once && suite !== "bookworm") continue;
+    const missing = root === undefined ? `the root of ${suite}` : missingCompiler(arch, cplusplus);
+    Deno.test({
+      name: `${name}: ${suite} on ${arch}${missing ? ` (skipped: needs ${missing})` : ""}`,
+      ignore: missing !== undefined,
+      fn: async () => {
+        using folder = new GuestFolder(arch, root!, targets);
+        const shared = { ...options, mounts: folder.mounts };
+        const { counters: _m, ...modular } = await runIn(root!, argv, {
+          ...shared,
+          linker: "modular",
+        });
+        const { counters: _g, ...guest } = await runIn(root!, argv, {
+          ...shared,
+          linker: "guest",
+        });
+        assertEquals(modular, guest);
+      },
+    });
   }
 }

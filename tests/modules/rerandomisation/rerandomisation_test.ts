@@ -52,7 +52,9 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
   });
 
   Deno.test({
-    name: `exceptions and cancelled threads go through functions that move, ${arch}${skipped}`,
+    name: `${
+      arch === "x86_64" ? "cancelled threads" : "exceptions"
+    } go through functions that move, ${arch}${skipped}`,
     ignore: missing !== undefined,
     fn: async () => {
       const cplusplus = ["-l:libstdc++.so.6", "-l:libgcc_s.so.1"];
@@ -68,21 +70,21 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
         { name: "cancel", flags: ["-fexceptions", "-pthread", "-l:libgcc_s.so.1"] },
       ]);
       const machine = { root: root!, mounts: folder.mounts, report: () => {} };
-      for (
-        const [program, library] of [["/t/exceptions", "libthrows.so"], ["/t/cancel", "program"]]
-      ) {
-        const { counters: _, ...guest } = await runIn(root!, [program], {
-          ...machine,
-          linker: "guest",
-        });
-        const libraries = [library, "libgcc_s.so.1"];
-        const { counters, ...moved } = await runIn(root!, [program], {
-          ...machine,
-          modules: [...linux(), rerandomisation({ libraries, every: 2 })],
-        });
-        assertEquals(moved, guest);
-        assert(counters["linker.rerandomisation.moves"] > 5);
-      }
+      // The other one of each is in the tests of reorder, which copies functions in the same way.
+      const [program, library] = arch === "x86_64"
+        ? ["/t/cancel", "program"]
+        : ["/t/exceptions", "libthrows.so"];
+      const { counters: _, ...guest } = await runIn(root!, [program], {
+        ...machine,
+        linker: "guest",
+      });
+      const libraries = [library, "libgcc_s.so.1"];
+      const { counters, ...moved } = await runIn(root!, [program], {
+        ...machine,
+        modules: [...linux(), rerandomisation({ libraries, every: 2 })],
+      });
+      assertEquals(moved, guest);
+      assert(counters["linker.rerandomisation.moves"] > 5);
     },
   });
 

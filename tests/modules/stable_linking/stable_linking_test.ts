@@ -17,45 +17,48 @@ for (const arch of ["x86_64", "aarch64"] as Arch[]) {
   const root = debianRoot("bookworm", arch);
   const skipped = root === undefined ? " (skipped: needs the root of bookworm)" : "";
 
-  Deno.test({
-    name: `perl is bound as ld.so binds it, from a cache and without, ${arch}${skipped}`,
-    ignore: root === undefined,
-    fn: async () => {
-      const options = { root: root!, env: { LD_BIND_NOW: "1" } };
-      const theirs = await theirLink(PERL, { ...options, allocator: true });
-      const names = [...theirs.bindings.keys()].sort();
-      const store = new Map<string, Uint8Array>();
-      const link = async (...modules: Module[]) => {
-        const { bindings, said } = await ourLink(PERL, {
-          ...options,
-          modules: [...linux(), ...modules],
-        });
-        assertEquals([said.exit, said.stdout, said.stderr], [0, "42", ""]);
-        assertEquals([...bindings.keys()].sort(), names);
-        return said.counters;
-      };
-      const plain = await link();
-      const first = await link(stableLinking({ store }));
-      assertEquals(cost(first), cost(plain));
-      assertEquals(store.size, 1);
-      const [written] = store.values();
-      const second = await link(stableLinking({ store }));
-      assertEquals(second["linker.stable.searched"], undefined);
-      assertEquals(second["linker.stable.reused"], first["linker.stable.searched"]);
-      assertEquals(second["linker.lookups"], plain["linker.lookups"]);
-      // What the linker and perl ask for by name is searched for, nothing else.
-      assert(second["linker.hash.tables"] < 100, `${second["linker.hash.tables"]}`);
-      assertEquals([...store.values()], [written]);
-      const cached = await link(lookupCache());
-      assert(cached["linker.lookup.cache.hits"] > 0);
-      const hits = cached["linker.lookup.cache.hits"];
-      assertEquals(hits + cached["linker.lookup.cache.misses"], cached["linker.lookups"]);
-      cost(cached).forEach((count, i) => assert(count < cost(plain)[i], SEARCH[i]));
-      const both = await link(lookupCache(), stableLinking({ store }));
-      assertEquals(cost(both), cost(first).map((_, i) => cost(cached)[i]));
-      assertEquals(store.size, 2, "other modules, another cache");
-    },
-  });
+  // What is kept of a link does not depend on the machine; seven starts of perl are long.
+  if (arch === "x86_64") {
+    Deno.test({
+      name: `perl is bound as ld.so binds it, from a cache and without, ${arch}${skipped}`,
+      ignore: root === undefined,
+      fn: async () => {
+        const options = { root: root!, env: { LD_BIND_NOW: "1" } };
+        const theirs = await theirLink(PERL, { ...options, allocator: true });
+        const names = [...theirs.bindings.keys()].sort();
+        const store = new Map<string, Uint8Array>();
+        const link = async (...modules: Module[]) => {
+          const { bindings, said } = await ourLink(PERL, {
+            ...options,
+            modules: [...linux(), ...modules],
+          });
+          assertEquals([said.exit, said.stdout, said.stderr], [0, "42", ""]);
+          assertEquals([...bindings.keys()].sort(), names);
+          return said.counters;
+        };
+        const plain = await link();
+        const first = await link(stableLinking({ store }));
+        assertEquals(cost(first), cost(plain));
+        assertEquals(store.size, 1);
+        const [written] = store.values();
+        const second = await link(stableLinking({ store }));
+        assertEquals(second["linker.stable.searched"], undefined);
+        assertEquals(second["linker.stable.reused"], first["linker.stable.searched"]);
+        assertEquals(second["linker.lookups"], plain["linker.lookups"]);
+        // What the linker and perl ask for by name is searched for, nothing else.
+        assert(second["linker.hash.tables"] < 100, `${second["linker.hash.tables"]}`);
+        assertEquals([...store.values()], [written]);
+        const cached = await link(lookupCache());
+        assert(cached["linker.lookup.cache.hits"] > 0);
+        const hits = cached["linker.lookup.cache.hits"];
+        assertEquals(hits + cached["linker.lookup.cache.misses"], cached["linker.lookups"]);
+        cost(cached).forEach((count, i) => assert(count < cost(plain)[i], SEARCH[i]));
+        const both = await link(lookupCache(), stableLinking({ store }));
+        assertEquals(cost(both), cost(first).map((_, i) => cost(cached)[i]));
+        assertEquals(store.size, 2, "other modules, another cache");
+      },
+    });
+  }
 
   const missing = root === undefined ? "the root of bookworm" : missingCompiler(arch);
   Deno.test({
