@@ -13,7 +13,7 @@ export interface Counting {
   readonly cpu: Engine;
   readonly memory: Memory;
   /** The models of the core that are not inlined. */
-  readonly models?: { report(): Counts };
+  readonly models?: { report(inlined?: Counts): Counts };
   /** The modular linker's counts. */
   readonly linking: Counts;
 }
@@ -25,10 +25,11 @@ const LEVELS: readonly string[] = ["frames.peak"];
 export function countersOf(parts: Counting, instructions: number): Record<string, number> {
   const { kernel, cpu, memory, linking } = parts;
   const { minor, major } = memory.counters;
+  const inlined = cpu.watch?.report(instructions);
   const counters: Record<string, number> = {
     instructions,
-    ...cpu.watch?.report(instructions),
-    ...parts.models?.report(),
+    ...inlined,
+    ...parts.models?.report(inlined),
     "faults.minor": minor[Domain.Program],
     "faults.major": major[Domain.Program],
     "kernel.faults.minor": minor[Domain.Kernel],

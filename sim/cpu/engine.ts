@@ -132,7 +132,8 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       (number) => this.#describe(this.blocks.all[number]),
       options.pageBits,
     );
-    if (this.watch !== null && this.stream?.kinds.accesses === true) {
+    const kinds = this.stream?.kinds;
+    if (this.watch !== null && kinds?.accesses === true && kinds.lines === undefined) {
       throw new RangeError("accesses cannot be both inlined in models and streamed");
     }
     this.handlers = new Handlers(
@@ -153,7 +154,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       options.isa,
       this.handlers,
       this.state,
-      warmthOf(heat, this.stream !== null),
+      warmthOf(heat, kinds !== undefined && kinds.lines === undefined),
       (block) => this.regions.retire(block),
       (frame) => this.#soft.dropStores(frame),
     );

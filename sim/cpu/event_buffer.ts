@@ -111,6 +111,7 @@ export class EventBuffer implements StreamContext {
     this.kinds = {
       accesses: readers.some((r) => r.kinds.accesses),
       branches: readers.some((r) => r.kinds.branches),
+      lines: readers.find((r) => r.kinds.accesses)?.kinds.lines,
     };
     for (const reader of readers) reader.attach(this);
   }
@@ -179,6 +180,19 @@ export class EventBuffer implements StreamContext {
     if (second >= 0) this.#append(0, 0, EventKind.Straddle, 0, index, second);
     const kind = write ? EventKind.Store : EventKind.Load;
     this.#append(va >>> 0, Math.floor(va / U32), kind, size, index, physical);
+    this.#forgetLines();
+  }
+  /** A page walk for instruction `index`. */
+  walk(side: Side, va: number, index: number): void {
+    if (this.kinds.lines === undefined) return;
+    this.#append(va >>> 0, Math.floor(va / U32), EventKind.Walk, 0, index, side);
+    this.#forgetLines();
+  }
+  /** Any access may change the caches. */
+  #forgetLines(): void {
+    const { lines } = this.kinds;
+    const from = L.DATA_LINES >> 2;
+    if (lines !== undefined) this.#u32.fill(0, from, from + lines.sets);
   }
   /** Of the last block, only `done` instructions retired; what the next one did is undone. */
   cut(done: number): void {
@@ -191,6 +205,7 @@ export class EventBuffer implements StreamContext {
       if (!data || word >>> INDEX_SHIFT < done) break;
       this.#u32[L.EVENTS >> 2] -= EVENT_SIZE;
     }
+    this.#forgetLines();
     this.#append(0, 0, EventKind.Cut, done, 0, 0);
   }
 

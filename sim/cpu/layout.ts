@@ -173,6 +173,13 @@ export const SITE_BLOCK = 0x5a8;
 export const RETURN_STACK = 0x600;
 
 /**
+ * With filtered accesses (`wasm/line_filter.ts`): for each set of the level-1 data cache, the address of the line that
+ * was used last (u32), 0 if it is not known; at most `MOST_SETS`.
+ */
+export const DATA_LINES = 0x800;
+export const MOST_SETS = 256;
+
+/**
  * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes. Those of loads and stores have one for each page number
  * modulo 2^20: the page's address (u64), its physical address (u32), and the address of the modelled
  * entry's stamp (u32). That of fetches has few.

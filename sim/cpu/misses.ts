@@ -264,6 +264,9 @@ export class Misses {
     const { hierarchy } = this.#watch!;
     const { stlbAccesses, stlbMisses } = hierarchy.counts;
     hierarchy.access(side, va, shift, this.#links.current!.id, ordinal);
+    if (hierarchy.counts.stlbMisses !== stlbMisses) {
+      this.#stream?.walk(side, va, index);
+    }
     if (this.#sites !== null && hierarchy.counts.stlbAccesses !== stlbAccesses) {
       this.#sites.missed(side, va, index, hierarchy.counts.stlbMisses !== stlbMisses);
     }

@@ -12,7 +12,7 @@ const WARM_PATIENCE = 2_000_000;
 const PATIENCE = 500;
 const LOW_HEAT = 100;
 
-/** Executions after which a block is first compiled; functions of blocks append to no event stream. */
+/** Executions after which a block is first compiled; functions of blocks append to no event stream that is whole. */
 export function warmthOf(heat: number, streaming: boolean): number {
   if (!Number.isFinite(heat)) return 0x7fffffff;
   return heat < LOW_HEAT || streaming ? heat : Math.floor(heat / WARMTH);

@@ -4,7 +4,8 @@
  */
 import type { Arch } from "../arch.ts";
 import type { EventReader, StreamContext } from "../cpu/event_buffer.ts";
-import type { StreamKinds } from "../cpu/wasm/event_stream.ts";
+import { MOST_SETS } from "../cpu/layout.ts";
+import type { DataLines, StreamKinds } from "../cpu/wasm/event_stream.ts";
 import type { CoreParts } from "./core_model.ts";
 import { type DirectionPredictor, WasmPredictor } from "./direction.ts";
 import type { Side } from "./hierarchy.ts";
@@ -58,6 +59,7 @@ export class CompiledCore implements EventReader {
     this.kinds = {
       accesses: parts.tlb || parts.caches || observed,
       branches: parts.branches || observed,
+      lines: parts.filtered ? dataLines(preset) : undefined,
     };
     this.#predictor = predictor ?? null;
     const own = predictor === undefined
@@ -221,10 +223,12 @@ export class CompiledCore implements EventReader {
       this.#memory.view.getInt32(address + 4, true) * 2 ** 32;
   }
 
-  /** Counters under their report names. */
-  report(): Record<string, number> {
+  /** Counters under their report names; `inlined` are those of the parts that are not in the stream. */
+  report(inlined: Readonly<Record<string, number>> = {}): Record<string, number> {
     const { translation: t, caches, branches: b, ...core } = this.#core;
-    const [loads, stores] = [this.#read(core.loads), this.#read(core.stores)];
+    const { filtered } = this.parts;
+    const loads = filtered ? inlined.loads : this.#read(core.loads);
+    const stores = filtered ? inlined.stores : this.#read(core.stores);
     const instructions = this.#read(core.instructions);
     const report: Record<string, number> = {};
     if (this.kinds.accesses) Object.assign(report, { loads, stores });
@@ -263,7 +267,9 @@ export class CompiledCore implements EventReader {
       if (caches[name] !== null) this.#reportLevel(report, name, caches[name]);
     }
     report["l1i.accesses"] = instructions + this.#read(core.fetchLineStraddles);
-    const walks = caches.walks === caches.l1d && t !== null ? this.#read(t.references) : 0;
+    const references = this.#read(t?.references ?? core.references);
+    if (filtered) report["walks.references"] = references;
+    const walks = caches.walks === caches.l1d ? references : 0;
     report["l1d.accesses"] = loads + stores + this.#read(core.lineStraddles) + walks;
     return report;
   }
@@ -275,4 +281,20 @@ export class CompiledCore implements EventReader {
     report[`${name}.prefetches`] = prefetches;
     report[`${name}.prefetches.useful`] = this.#read(level.useful);
   }
+}
+
+/** Whether accesses that change nothing in level 1 can be told by its set's last line alone. */
+export function canFilter({ tlb, caches }: Preset): boolean {
+  if (caches === undefined || caches.indexed === "virtual" || (tlb.granule ?? 12) !== 12) {
+    return false;
+  }
+  const { l1d, l1i, l2, llc, line = 64 } = caches;
+  const sets = l1d.size / line / l1d.ways;
+  const plain = [l1i, l1d].every(({ prefetcher = "off" }) => prefetcher === "off");
+  return plain && !l2?.inclusive && !llc?.inclusive && line >= 32 && sets <= MOST_SETS &&
+    Number.isInteger(Math.log2(sets));
+}
+function dataLines({ caches }: Preset): DataLines {
+  const { l1d, line = 64 } = caches!;
+  return { sets: l1d.size / line / l1d.ways, line };
 }

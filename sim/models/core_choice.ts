@@ -1,6 +1,6 @@
 /** Which models a machine gets for the cores it is asked to model, and how each is executed. */
 import type { Arch } from "../arch.ts";
-import { CompiledCore } from "./compiled_core.ts";
+import { canFilter, CompiledCore } from "./compiled_core.ts";
 import {
   type DirectionPredictor,
   type DirectionShape,
@@ -61,15 +61,17 @@ export function modelledCore(
   const found = presetOf(core, detail, granule);
   const used = shape === undefined ? found : { ...found, direction: shape };
   const caches = used.caches !== undefined;
-  const fits = hasInlinedTlb(used.tlb) && !caches && !observed;
+  const fits = hasInlinedTlb(used.tlb) && !observed;
   const inlinedBranches = fits && hasInlinedBranches(used) && own === undefined;
-  // Where events happen is told by one of both.
-  const inlinedTlb = fits && (inlinedBranches || keeper === undefined);
-  const parts = { tlb: !inlinedTlb, branches: !inlinedBranches, caches };
-  const streams = parts.tlb || parts.branches;
+  // Beside caches all is inlined or nothing; and where events happen is told by one of both.
+  const filtered = caches && inlinedBranches && canFilter(used) && keeper === undefined;
+  const inlinedTlb = caches ? filtered : fits && (inlinedBranches || keeper === undefined);
+  const inlinesBranches = inlinedTlb && inlinedBranches;
+  const parts = { tlb: !inlinedTlb, branches: !inlinesBranches, caches, filtered };
+  const streams = parts.tlb || parts.branches || caches;
   return {
     preset: used,
-    inlined: inlinedTlb ? { preset: used, branches: inlinedBranches } : null,
+    inlined: inlinedTlb ? { preset: used, branches: inlinesBranches } : null,
     streamed: streams ? new CompiledCore(used, arch, parts, own, keeper) : null,
     sites: streams || keeper === undefined ? null : new SiteCore(keeper),
   };

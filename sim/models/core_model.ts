@@ -15,6 +15,8 @@ export interface CoreParts {
   readonly tlb: boolean;
   readonly branches: boolean;
   readonly caches: boolean;
+  /** Caches alone, of which the stream tells filtered accesses, and page walks. */
+  readonly filtered?: boolean;
 }
 
 /** Events that can be asked where they happened. */

@@ -56,6 +56,7 @@ export abstract class StreamModel implements EventReader {
     for (let at = from; at < to; at += EVENT_WORDS) {
       const high = words[at + 1];
       const kind = (high >>> KIND_SHIFT) & 15;
+      if (kind === EventKind.Walk) continue;
       if (kind <= EventKind.Cut || kind === EventKind.Straddle ? !accesses : !branches) continue;
       if (kind <= EventKind.Store) {
         const index = high >>> INDEX_SHIFT;

@@ -79,6 +79,7 @@ export const file: CommonFile = {
     "wasm/function.ts",
     "wasm/function_types.ts",
     "wasm/imports.ts",
+    "wasm/line_filter.ts",
     "wasm/lower.ts",
     "wasm/memory_access.ts",
     "wasm/module.ts",
@@ -90,7 +91,7 @@ export const file: CommonFile = {
     "wasm/site_events.ts",
     "wasm/target_buffer.ts",
   ],
-  hash: 567391797,
+  hash: 296405676,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

@@ -24,6 +24,7 @@ export const file: CommonFile = {
     "wasm/function.ts",
     "wasm/function_types.ts",
     "wasm/imports.ts",
+    "wasm/line_filter.ts",
     "wasm/lower.ts",
     "wasm/memory_access.ts",
     "wasm/module.ts",
@@ -68,7 +69,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 77789855,
+  hash: 744949887,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

@@ -17,6 +17,14 @@ export interface StreamKinds {
   /** Blocks and data accesses. */
   readonly accesses: boolean;
   readonly branches: boolean;
+  /** Accesses that change nothing in the level-1 data cache are left out, and page walks are told. */
+  readonly lines?: DataLines;
+}
+
+/** Geometry of a level-1 data cache: numbers of sets and bytes of a line, powers of two. */
+export interface DataLines {
+  readonly sets: number;
+  readonly line: number;
 }
 
 export const enum EventKind {
@@ -37,6 +45,8 @@ export const enum EventKind {
   Return = 10,
   /** The next access lies on two pages: physical address of its first byte on the second. */
   Straddle = 11,
+  /** With `lines`: a page walk for an address, and the side (`Side`). */
+  Walk = 12,
 }
 
 /** Bytes of an event; offset of its third word. */

@@ -434,7 +434,9 @@ export class Region extends GuestLowering {
       const e = m.instructions[i];
       this.#countsItself = this.linker.instrumentation !== null && countsItself(e.body);
       if (this.#countsItself) code.get(this.#accesses).set(this.#accessesBefore);
-      this.#manyEvents = this.linker.stream?.accesses === true && allAccesses(e.body) > 1;
+      // Filtered ones may be told of twice.
+      const whole = this.linker.stream?.accesses === true && this.linker.stream.lines === undefined;
+      this.#manyEvents = whole && allAccesses(e.body) > 1;
       if (this.#manyEvents) code.get(this.#events).set(this.#eventsBefore);
       this.lower(e.body, e.variables);
     }

@@ -8,6 +8,7 @@ import type { Linker } from "./cold.ts";
 import { EVENT_WORD, EventKind } from "./event_stream.ts";
 import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
+import { ifOtherLine } from "./line_filter.ts";
 import { type Load, loadOpcode, Lowering, type Store, storeOpcode } from "./lower.ts";
 
 /** Locals of one lookup: the address, its place in the table, and after a hit its offset in the page. */
@@ -176,6 +177,24 @@ export abstract class GuestLowering extends Lowering {
     if (this.linker.stream?.accesses !== true) return;
     const code = this.code;
     const physical = this.temporary("i32");
+    const { lines } = this.linker.stream;
+    if (lines !== undefined) {
+      if (offset !== 0) code.i32(offset).op(W.i32_add);
+      code.set(physical);
+      const locals = { physical, place: this.temporary("i32") };
+      ifOtherLine(code, lines, size, locals, () => {
+        this.eventPlace();
+        code.i64(0n);
+        this.packEvent(kind, size);
+        code.mem(W.i64_store, 0);
+        this.eventPlace();
+        code.get(physical).mem(W.i32_store, EVENT_WORD);
+        this.nextEvent();
+      });
+      code.get(physical);
+      if (offset !== 0) code.i32(offset).op(W.i32_sub);
+      return;
+    }
     code.set(physical);
     this.eventPlace();
     address();

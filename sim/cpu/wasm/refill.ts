@@ -5,6 +5,8 @@
  */
 import * as L from "../layout.ts";
 import { Code, typeCode, W } from "./code.ts";
+import type { DataLines } from "./event_stream.ts";
+import { appendWalk } from "./line_filter.ts";
 import * as R from "./records.ts";
 import { appendMiss, type SiteFunctions } from "./site_events.ts";
 
@@ -58,7 +60,7 @@ function leastRecent(c: Code, victim: number, step: number): void {
 }
 
 /** `refill`: see above. */
-export function refill(sites: SiteFunctions | null): Code {
+export function refill(sites: SiteFunctions | null, lines: DataLines | undefined): Code {
   const c = new Code();
   const leave = (): Code => c.i32(0).op(W.return);
   c.get(ADDRESS).i64(12n).op(W.i64_shr_u)
@@ -93,7 +95,9 @@ export function refill(sites: SiteFunctions | null): Code {
   c.get(VICTIM).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
   c.get(SECOND).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
   c.get(WALKED).op(W.if, typeCode.void).get(SECOND).get(TAG).mem(W.i64_store, L.TLB_TAG);
-  countMiss(c).op(W.end);
+  countMiss(c);
+  if (lines !== undefined) appendWalk(c, lines, { address: ADDRESS, ordinal: ORDINAL, at: PLACE });
+  c.op(W.end);
   c.get(SIDE).i32(L.TLB_SHAPE).op(W.i32_mul).i32(L.TLB_SHAPES).op(W.i32_add).set(SHAPE);
   countMiss(c);
   if (sites !== null) {
@@ -138,7 +142,7 @@ function evict(c: Code): void {
   c.op(W.end, W.end);
 }
 
-/** Locals of the functions below: the place, the stamp, the page's address. */
+/** Locals of the functions below: the place, the stamp, the page's address; the first two are free after a refill. */
 const ACCESS_LOCALS = ["i32", "i32", "i64"] as const;
 
 /**

@@ -7,9 +7,10 @@ import type { Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { Code, typeCode, W } from "./code.ts";
 import { dispatch } from "./dispatch.ts";
-import { appendBlock, makeRoom, type StreamKinds } from "./event_stream.ts";
+import { appendBlock, EventKind, makeRoom, type StreamKinds } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
 import { runtimeSignatures } from "./imports.ts";
+import { appendRefilled } from "./line_filter.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 import { sharedAccesses } from "./shared_access.ts";
@@ -79,9 +80,11 @@ export function runtimeModule(
 
   const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, L.FAULT_ADDRESS);
   // Parameters: the address, values, the size with the access's number, the record.
-  const refillAt = models === null
-    ? -1
-    : m.function(m.type(["i64", "i64", "i32"], ["i32"]), REFILL_LOCALS, refill(sites));
+  const refillAt = models === null ? -1 : m.function(
+    m.type(["i64", "i64", "i32"], ["i32"]),
+    REFILL_LOCALS,
+    refill(sites, stream?.lines),
+  );
   const slow = (
     name: keyof typeof runtimeSignatures,
     host: number,
@@ -103,6 +106,11 @@ export function runtimeModule(
         // The physical address.
         c.get(place).mem(W.i32_load, table + L.SOFT_PHYSICAL)
           .get(0).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_add);
+        if (stream?.lines !== undefined) {
+          const kind = table === L.READ_TLB ? EventKind.Load : EventKind.Store;
+          const locals = { size, record: size + 1, physical: place, at: place + 1 };
+          appendRefilled(c, stream.lines, kind, locals);
+        }
         access(c, place);
         c.op(W.return);
       },
@@ -159,7 +167,7 @@ export function runtimeModule(
     };
   };
   storesSlow(store, "");
-  sharedAccesses(define, { load: loadSlow, store: storesSlow(own, "_own") }, models);
+  sharedAccesses(define, { load: loadSlow, store: storesSlow(own, "_own") }, models, stream?.lines);
 
   const signed = (
     name: keyof typeof runtimeSignatures,

@@ -6,7 +6,9 @@
 import type { Type } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { Code, typeCode, W } from "./code.ts";
+import { type DataLines, EventKind } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
+import { appendShared } from "./line_filter.ts";
 import { loadOpcode, storeOpcode } from "./lower.ts";
 import * as R from "./records.ts";
 
@@ -51,6 +53,7 @@ export function sharedAccesses(
   define: (name: string, params: Type[], results: Type[], code: Code, locals: Type[]) => void,
   slow: SlowAccess,
   models: Instrumentation | null,
+  lines: DataLines | undefined,
 ): void {
   for (const { type, bits, signed } of forms) {
     const results: Type[] = bits === 256 ? [type, type] : [type];
@@ -61,6 +64,11 @@ export function sharedAccesses(
     slowArguments(c, bits / 8, told);
     c.call(slow.load).op(W.else);
     hit(c, L.READ_TLB, { told, place, offset }, models);
+    if (lines !== undefined) {
+      c.set(at);
+      appendShared(c, lines, EventKind.Load, bits / 8, { told, physical: at, place });
+      c.get(at);
+    }
     c.op(W.end);
     if (bits === 256) {
       c.tee(at).op(0xfd, 0x00).memarg(0).get(at).op(0xfd, 0x00).memarg(16);
@@ -80,6 +88,9 @@ export function sharedAccesses(
     c.call(slow.store[bits === 256 ? "pair" : type]).op(W.drop, W.return, W.end);
     hit(c, L.WRITE_TLB, { told, place, offset }, models);
     c.set(at);
+    if (lines !== undefined) {
+      appendShared(c, lines, EventKind.Store, bits / 8, { told, physical: at, place });
+    }
     values.forEach((_, i) => {
       c.get(at).get(1 + i);
       if (type === "v128") c.op(0xfd, 0x0b).memarg(16 * i);

@@ -96,6 +96,8 @@ export interface WasmCore {
   readonly fetchStraddles: Cell;
   readonly lineStraddles: Cell;
   readonly fetchLineStraddles: Cell;
+  /** Entries that walks of inlined TLBs read. */
+  readonly references: Cell;
   /** Whether larger pages were seen in the running space. */
   readonly hasLargePages: Cell;
   /** Remembered sizes of pages: entries of two i64, and how many. */
@@ -165,6 +167,8 @@ class CoreWriter {
   readonly #page: Cell;
   readonly #line: Cell;
   readonly #dataPage: Cell;
+  /** `walk(side, va, index)`: of inlined TLBs. */
+  readonly #walk: Callable | null;
   /** What keys of the running space's lines have beside the number. */
   readonly #tag: Cell;
 
@@ -203,6 +207,7 @@ class CoreWriter {
       fetchStraddles: m.cell("i64"),
       lineStraddles: m.cell("i64"),
       fetchLineStraddles: m.cell("i64"),
+      references: m.cell("i64"),
     };
     const under = { block: this.#block, number: this.#number };
     this.#sites = imports.sites === null ? null : new WasmSites(m, imports.sites, under, BLOCK);
@@ -269,6 +274,7 @@ class CoreWriter {
     const branch = this.#branches === null && this.#sites === null
       ? null
       : this.#writeBranch(finish);
+    this.#walk = parts.filtered ? this.#writeWalk(read!, fetch, finish) : null;
     this.#writeRead(described, fetch, finish, accesses, branch);
   }
 
@@ -378,6 +384,7 @@ class CoreWriter {
       f.return(bits);
     });
   }
+  #sizeOf!: Callable;
   #translateData!: Callable;
 
   // ---- fetches ---------------------------------------------------------------------------
@@ -407,7 +414,7 @@ class CoreWriter {
     const translation = this.#translation;
     const caches = this.#caches;
     if (translation === null && caches === null) return null;
-    const bits = this.#writePageBits();
+    const bits = this.#sizeOf = this.#writePageBits();
     const translate = translation === null
       ? null
       : this.#writeTranslate(translation, Side.Instruction, bits);
@@ -613,6 +620,22 @@ class CoreWriter {
     });
   }
 
+  #writeWalk(read: Callable, fetch: Callable | null, finish: Callable): Callable {
+    return this.#m.function(["i32", "i64", "i32"], [], (f, side, va, index) => {
+      // What was fetched before is of the block before.
+      f.if(eq(side, Side.Data), () => this.#reach(f, fetch, index), () => f.call(finish()));
+      const reads = f.keep(i32(4));
+      f.if(this.core.hasLargePages.value, () => {
+        const bits = f.keep(this.#sizeOf(va));
+        f.set(reads, sub(sub(i32(4), geU(bits, 21)), geU(bits, 30)));
+      });
+      f.for(i32(0), reads, 1, (entry) => {
+        f.count(this.core.references);
+        f.call(read(va, entry));
+      });
+    });
+  }
+
   // ---- branches --------------------------------------------------------------------------
 
   /** `branch(kind, block, index, target)`. */
@@ -692,6 +715,10 @@ class CoreWriter {
         if (!accesses) return;
         f.if(is(EventKind.Straddle), () => f.set(this.#second, third));
         f.if(is(EventKind.Cut), () => f.set(this.#count, size));
+        const walk = this.#walk;
+        if (walk !== null) {
+          f.if(is(EventKind.Walk), () => f.call(walk(third, address, index)));
+        }
       };
       f.block((done) =>
         f.loop((again) => {
