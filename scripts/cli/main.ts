@@ -1,4 +1,7 @@
-/** The command line: `deno task isthmus COMMAND …`, the same as `deno run -A mod.ts COMMAND …`. */
+/**
+ * The command line: `deno task isthmus COMMAND …`. `deno run -A mod.ts COMMAND …` does the same, from a URL too, but
+ * loads the whole interface first.
+ */
 import { type CommandSpec, UsageError } from "./command.ts";
 import { plainArguments } from "./plain_arguments.ts";
 
@@ -73,3 +76,5 @@ export async function main(args: readonly string[]): Promise<number> {
     throw error;
   }
 }
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

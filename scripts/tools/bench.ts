@@ -75,7 +75,16 @@ function simulated(work: Work, { root, folder }: Setting, cpu: string | undefine
   const program = work.host ? `/bench/${work.program.split("/").at(-1)}` : work.program;
   if (work.host) world.push("--mount", `${work.program}:${program}`);
   return [
-    ...[Deno.execPath(), "run", "-A", `${project}mod.ts`, "run", ...world, ...preset, "--"],
+    ...[
+      Deno.execPath(),
+      "run",
+      "-A",
+      `${project}scripts/cli/main.ts`,
+      "run",
+      ...world,
+      ...preset,
+      "--",
+    ],
     ...[program, ...work.args],
   ];
 }
