@@ -65,7 +65,12 @@ async function speedscopePages(): Promise<string | undefined> {
     await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
   if (!(await deno("cache", "--no-lock", `npm:${SPEEDSCOPE}`)).success) return undefined;
   const { npmCache } = JSON.parse(new TextDecoder().decode((await deno("info", "--json")).stdout));
-  return `${npmCache}/registry.npmjs.org/${SPEEDSCOPE.replace("@", "/")}/dist/release`;
+  // The cache has a folder for each registry.
+  for (const registry of Deno.readDirSync(npmCache)) {
+    const release = `${npmCache}/${registry.name}/${SPEEDSCOPE.replace("@", "/")}/dist/release`;
+    if (await Deno.stat(release).then(() => true, () => false)) return release;
+  }
+  return undefined;
 }
 
 const pages = await Browser.find() === undefined ? undefined : await speedscopePages();
