@@ -213,8 +213,7 @@ static void locks(void) {
   usleep(20000);
   range.l_type = F_UNLCK;
   SHOW(fcntl(fd, F_SETLK, &range));
-  fflush(stdout);
-  waitpid(child, NULL, 0);
+  waitpid(child, NULL, 0); /* which prints before what this process has not written yet */
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   SHOW(fcntl(fd, F_OFD_SETLK, &whole));
   SHOW(fcntl(again, F_OFD_SETLK, &whole));
