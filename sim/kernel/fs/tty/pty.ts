@@ -147,9 +147,10 @@ export class Pty extends Tty {
 
   protected override flush(queue: number): number {
     // Output is with the master at once: there is none to discard.
-    if (queue === 1) return 0;
-    this.discipline.flushInput();
-    this.consumed.wake();
+    if (queue !== 1) {
+      this.discipline.flushInput();
+      this.consumed.wake();
+    }
     return 0;
   }
 

@@ -2,19 +2,11 @@
 import { assertEquals } from "@std/assert";
 import { BytesInput, CapturedOutput } from "../../../../sim/kernel/fs/streams.ts";
 import { Machine } from "../../../../sim/machine.ts";
-import { available } from "./qemu.ts";
+import { available, output } from "./qemu.ts";
 
 const compiler = "aarch64-linux-gnu-gcc";
 const needed = available("qemu-aarch64") && available(compiler);
 const missing = needed ? "" : ` (skipped: needs qemu-aarch64 and ${compiler})`;
-
-/** What `command` prints. */
-async function output(command: string, args: readonly string[]): Promise<string> {
-  const done = await new Deno.Command(command, { args: [...args] }).output();
-  const text = new TextDecoder();
-  if (!done.success) throw new Error(`${command}: ${text.decode(done.stderr)}`);
-  return text.decode(done.stdout);
-}
 
 /**
  * Linux has ILL_ILLOPC where qemu 7.2 has ILL_ILLOPN (arch/arm64/kernel/traps.c, do_el0_bti), and qemu goes on with

@@ -59,3 +59,11 @@ export async function runQemu(
   }
   return states.map((_, i) => stdout.slice(i * STATE_SIZE, (i + 1) * STATE_SIZE));
 }
+
+/** What `command` prints; throws what it complains of if it fails. */
+export async function output(command: string, args: readonly string[]): Promise<string> {
+  const done = await new Deno.Command(command, { args: [...args] }).output();
+  const text = new TextDecoder();
+  if (!done.success) throw new Error(`${command}: ${text.decode(done.stderr)}`);
+  return text.decode(done.stdout);
+}
