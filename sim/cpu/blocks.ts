@@ -229,6 +229,7 @@ export class Blocks {
       count++;
       flow = d.flow;
       if (flow !== Flow.Next || frame2 >= 0) break;
+      if (endsHere(count, start + offset, d.length)) break;
     }
     this.decodedInstructions += count;
     this.#resolve(head, keys);
@@ -496,6 +497,17 @@ export class Blocks {
     this.codeFrames[frame] = 0;
     return dead;
   }
+}
+
+/**
+ * Whether a block of `count` instructions, the last of which has `length` bytes and is followed by `end`, is long
+ * enough to end at this aligned address. So what begins anywhere in long straight code, as after each time
+ * slice, soon goes on in the same blocks as all the rest. What is nearly full takes a lesser alignment: being full
+ * at any address, it would pass its misalignment on.
+ */
+function endsHere(count: number, end: number, length: number): boolean {
+  const shift = count >= 48 ? 6 : 8;
+  return count >= 16 && (end ^ (end - length)) >>> shift !== 0;
 }
 
 function isDirect(flow: Flow): boolean {

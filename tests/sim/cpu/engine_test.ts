@@ -253,6 +253,22 @@ for (const heat of [undefined, 900, 10]) {
   });
 }
 
+Deno.test("time slices end anywhere in long straight code and leave few blocks", () => {
+  const straight = Array.from({ length: 800 }, () => [Toy.addi, 1, 1, 1]);
+  const { cpu, space } = machine([...straight, [Toy.jr, 0, 5, 0]]);
+  cpu.setReg(5, 0x1000n);
+  const starts = new Set<number>();
+  for (let slice = 0; slice < 100; slice++) {
+    starts.add(cpu.pc);
+    assertEquals(cpu.run(space, 499).kind, "quantum");
+  }
+  assertEquals(cpu.reg(1), BigInt(100 * 499 - Math.floor(100 * 499 / 801)));
+  // A slice's first block may end with a lesser alignment; the next does not.
+  const unexpected = cpu.blocks.all.filter(({ pc }) => pc % 256 !== 0 && !starts.has(pc));
+  assertEquals(unexpected.filter(({ pc }) => pc % 64 !== 0), []);
+  assert(unexpected.length <= 800 / 64);
+});
+
 Deno.test("what ran in the cold tier is accounted for, and what regions leave out is named", () => {
   const { cpu, physical, space } = machine([], 10);
   const code = [
