@@ -121,9 +121,8 @@ export const ACCESSES = 0x510;
 /** All and mispredicted conditional branches; mispredicted and all returns. */
 export const BRANCHES = 0x518;
 export const RETURNS = 0x520;
-/** gshare history (u32), of which the low bits count; return stack: entries pushed and not popped (u32), index of the top (u32). */
+/** gshare history (u32), of which the low bits count; return stack: offset of its top in `RETURN_STACK` (u32). */
 export const HISTORY = 0x528;
-export const RETURN_DEPTH = 0x52c;
 export const RETURN_TOP = 0x530;
 /** Where the last indirect jump or call went (u64). */
 export const BRANCH_TARGET = 0x538;
@@ -169,7 +168,7 @@ export const EVENTS = 0x5a0;
  */
 export const SITE_FUNCTION = 0x5a4;
 export const SITE_BLOCK = 0x5a8;
-/** Return stack: up to 64 addresses. */
+/** Return stack (`wasm/return_stack.ts`): up to 64 addresses. */
 export const RETURN_STACK = 0x600;
 
 /**

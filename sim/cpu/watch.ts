@@ -8,6 +8,7 @@ import { PAGE_SIZE } from "../models/tlb.ts";
 import * as L from "./layout.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
 import type { Instrumentation } from "./wasm/events.ts";
+import { NO_RETURN } from "./wasm/return_stack.ts";
 
 /** Exact counts of what models saw, for the program's own accesses. */
 export interface ModelCounts {
@@ -85,6 +86,7 @@ export class Watch {
     this.instrumentation = { historyBits, pcShift, returnStack, branches, sites };
     // Two-bit counters start weakly not taken.
     new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
+    new BigUint64Array(state.buffer, L.RETURN_STACK, 64).fill(NO_RETURN);
     this.hierarchy = new Hierarchy(
       preset.tlb,
       state,

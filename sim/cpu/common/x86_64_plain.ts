@@ -31,6 +31,7 @@ export const file: CommonFile = {
     "wasm/records.ts",
     "wasm/refill.ts",
     "wasm/register_cache.ts",
+    "wasm/return_stack.ts",
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
     "wasm/site_events.ts",
@@ -69,7 +70,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 744949887,
+  hash: 2219067182,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

@@ -25,6 +25,7 @@ import { PendingStamps } from "./pending_stamps.ts";
 import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
 import { type Member, RegionPlan, type RegionSource } from "./region_plan.ts";
+import { popReturn, pushReturn } from "./return_stack.ts";
 import { HEAD_SLOT } from "./runtime.ts";
 import { enterSiteAt, showSite, showSiteOf } from "./site_events.ts";
 
@@ -358,8 +359,14 @@ export class Region extends GuestLowering {
   /** A call: the return stack gets the next instruction's address. */
   #pushReturn(): void {
     if (this.linker.instrumentation?.branches !== true) return;
-    this.#showSite();
-    this.code.i64(BigInt(this.#nextPc)).call(this.runtime("push_return"));
+    if (this.#sites) {
+      this.#showSite();
+      this.code.i64(BigInt(this.#nextPc)).call(this.runtime("push_return"));
+      return;
+    }
+    pushReturn(this.code, this.linker.instrumentation.returnStack, this.temporary("i32"), () => {
+      this.code.i64(BigInt(this.#nextPc));
+    });
   }
 
   /** Code of node `x` and of all that it dominates. */
@@ -686,8 +693,14 @@ export class Region extends GuestLowering {
     if (type > 0) code.i32(0).get(this.#budget).mem(W.i64_store, L.BRANCHED + 8 * type);
     if (this.linker.instrumentation?.branches === true) {
       this.#showSite();
-      if (flow === "return") code.get(this.#pc).call(this.runtime("pop_return"));
-      else {
+      if (flow === "return") {
+        if (this.#sites) code.get(this.#pc).call(this.runtime("pop_return"));
+        else {
+          const [top, wrong] = [this.temporary("i32"), this.temporary("i32")];
+          const { returnStack } = this.linker.instrumentation;
+          popReturn(code, returnStack, { top, target: this.#pc, wrong });
+        }
+      } else {
         code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
       }
       if (flow === "call") this.#pushReturn();

@@ -13,6 +13,7 @@ import { runtimeSignatures } from "./imports.ts";
 import { appendRefilled } from "./line_filter.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
+import { popReturn, pushReturn } from "./return_stack.ts";
 import { sharedAccesses } from "./shared_access.ts";
 import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
 import {
@@ -181,8 +182,8 @@ export function runtimeModule(
   if (models !== null) {
     signed("indirect", indirect(models, sites), INDIRECT_LOCALS);
     signed("predict", predict(models, sites), ["i32", "i32", "i32"]);
-    signed("push_return", pushReturn(models, sites), ["i32"]);
-    signed("pop_return", popReturn(models, sites), ["i32", "i32"]);
+    signed("push_return", pushed(models, sites), ["i32"]);
+    signed("pop_return", popped(models, sites), ["i32", "i32"]);
   }
   const fetchPage = define("fetch_page", ["i64"], [], fetch(fetchSlow), ["i32"]);
 
@@ -343,41 +344,20 @@ function indirect(models: Instrumentation, sites: SiteFunctions | null): Code {
   return indirectBranch(c, models, () => c.call(sites.mispredicted));
 }
 
-/** `push_return(address)`: the oldest entry is forgotten when the stack is full. */
-function pushReturn(models: Instrumentation, sites: SiteFunctions | null): Code {
+/** `push_return(address)`. */
+function pushed(models: Instrumentation, sites: SiteFunctions | null): Code {
   const TOP = 1;
   const c = new Code();
-  c.i32(0).stateLoad(W.i32_load, L.RETURN_TOP).i32(1).op(W.i32_add).tee(TOP)
-    .mem(W.i32_store, L.RETURN_TOP);
-  ringSlot(c, TOP, models.returnStack);
-  c.get(0).mem(W.i64_store, L.RETURN_STACK);
-  c.i32(0).stateLoad(W.i32_load, L.RETURN_DEPTH).i32(1).op(W.i32_add)
-    .i32(models.returnStack)
-    .stateLoad(W.i32_load, L.RETURN_DEPTH).i32(models.returnStack).op(W.i32_lt_u, W.select)
-    .mem(W.i32_store, L.RETURN_DEPTH);
+  pushReturn(c, models.returnStack, TOP, () => c.get(0));
   if (sites !== null) appendCall(c, sites);
   return c;
 }
 
-/** `pop_return(target)`: an empty stack predicts nothing. */
-function popReturn(models: Instrumentation, sites: SiteFunctions | null): Code {
-  const [TOP, RIGHT] = [1, 2];
+/** `pop_return(target)`. */
+function popped(models: Instrumentation, sites: SiteFunctions | null): Code {
+  const [TOP, WRONG] = [1, 2];
   const c = new Code();
-  c.stateLoad(W.i32_load, L.RETURN_DEPTH).op(W.if, 0x40);
-  c.stateLoad(W.i32_load, L.RETURN_TOP).set(TOP);
-  ringSlot(c, TOP, models.returnStack);
-  c.mem(W.i64_load, L.RETURN_STACK).get(0).op(W.i64_eq).set(RIGHT);
-  c.i32(0).get(TOP).i32(1).op(W.i32_sub).mem(W.i32_store, L.RETURN_TOP);
-  c.i32(0).stateLoad(W.i32_load, L.RETURN_DEPTH).i32(1).op(W.i32_sub)
-    .mem(W.i32_store, L.RETURN_DEPTH);
-  c.op(W.end);
-  c.i32(0).stateLoad(W.i64_load, L.RETURNS).get(RIGHT).op(W.i32_eqz, W.i64_extend_i32_u)
-    .i64(1n << 32n).op(W.i64_add, W.i64_add).mem(W.i64_store, L.RETURNS);
-  if (sites !== null) appendReturn(c, RIGHT, sites);
+  popReturn(c, models.returnStack, { top: TOP, target: 0, wrong: WRONG });
+  if (sites !== null) appendReturn(c, WRONG, sites);
   return c;
-}
-
-/** Push the byte offset of ring position `top` of a stack of `entries`. */
-function ringSlot(c: Code, top: number, entries: number): void {
-  c.get(top).i32(entries).op(0x70).i32(3).op(W.i32_shl);
 }

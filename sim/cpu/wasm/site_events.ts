@@ -97,10 +97,10 @@ export function appendCall(c: Code, { append }: SiteFunctions): void {
   forgetFunction(c);
 }
 
-/** After a return to the address in parameter 0; the local `right` says whether it was predicted. */
-export function appendReturn(c: Code, right: number, { append }: SiteFunctions): void {
+/** After a return to the address in parameter 0; the local `wrong` says whether it was not predicted. */
+export function appendReturn(c: Code, wrong: number, { append }: SiteFunctions): void {
   c.get(0).i64(ADDRESS).op(W.i64_and).i64(KIND(SiteEvent.Return)).op(W.i64_or)
-    .get(right).op(W.i32_eqz, W.i64_extend_i32_u).i64(BigInt(SITE_ARGUMENT_SHIFT))
+    .get(wrong).op(W.i64_extend_i32_u).i64(BigInt(SITE_ARGUMENT_SHIFT))
     .op(W.i64_shl, W.i64_or);
   appendOf(c, append);
   forgetFunction(c);
