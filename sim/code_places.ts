@@ -28,6 +28,7 @@ interface Range {
 
 const files = new WeakMap<MappedFile, ElfFile | null>();
 const ranges = new WeakMap<ElfFile, readonly Range[]>();
+const loaded = new WeakMap<ElfFile, ElfFile["segments"]>();
 const EM_X86_64 = 62;
 
 /** The place of the code at `va` in `space`, as it is mapped now. */
@@ -50,8 +51,12 @@ export function codePlace(space: AddressSpace, va: number): CodePlace {
   return inObject(path, elf, segment.vaddr + offset - segment.offset);
 }
 
-function loads(elf: ElfFile) {
-  return elf.segments.filter(({ type }) => type === PT_LOAD);
+function loads(elf: ElfFile): ElfFile["segments"] {
+  let known = loaded.get(elf);
+  if (known === undefined) {
+    loaded.set(elf, known = elf.segments.filter(({ type }) => type === PT_LOAD));
+  }
+  return known;
 }
 
 function nowhere(object: string, va: number): CodePlace {

@@ -18,7 +18,8 @@ import { isIndirect, Promotion, warmthOf } from "./promotion.ts";
 import { Regions } from "./regions.ts";
 import { Side } from "../models/hierarchy.ts";
 import type { Preset } from "../models/preset.ts";
-import { SiteBuffer, type SiteReader } from "./site_buffer.ts";
+import type { SiteKeeper } from "../models/site_memory.ts";
+import { type SiteRuntime, Sites } from "./sites.ts";
 import { SoftTlb } from "./soft_tlb.ts";
 import { LINK_AREA, SpaceLinks, SPACES } from "./space_links.ts";
 import { Tail } from "./tail.ts";
@@ -26,8 +27,8 @@ import { ThreadRegisters } from "./thread_registers.ts";
 import { Watch } from "./watch.ts";
 import * as R from "./wasm/records.ts";
 
-/** Records end here: the largest block still fits below the spaces' areas. */
-const ARENA_LIMIT = SPACES - 65536;
+/** The largest block's records are smaller. */
+const BLOCK_ROOM = 65536;
 const U32 = 4294967296;
 /** aarch64: addresses from here on have a tag. */
 const TAGGED = 2 ** 56;
@@ -52,7 +53,7 @@ export interface EngineOptions {
   /** Models that read the event stream. */
   readonly readers?: readonly EventReader[];
   /** Is told where events of the modelled core happen; its branches are modelled then. */
-  readonly sites?: SiteReader;
+  readonly sites?: SiteKeeper;
   /** Hot blocks that are compiled together; more of them cost less each. */
   readonly batch?: number;
 }
@@ -72,7 +73,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
   /** The event stream, if models read it. */
   readonly stream: EventBuffer | null;
   /** Where events happen, if that is asked of inlined models. */
-  readonly sites: SiteBuffer | null;
+  readonly sites: Sites | null;
   retired = 0;
   /** Entries into generated code, and blocks found for it, for reports. */
   readonly counts = {
@@ -102,6 +103,8 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
   keyChanges = 0;
   readonly #modes: Modes;
   readonly #promotion: Promotion;
+  /** Translations are forgotten when records go beyond. */
+  readonly #recordLimit: number;
   /** Instructions retired since the start. */
   #total = 0;
   /** Threads by where their registers are saved. */
@@ -136,6 +139,16 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     if (this.watch !== null && kinds?.accesses === true && kinds.lines === undefined) {
       throw new RangeError("accesses cannot be both inlined in models and streamed");
     }
+    this.sites = options.sites === undefined ? null : new Sites(
+      options.sites,
+      this.memory,
+      {
+        blocks: () => this.blocks.all,
+        describe: (block) => this.#describe(block),
+        runtime: () => this.handlers.functions as unknown as SiteRuntime,
+      },
+      options.pageBits,
+    );
     this.handlers = new Handlers(
       options.isa,
       this.state,
@@ -144,7 +157,8 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
         store_miss: (size, record) => this.#misses.store(size, record),
         own_store_miss: (size, record) => this.#misses.ownStore(size, record),
         fetch_miss: () => this.#misses.fetch(),
-        drain: () => (this.stream ?? this.sites!).drain(),
+        drain: () => this.stream!.drain(),
+        sites: this.sites?.host,
       },
       this.watch?.instrumentation ?? null,
       this.stream?.kinds ?? null,
@@ -157,14 +171,6 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       warmthOf(heat, kinds !== undefined && kinds.lines === undefined),
       (block) => this.regions.retire(block),
       (frame) => this.#soft.dropStores(frame),
-    );
-    this.sites = options.sites === undefined ? null : new SiteBuffer(
-      options.sites,
-      this.state,
-      this.memory,
-      this.blocks.all,
-      (block) => this.#describe(block),
-      options.pageBits,
     );
     this.regions = new Regions(
       options.isa,
@@ -193,6 +199,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.#modes = new Modes(isa, memory, this.#soft, this.#misses);
     this.#promotion = new Promotion(blocks, this.functions, regions, this.#links);
     this.#run = this.handlers.functions.run as (record: number) => number;
+    this.#recordLimit = (this.sites === null ? SPACES : L.SITES) - BLOCK_ROOM;
     this.clearMonitor();
   }
 
@@ -416,7 +423,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     const known = this.blocks.find(pc, physical, guarded, this);
     let block = this.#promotion.enterable(known, (va) => this.#sawPage(va));
     if (block === undefined) {
-      if (this.blocks.links * 4 + 8 > LINK_AREA || this.blocks.arenaEnd > ARENA_LIMIT) {
+      if (this.blocks.links * 4 + 8 > LINK_AREA || this.blocks.arenaEnd > this.#recordLimit) {
         this.#startOver();
         return this.#find(pc, type);
       }

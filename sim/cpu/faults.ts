@@ -4,7 +4,7 @@ import { Access, type CpuExit } from "./cpu.ts";
 import type { EventBuffer } from "./event_buffer.ts";
 import type { Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
-import type { SiteBuffer } from "./site_buffer.ts";
+import type { Sites } from "./sites.ts";
 import type { SpaceLinks } from "./space_links.ts";
 import type { StateMemory } from "./state_memory.ts";
 import type { Tail } from "./tail.ts";
@@ -43,7 +43,7 @@ export interface FaultParts {
   readonly tail: Tail;
   readonly watch: Watch | null;
   readonly stream: EventBuffer | null;
-  readonly sites: SiteBuffer | null;
+  readonly sites: Sites | null;
 }
 
 export class Faults {
@@ -55,7 +55,7 @@ export class Faults {
   readonly #tail: Tail;
   readonly #watch: Watch | null;
   readonly #stream: EventBuffer | null;
-  readonly #sites: SiteBuffer | null;
+  readonly #sites: Sites | null;
   /** Addresses from here on are no program's. */
   readonly #end: number;
 

@@ -92,6 +92,7 @@ export class Handlers {
     this.functions.own_store_miss = host.own_store_miss;
     this.functions.fetch_miss = host.fetch_miss;
     this.functions.drain = host.drain;
+    Object.assign(this.functions, host.sites);
     // Those made ahead append no events.
     const common = stream === null ? isa.common : undefined;
     const runtime = common?.runtime(instrumentation);

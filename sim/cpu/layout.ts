@@ -163,10 +163,10 @@ export const FETCHED = 0x598;
 /** Event stream (`wasm/event_stream.ts`): where the next event goes (u32). */
 export const EVENTS = 0x5a0;
 /**
- * With attribution (`wasm/site_events.ts`): number of the function whose blocks run, -1 after a call or a return
- * (i32); number of the running block where an event may ask for it (u32).
+ * With attribution (`wasm/site_nodes.ts`): the node that counts, the site record of the running block where an event
+ * may ask for it (u32).
  */
-export const SITE_FUNCTION = 0x5a4;
+export const SITE_NODE = 0x5a4;
 export const SITE_BLOCK = 0x5a8;
 /** Return stack (`wasm/return_stack.ts`): up to 64 addresses. */
 export const RETURN_STACK = 0x600;
@@ -177,6 +177,20 @@ export const RETURN_STACK = 0x600;
  */
 export const DATA_LINES = 0x800;
 export const MOST_SETS = 256;
+
+/**
+ * More of attribution: frames of calls that have not returned, as addresses of the last one, of what lies below the first, and
+ * of the last that there is room for (u32); the budget when it was last charged to a node, and at which the timeline's
+ * stretch ends (i64); the running space over page numbers, an event's address (u64); counts of the stretch by kind.
+ */
+export const SITE_TOP = 0xc00;
+export const SITE_BASE = 0xc04;
+export const SITE_LIMIT = 0xc08;
+export const SITE_LEFT = 0xc10;
+export const SITE_STRETCH_END = 0xc18;
+export const SITE_SPACE = 0xc20;
+export const SITE_ADDRESS = 0xc28;
+export const SITE_STRETCH = 0xc40;
 
 /**
  * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes. Those of loads and stores have one for each page number
@@ -203,6 +217,8 @@ export const GSHARE = 0x40000;
 export const STAMPS = 0x60000;
 /** From here up, the engine allocates: link slots, dispatch hashes, records. */
 export const ARENA = 0x3000000;
+/** With attribution, records end here, and its nodes, frames and tables follow. */
+export const SITES = 0x14000000;
 /** How often regions left through each link (u32 at the link's offset). */
 export const LINK_HEAT = 0x400000;
 /** How often a cluster of accesses lay on two pages (u32), by the low bits of its record's number. */

@@ -10,7 +10,7 @@ import { BUS_ADRALN, type FaultParts, type Faults, SIGBUS } from "./faults.ts";
 import type { EventBuffer } from "./event_buffer.ts";
 import type { Isa } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
-import type { SiteBuffer } from "./site_buffer.ts";
+import type { Sites } from "./sites.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
 import type { SpaceLinks } from "./space_links.ts";
 import type { StateMemory } from "./state_memory.ts";
@@ -50,7 +50,7 @@ export class Misses {
   readonly #links: SpaceLinks;
   readonly #watch: Watch | null;
   readonly #stream: EventBuffer | null;
-  readonly #sites: SiteBuffer | null;
+  readonly #sites: Sites | null;
   readonly #faults: Faults;
   readonly #soft: SoftTlb;
   readonly #watched: WatchedBytes;

@@ -15,7 +15,6 @@ import {
   preset,
   withGranule,
 } from "./preset.ts";
-import { SiteCore } from "./site_core.ts";
 import type { SiteKeeper } from "./site_memory.ts";
 
 /**
@@ -48,7 +47,7 @@ export interface ModelledCore {
   /** What of it reads the event stream. */
   readonly streamed: CompiledCore | null;
   /** What is told where events of the inlined models happen. */
-  readonly sites: SiteCore | null;
+  readonly sites: SiteKeeper | null;
 }
 
 /** The model of a core that is the machine's first. */
@@ -73,7 +72,7 @@ export function modelledCore(
     preset: used,
     inlined: inlinedTlb ? { preset: used, branches: inlinesBranches } : null,
     streamed: streams ? new CompiledCore(used, arch, parts, own, keeper) : null,
-    sites: streams || keeper === undefined ? null : new SiteCore(keeper),
+    sites: streams ? null : keeper ?? null,
   };
 }
 

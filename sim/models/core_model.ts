@@ -1,6 +1,7 @@
 /** A modelled core that reads the event stream: what of its preset is not inlined. */
 import type { Arch } from "../arch.ts";
 import type { CodeBlock, StreamContext } from "../cpu/event_buffer.ts";
+import { Site } from "../cpu/site_kinds.ts";
 import type { StreamKinds } from "../cpu/wasm/event_stream.ts";
 import { BranchUnit, Outcome } from "./branch_unit.ts";
 import { Caches, PHYSICAL } from "./caches.ts";
@@ -18,29 +19,6 @@ export interface CoreParts {
   /** Caches alone, of which the stream tells filtered accesses, and page walks. */
   readonly filtered?: boolean;
 }
-
-/** Events that can be asked where they happened. */
-export const enum Site {
-  Instructions,
-  ItlbMisses,
-  DtlbMisses,
-  StlbMisses,
-  L1iMisses,
-  L1dMisses,
-  LlcMisses,
-  Mispredicted,
-}
-/** Their counters' names. */
-export const siteNames: readonly string[] = [
-  "instructions",
-  "itlb.misses",
-  "dtlb.misses",
-  "stlb.misses",
-  "l1i.misses",
-  "l1d.misses",
-  "llc.misses",
-  "mispredicted",
-];
 
 /** Who is told where events of a core happen. */
 export interface SiteObserver {

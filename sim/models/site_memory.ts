@@ -4,7 +4,7 @@
  */
 import type { CpuSpace } from "../cpu/cpu.ts";
 import type { CodeBlock } from "../cpu/event_buffer.ts";
-import { siteNames } from "./core_model.ts";
+import { siteNames } from "../cpu/site_kinds.ts";
 import type { Cell } from "./wasm/function_writer.ts";
 import { FRAME, RECORD, type WasmSites } from "./wasm/sites.ts";
 

@@ -6,7 +6,7 @@ import { type ElfFile, lineAt, type LineRow, lineRows } from "../../lib/elf/mod.
 import { type CodePlace, codePlace } from "../code_places.ts";
 import type { CodeBlock } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
-import { Site, siteNames } from "../models/core_model.ts";
+import { Site, siteNames } from "../cpu/site_kinds.ts";
 import type { KeeperContext, SiteKeeper } from "../models/site_memory.ts";
 import { Timeline, type TimelineReport } from "./timeline.ts";
 
@@ -76,22 +76,20 @@ interface Symbol {
 interface Entry {
   readonly block: CodeBlock;
   readonly symbol: Symbol;
-  readonly page: string;
-  /** Instructions retired, and other events. */
-  readonly counts: Float64Array;
   readonly place: CodePlace;
   /** How often all of it retired; where it was cut short, how often each instruction did. */
   whole: number;
   parts: Float64Array | null;
-  /** Other events by `index * SITES + site`. */
-  readonly at: Map<number, number>;
+  /** Other events, `SITES` an instruction. */
+  events: Float64Array | null;
 }
 
 /** A node of the tree of calling contexts. */
 class Context {
   /** The function that counted here first. */
   symbol: Symbol | null = null;
-  readonly callees = new Map<number, number>();
+  /** Contexts by the addresses that calls lead to. */
+  callees: Map<number, number> | null = null;
   /** Events by function. */
   readonly counts = new Map<Symbol, Float64Array>();
 }
@@ -101,7 +99,8 @@ export class Attribution implements SiteKeeper {
   #collect: () => void = () => {};
   readonly #entries: Entry[] = [];
   readonly #all: Entry[] = [];
-  readonly #symbols = new Map<string, Symbol>();
+  /** By object and name. */
+  readonly #symbols = new Map<string, Map<string, Symbol>>();
   readonly #list: Symbol[] = [];
   readonly #timeline = new Timeline();
   readonly #contexts: Context[] = [new Context()];
@@ -117,19 +116,15 @@ export class Attribution implements SiteKeeper {
 
   cut(block: CodeBlock, count: number): void {
     const entry = this.#entryOf(block);
-    entry.counts[Site.Instructions] += count;
     entry.parts ??= new Float64Array(block.count);
     for (let i = 0; i < count; i++) entry.parts[i]++;
   }
   addBlock(block: CodeBlock, whole: number, events: Float64Array | null): void {
     const entry = this.#entryOf(block);
     entry.whole += whole;
-    entry.counts[Site.Instructions] += whole * block.count;
-    events?.forEach((count, key) => {
-      if (count === 0) return;
-      entry.counts[key % SITES] += count;
-      entry.at.set(key, (entry.at.get(key) ?? 0) + count);
-    });
+    if (events === null) return;
+    if (entry.events === null) entry.events = events;
+    else add(entry.events, events);
   }
   addContext(context: number, symbol: number, events: Float64Array): void {
     addTo(this.#contexts[context].counts, this.#list[symbol], events);
@@ -145,7 +140,7 @@ export class Attribution implements SiteKeeper {
   }
 
   callee(context: number, to: number): number {
-    const { callees } = this.#contexts[context];
+    const callees = this.#contexts[context].callees ??= new Map();
     let callee = callees.get(to);
     if (callee === undefined) {
       callee = this.#contexts.push(new Context()) - 1;
@@ -169,9 +164,7 @@ export class Attribution implements SiteKeeper {
     const entry: Entry = {
       block,
       symbol: this.#symbolOf(place),
-      page: `${place.object} ${this.#pageOf(block.pc)}`,
-      counts: new Float64Array(SITES),
-      ...{ place, whole: 0, parts: null, at: new Map<number, number>() },
+      ...{ place, whole: 0, parts: null, events: null },
     };
     this.#entries[block.number] = entry;
     this.#all.push(entry);
@@ -182,11 +175,12 @@ export class Attribution implements SiteKeeper {
     return address - address % 2 ** this.#context.basePageBits;
   }
   #symbolOf({ object, symbol, plt }: CodePlace): Symbol {
-    const key = `${object} ${symbol}`;
-    let known = this.#symbols.get(key);
+    let symbols = this.#symbols.get(object);
+    if (symbols === undefined) this.#symbols.set(object, symbols = new Map());
+    let known = symbols.get(symbol);
     if (known === undefined) {
       known = { id: this.#list.length, object, name: symbol, plt };
-      this.#symbols.set(key, known);
+      symbols.set(symbol, known);
       this.#list.push(known);
     }
     return known;
@@ -213,9 +207,13 @@ export class Attribution implements SiteKeeper {
     const objects = new Groups();
     const symbols = new Map<Symbol, Float64Array>();
     const codePages = new Map<string, { page: number; counts: Float64Array; name: string }>();
-    for (const { block, symbol, page, counts } of this.#all) {
+    const counts = zeros();
+    for (const entry of this.#all) {
+      countsOf(entry, counts);
       // It was translated, and never executed.
       if (total(counts) === 0) continue;
+      const { block, symbol, place } = entry;
+      const page = `${place.object} ${this.#pageOf(block.pc)}`;
       domains.add(isLinker(symbol.object) ? "linker" : "program", counts);
       objects.add(symbol.object, counts);
       addTo(symbols, symbol, counts);
@@ -248,7 +246,7 @@ export class Attribution implements SiteKeeper {
   #lines(): AttributedLine[] {
     const tables = new Map<ElfFile, LineRow[]>();
     const lines = new Map<string, { row: LineRow; object: string; counts: Float64Array }>();
-    for (const { block, place, whole, parts, at } of this.#all) {
+    for (const { block, place, whole, parts, events } of this.#all) {
       const { elf, object } = place;
       if (elf === null) continue;
       let rows = tables.get(elf);
@@ -263,7 +261,7 @@ export class Attribution implements SiteKeeper {
         line.counts[site] += count;
       };
       for (let i = 0; i < block.count; i++) add(i, Site.Instructions, whole + (parts?.[i] ?? 0));
-      for (const [key, count] of at) add(Math.floor(key / SITES), key % SITES, count);
+      events?.forEach((count, key) => add(Math.floor(key / SITES), key % SITES, count));
     }
     return [...lines.values()].sort((a, b) => total(b.counts) - total(a.counts))
       .map(({ row, object, counts }) => ({
@@ -284,7 +282,7 @@ export class Attribution implements SiteKeeper {
           counts: named(counts),
         });
       }
-      for (const callee of context.callees.values()) visit(this.#contexts[callee], frames);
+      for (const callee of context.callees?.values() ?? []) visit(this.#contexts[callee], frames);
     };
     visit(this.#contexts[0], []);
     return found;
@@ -305,7 +303,14 @@ class Groups {
 const zeros = (): Float64Array => new Float64Array(SITES);
 const total = (counts: Float64Array): number => counts.reduce((a, b) => a + b, 0);
 function add(to: Float64Array, counts: Float64Array): void {
-  for (let i = 0; i < SITES; i++) to[i] += counts[i];
+  for (let i = 0; i < to.length; i++) to[i] += counts[i];
+}
+/** Let `counts` be the events of all instructions of a block. */
+function countsOf({ block, whole, parts, events }: Entry, counts: Float64Array): void {
+  counts.fill(0);
+  events?.forEach((count, key) => counts[key % SITES] += count);
+  counts[Site.Instructions] += whole * block.count;
+  parts?.forEach((count) => counts[Site.Instructions] += count);
 }
 function addTo<K>(map: Map<K, Float64Array>, key: K, counts: Float64Array): void {
   let sum = map.get(key);

@@ -32,8 +32,9 @@ export const NOT_COUNTED = "-";
 
 /** A count with its thousands apart. */
 export function formatCount(value: number): string {
+  // Of itself: the host's tables of languages take longer to load than a table to write.
   return Number.isInteger(value)
-    ? value.toLocaleString("en-US")
+    ? String(value).replace(/\B(?=(\d{3})+$)/g, ",")
     : value.toLocaleString("en-US", { maximumFractionDigits: 3 });
 }
 

@@ -1,5 +1,5 @@
 /** Events over the course of a run: how many there were in each of equal stretches of instructions. */
-import { Site, siteNames } from "../models/core_model.ts";
+import { Site, siteNames } from "../cpu/site_kinds.ts";
 
 /** Counts of events by name, a value a stretch. */
 export interface TimelineReport {

@@ -12,7 +12,7 @@ import { studyReport } from "../../scripts/report/study.ts";
 import { studyText } from "../../scripts/report/study_text.ts";
 import type { StoredRun } from "../../scripts/sweep/store.ts";
 import type { Study } from "../../scripts/sweep/study.ts";
-import { Site, siteNames } from "../../sim/models/core_model.ts";
+import { Site, siteNames } from "../../sim/cpu/site_kinds.ts";
 import { Timeline } from "../../sim/study/timeline.ts";
 import { Browser } from "./browser.ts";
 

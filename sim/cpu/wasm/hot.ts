@@ -27,7 +27,15 @@ import { baseSlot, RegisterCache } from "./register_cache.ts";
 import { type Member, RegionPlan, type RegionSource } from "./region_plan.ts";
 import { popReturn, pushReturn } from "./return_stack.ts";
 import { HEAD_SLOT } from "./runtime.ts";
-import { enterSiteAt, showSite, showSiteOf } from "./site_events.ts";
+import {
+  callSite,
+  enterSiteAt,
+  mispredictedSite,
+  returnSite,
+  showSite,
+  showSiteOf,
+  type SiteLocals,
+} from "./site_calls.ts";
 
 const NO_CLUSTERS: ReadonlyMap<Statement, Placement> = new Map();
 
@@ -79,6 +87,9 @@ export class Region extends GuestLowering {
   /** With an event stream: where the next event goes, and where it was before the instruction. */
   readonly #events: number;
   readonly #eventsBefore: number;
+  /** With attribution: to use. */
+  readonly #siteNode: number;
+  readonly #siteAt: number;
   #manyEvents = false;
 
   constructor(
@@ -120,6 +131,8 @@ export class Region extends GuestLowering {
     this.#hash = this.isa.landing === undefined ? -1 : this.newLocal("i32");
     this.#events = linker.stream === null ? -1 : this.newLocal("i32");
     this.#eventsBefore = linker.stream === null ? -1 : this.newLocal("i32");
+    this.#siteNode = this.newLocal("i32");
+    this.#siteAt = this.newLocal("i32");
     this.#function();
   }
 
@@ -159,11 +172,11 @@ export class Region extends GuestLowering {
     code.i32(R.Exit.Link).op(W.return);
 
     code.op(W.end); // crossing
-    if (this.#sites) showSiteOf(code, this.#exitRecord);
+    if (this.#sites) showSiteOf(code, this.#exitRecord, this.#slot);
     this.#countCrossing();
 
     code.op(W.end); // side: the cold tier goes on at the record
-    if (this.#sites) showSiteOf(code, this.#exitRecord);
+    if (this.#sites) showSiteOf(code, this.#exitRecord, this.#slot);
     this.#spill();
     code.i32(0).stateLoad(W.i32_load, L.SIDE_EXITS).i32(1).op(W.i32_add)
       .mem(W.i32_store, L.SIDE_EXITS);
@@ -310,18 +323,24 @@ export class Region extends GuestLowering {
   /** Attribution: node `x` is entered, and perhaps its function. */
   #enterSite(x: number): void {
     const { block } = this.#members[x];
-    const number = this.#source.functionOf(block);
-    const called = this.#plan.entersFunction(x)
-      ? {
-        ...{ number, budget: this.#budget, leave: this.runtime("leave_function") },
-        scratch: this.temporary("i32"),
-      }
-      : null;
-    enterSiteAt(this.code, R.siteRecord(block.head, block.count), called);
+    enterSiteAt(this.code, this.#siteLocals, {
+      record: siteOf(block),
+      number: this.#source.functionOf(block),
+      entered: this.#plan.entered(x),
+      enter: () => this.runtime("site_enter"),
+    });
   }
-  /** Attribution: what is called next may tell of an event at the end of the block. */
-  #showSite(): void {
-    if (this.#sites) showSite(this.code, this.#member.block.number, this.#budget);
+  get #siteLocals(): SiteLocals {
+    return { budget: this.#budget, node: this.#siteNode, at: this.#siteAt };
+  }
+  /** Attribution: the branch at the end of the block was mispredicted. */
+  #mispredicted(): void {
+    const { block } = this.#member;
+    mispredictedSite(this.code, this.#siteLocals, {
+      record: siteOf(block),
+      count: block.count,
+      pass: () => this.runtime("site_pass"),
+    });
   }
 
   /** gshare for the conditional branch that ends the block, whose outcome is in local `taken`. */
@@ -330,12 +349,8 @@ export class Region extends GuestLowering {
     const pc = block.pc + this.#source.offsetOf(block, this.#index);
     const [at, counter] = [this.temporary("i32"), this.temporary("i32")];
     const locals = { taken, at, counter, history: this.#history, branches: this.#branches };
-    predictInline(this.code, this.linker.instrumentation!, pc, locals);
-    if (!this.#sites) return;
-    this.code.get(counter).i32(1).op(W.i32_shr_u).get(taken).i32(0).op(W.i32_ne, W.i32_xor)
-      .seldom().op(W.if, typeCode.void);
-    this.#showSite();
-    this.code.call(this.runtime("mispredicted")).op(W.end);
+    const wrong = this.#sites ? () => this.#mispredicted() : undefined;
+    predictInline(this.code, this.linker.instrumentation!, pc, locals, wrong);
   }
   /** Complete an event with the number of the block. */
   #endEvent(): void {
@@ -356,17 +371,31 @@ export class Region extends GuestLowering {
     code.mem(W.i64_store, 0);
     this.#endEvent();
   }
-  /** A call: the return stack gets the next instruction's address. */
-  #pushReturn(): void {
+  /** A call: the return stack gets the next instruction's address. `target` is a local for indirect ones, or -1. */
+  #pushReturn(target: number): void {
     if (this.linker.instrumentation?.branches !== true) return;
-    if (this.#sites) {
-      this.#showSite();
-      this.code.i64(BigInt(this.#nextPc)).call(this.runtime("push_return"));
-      return;
-    }
+    const next = BigInt(this.#nextPc);
     pushReturn(this.code, this.linker.instrumentation.returnStack, this.temporary("i32"), () => {
-      this.code.i64(BigInt(this.#nextPc));
+      this.code.i64(next);
     });
+    if (!this.#sites) return;
+    const { block } = this.#member;
+    callSite(this.code, this.#siteLocals, {
+      ...{ record: siteOf(block), number: block.number, next, target },
+      call: () => this.runtime("site_call"),
+    });
+  }
+
+  /** A return to `#pc`. */
+  #popReturn(): void {
+    const [top, wrong] = [this.temporary("i32"), this.temporary("i32")];
+    const { returnStack } = this.linker.instrumentation!;
+    popReturn(this.code, returnStack, { top, target: this.#pc, wrong });
+    if (!this.#sites) return;
+    this.code.get(wrong).seldom().op(W.if, typeCode.void);
+    this.#mispredicted();
+    this.code.op(W.end);
+    returnSite(this.code, this.#siteLocals, this.#pc, () => this.runtime("site_return"));
   }
 
   /** Code of node `x` and of all that it dominates. */
@@ -652,7 +681,7 @@ export class Region extends GuestLowering {
   }
 
   protected override jump(flow: "jump" | "call"): void {
-    if (flow === "call") this.#pushReturn();
+    if (flow === "call") this.#pushReturn(-1);
     if (this.#member.block.flow === Flow.Call) this.#appendBranch(EventKind.Call);
     else if (this.#member.block.flow === Flow.Jump) this.#appendBranch(EventKind.Jump);
     this.#goto(this.#member.target, false);
@@ -692,18 +721,12 @@ export class Region extends GuestLowering {
     code.set(this.#pc);
     if (type > 0) code.i32(0).get(this.#budget).mem(W.i64_store, L.BRANCHED + 8 * type);
     if (this.linker.instrumentation?.branches === true) {
-      this.#showSite();
-      if (flow === "return") {
-        if (this.#sites) code.get(this.#pc).call(this.runtime("pop_return"));
-        else {
-          const [top, wrong] = [this.temporary("i32"), this.temporary("i32")];
-          const { returnStack } = this.linker.instrumentation;
-          popReturn(code, returnStack, { top, target: this.#pc, wrong });
-        }
-      } else {
+      if (flow === "return") this.#popReturn();
+      else {
+        if (this.#sites) showSite(code, siteOf(this.#member.block), this.#budget);
         code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
       }
-      if (flow === "call") this.#pushReturn();
+      if (flow === "call") this.#pushReturn(this.#pc);
     }
     this.#appendBranch(indirectKind[flow], this.#pc);
     this.#registers.flush();
@@ -729,6 +752,9 @@ export class Region extends GuestLowering {
     this.#leave(R.Exit.Fault);
   }
 }
+
+/** Address of a block's site record. */
+const siteOf = ({ head, count }: Block): number => R.siteRecord(head, count);
 
 /** Pseudo-labels; loop headers are `LOOP - node`. */
 const LEAVE = -1;

@@ -26,9 +26,11 @@ export const runtimeSignatures = {
   indirect: { params: ["i64", "i32"], results: [] },
   push_return: { params: ["i64"], results: [] },
   pop_return: { params: ["i64"], results: [] },
-  /** With attribution: blocks of a function end; the conditional branch of `SITE_BLOCK` was mispredicted. */
-  leave_function: { params: ["i32"], results: [] },
-  mispredicted: { params: [], results: [] },
+  /** With attribution (`SiteFunctions`). */
+  site_enter: { params: ["i32"], results: [] },
+  site_call: { params: ["i64"], results: [] },
+  site_return: { params: ["i64"], results: [] },
+  site_pass: { params: ["i64"], results: [] },
   /** Control enters the page at an address; `NOW` is the ordinal. */
   fetch_slow: { params: ["i64"], results: [] },
 } as const satisfies Record<string, Signature>;

@@ -12,12 +12,13 @@ export interface PredictorLocals {
   readonly branches: number;
 }
 
-/** Predict the conditional branch at `pc`, count it, and learn from its outcome. */
+/** Predict the conditional branch at `pc`, count it, and learn from its outcome; `wrong` is lowered where it was not as predicted. */
 export function predictInline(
   code: Code,
   models: Instrumentation,
   pc: number,
   { taken, at, counter, history, branches }: PredictorLocals,
+  wrong?: () => void,
 ): void {
   const mask = 2 ** models.historyBits - 1;
   code.get(history).i32(Math.floor(pc / 2 ** models.pcShift) & mask).op(W.i32_xor)
@@ -31,7 +32,15 @@ export function predictInline(
       .op(W.i32_add).mem(W.i32_store8, L.GSHARE);
     code.get(branches).get(counter).i32(1).op(W.i32_shr_u);
     if (outcome === 1) code.i32(1).op(W.i32_xor);
-    code.op(W.i64_extend_i32_u).i64(32n).op(W.i64_shl, W.i64_add).set(branches).op(W.end);
+    code.op(W.i64_extend_i32_u).i64(32n).op(W.i64_shl, W.i64_add).set(branches);
+    if (wrong !== undefined) {
+      code.get(counter).i32(1).op(W.i32_shr_u);
+      if (outcome === 1) code.i32(1).op(W.i32_xor);
+      code.op(W.if, typeCode.void);
+      wrong();
+      code.op(W.end);
+    }
+    code.op(W.end);
     code.get(history).i32(1).op(W.i32_shl);
     if (outcome === 1) code.i32(1).op(W.i32_or);
     code.set(history);

@@ -47,6 +47,14 @@ export const NEXT_PC = 24;
 /** Site record: how often the block was entered, i64; number of its function, i32. */
 export const SITE_WHOLE = 0;
 export const SITE_FUNCTION = 8;
+/** Address of counts of its instructions' events, u32, 0 while there are none; number of the block, u32. */
+export const SITE_EVENTS = 12;
+export const SITE_NUMBER = 16;
+/** Instructions of the block, and whether it ends with an indirect call: u16 each. */
+export const SITE_COUNT = 20;
+export const SITE_INDIRECT = 22;
+/** How often the branch at its end was mispredicted, i64. */
+export const SITE_WRONG = 24;
 /** Address of the site record of a block of `count` instructions. */
 export const siteRecord = (head: number, count: number): number => head + RECORD_SIZE * (count + 2);
 

@@ -8,7 +8,7 @@ import { Code, typeCode, W } from "./code.ts";
 import type { DataLines } from "./event_stream.ts";
 import { appendWalk } from "./line_filter.ts";
 import * as R from "./records.ts";
-import { appendMiss, type SiteFunctions } from "./site_events.ts";
+import { countMiss as countSite, type SiteFunctions } from "./site_events.ts";
 
 /** Parameters of `refill(address, ordinal, side)`; it returns the address of the stamp, or 0. */
 const [ADDRESS, ORDINAL, SIDE] = [0, 1, 2];
@@ -101,7 +101,7 @@ export function refill(sites: SiteFunctions | null, lines: DataLines | undefined
   c.get(SIDE).i32(L.TLB_SHAPE).op(W.i32_mul).i32(L.TLB_SHAPES).op(W.i32_add).set(SHAPE);
   countMiss(c);
   if (sites !== null) {
-    appendMiss(c, { address: ADDRESS, ordinal: ORDINAL, side: SIDE, walked: WALKED }, sites);
+    countSite(c, { address: ADDRESS, ordinal: ORDINAL, side: SIDE, walked: WALKED }, sites);
   }
   return c.get(VICTIM).i32(L.TLB_STAMP).op(W.i32_add);
 }

@@ -11,6 +11,7 @@ import type { Statement } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
 import { kindSetBy } from "./events.ts";
 import { type FlowGraph, flowGraph } from "./flow_graph.ts";
+import { Entered } from "./site_calls.ts";
 
 /** Most returns that a `ret` inside a region compares with before it goes through the hash. */
 const MAX_RETURN_SITES = 6;
@@ -81,20 +82,22 @@ export class RegionPlan {
     const lastPage = ({ block }: Member) => pageOf(block.pc) + (block.frame2 >= 0 ? 1 : 0);
     return this.#comes(x, (from) => lastPage(from) !== page) ? [page] : [];
   }
-  /** Whether control may come to node `x` from another function, by a call or by a return. */
-  entersFunction(x: number): boolean {
+  /** How control may come to node `x`, by functions. */
+  entered(x: number): Entered {
+    const calls = ({ block: { flow } }: Member) =>
+      flow === Flow.Call || flow === Flow.IndirectCall || flow === Flow.Return;
     const number = this.#source.functionOf(this.members[x].block);
-    return this.#comes(
-      x,
-      ({ block }) =>
-        this.#source.functionOf(block) !== number || block.flow === Flow.Call ||
-        block.flow === Flow.IndirectCall || block.flow === Flow.Return,
-    );
+    const crosses = (m: Member) => !calls(m) && this.#source.functionOf(m.block) !== number;
+    if (this.#comesFrom(x, crosses)) return Entered.Crossing;
+    return this.#comes(x, calls) ? Entered.Called : Entered.Inside;
   }
   /** Whether control may come to node `x` from outside, or from a node of which `test` is true. */
   #comes(x: number, test: (from: Member) => boolean): boolean {
-    const { doors, order, root } = this.graph;
-    return doors.includes(x) || order.some((from) => {
+    return this.graph.doors.includes(x) || this.#comesFrom(x, test);
+  }
+  #comesFrom(x: number, test: (from: Member) => boolean): boolean {
+    const { order, root } = this.graph;
+    return order.some((from) => {
       if (from === root) return false;
       const m = this.members[from];
       return [m.target, m.next, ...m.likely].includes(x) && this.graph.has(from, x) && test(m);

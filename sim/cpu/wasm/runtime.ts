@@ -16,13 +16,7 @@ import * as R from "./records.ts";
 import { popReturn, pushReturn } from "./return_stack.ts";
 import { sharedAccesses } from "./shared_access.ts";
 import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
-import {
-  appendCall,
-  appendReturn,
-  enterSite,
-  type SiteFunctions,
-  siteFunctions,
-} from "./site_events.ts";
+import { enterSite, type SiteFunctions, siteFunctions, type SiteHost } from "./site_events.ts";
 
 import { INDIRECT_LOCALS, indirectBranch } from "./target_buffer.ts";
 
@@ -38,6 +32,8 @@ export interface RuntimeHost {
   readonly fetch_miss: () => void;
   /** The buffer of events is full. */
   readonly drain: () => void;
+  /** With attribution. */
+  readonly sites?: SiteHost;
 }
 
 /** Table slots of the handlers that are the same for both architectures. */
@@ -61,8 +57,8 @@ export function runtimeModule(
   const store = m.import("store_miss", ["i32", "i32"], ["i32"]);
   const own = m.import("own_store_miss", ["i32", "i32"], ["i32"]);
   const fetchMiss = m.import("fetch_miss", [], []);
-  const told = stream !== null || models?.sites === true;
-  const drain = told ? m.import("drain", [], []) : -1;
+  const drain = stream !== null ? m.import("drain", [], []) : -1;
+  const siteHost = models?.sites === true ? siteImports(m) : null;
   const define = (
     name: string,
     params: readonly Type[],
@@ -75,9 +71,10 @@ export function runtimeModule(
     return f;
   };
 
-  const sites = models?.sites === true
-    ? siteFunctions((name, params, c) => define(name, params, [], c, ["i32"]), drain)
-    : null;
+  const sites = siteHost === null ? null : siteFunctions(
+    (name, params, code, locals = [], results = []) => define(name, params, results, code, locals),
+    siteHost,
+  );
 
   const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, L.FAULT_ADDRESS);
   // Parameters: the address, values, the size with the access's number, the record.
@@ -265,6 +262,18 @@ export function runtimeModule(
   return m.build();
 }
 
+/** The host's functions of attribution. */
+function siteImports(m: ModuleBuilder): Readonly<Record<keyof SiteHost, number>> {
+  return {
+    site_callee: m.import("site_callee", [], ["i32"]),
+    site_function: m.import("site_function", ["i32"], ["i32"]),
+    site_instructions: m.import("site_instructions", [], ["i32"]),
+    site_page: m.import("site_page", [], ["i32"]),
+    site_grow: m.import("site_grow", [], []),
+    site_stretch: m.import("site_stretch", [], []),
+  };
+}
+
 /** Show the models the block of the head in parameter 0: NOW, what it will access, its fetch. */
 function showBlock(c: Code, fetchPage: number): void {
   c.i32(0).stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET).i64(6n)
@@ -349,7 +358,7 @@ function pushed(models: Instrumentation, sites: SiteFunctions | null): Code {
   const TOP = 1;
   const c = new Code();
   pushReturn(c, models.returnStack, TOP, () => c.get(0));
-  if (sites !== null) appendCall(c, sites);
+  if (sites !== null) c.get(0).call(sites.call);
   return c;
 }
 
@@ -358,6 +367,9 @@ function popped(models: Instrumentation, sites: SiteFunctions | null): Code {
   const [TOP, WRONG] = [1, 2];
   const c = new Code();
   popReturn(c, models.returnStack, { top: TOP, target: 0, wrong: WRONG });
-  if (sites !== null) appendReturn(c, WRONG, sites);
+  if (sites !== null) {
+    c.get(WRONG).op(W.if, typeCode.void).call(sites.mispredicted).op(W.end);
+    c.get(0).call(sites.return);
+  }
   return c;
 }

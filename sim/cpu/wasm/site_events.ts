@@ -1,160 +1,313 @@
 /**
- * Where events of inlined models happen: what generated code tells of it, for `models/wasm/site_core.ts` to read.
+ * Where events of inlined models happen: what generated code counts of it, in the nodes of a calling context tree
+ * (`site_nodes.ts`) and in blocks' site records.
  *
- * Every block counts in its site record how often it was entered. All else is a stream of events in the order in which they
- * happened: calls and returns, the first block of another function, misses and mispredictions. An event has
- * the budget left then, so what lies between two events is known in instructions, and they are of one function in one calling
- * context.
+ * Every block counts how often it was entered. Instructions are charged to the node that counts where another one
+ * follows: at calls, at returns, where a function is entered without a call. The budget tells how many they are.
+ * Misses and mispredictions count in the node, at their instruction, on their page of data and in the timeline's
+ * stretch.
  *
- * An event is two u64 words: an address of 48 bits, with its kind from bit 48 on, an argument from bit 52 on, and from bit
- * 58 on the instruction's number in its block; then the number of a block or function, u32, and the low half of the
- * budget.
+ * Regions do the common case of calls, returns and mispredictions themselves (`site_calls.ts`). All else is here: functions
+ * of the runtime module, and what they ask the host for.
  */
 import * as L from "../layout.ts";
+import { Site, SKIPPED } from "../site_kinds.ts";
 import { Code, typeCode, W } from "./code.ts";
 import * as R from "./records.ts";
+import {
+  COUNTS,
+  EDGE,
+  FRAME_NODE,
+  FRAME_SIZE,
+  MORE_EDGES,
+  MORE_EDGES_BITS,
+  NO_FUNCTION,
+  NODE_CALLED,
+  NODE_COUNT,
+  NODE_EVENTS,
+  NODE_FUNCTION,
+  PAGES,
+  PAGES_BITS,
+} from "./site_nodes.ts";
 
-export const enum SiteEvent {
-  /** Blocks of another function follow; the number is that of the one before. */
-  Leave = 0,
-  /** A call: where it goes to, if it is indirect. Its block's number, as all below. */
-  Call = 1,
-  /** A return to an address; mispredicted if the argument is 1. */
-  Return = 2,
-  /** A TLB miss of the block's fetch, before the budget is charged for it; 1: and a walk. */
-  Fetch = 3,
-  /** A TLB miss of an access to an address; 1: and a walk. */
-  Data = 4,
-  /** The branch at the block's end was mispredicted. */
-  Mispredicted = 5,
+/** What the host does for them: it allocates. */
+export interface SiteHost {
+  /** The node that a call at the end of `SITE_BLOCK` leads to; an indirect one goes to `BRANCH_TARGET`. */
+  readonly site_callee: () => number;
+  /** The node of a function in the context of the node that counts. */
+  readonly site_function: (number: number) => number;
+  /** Counts of the instructions of `SITE_BLOCK`. */
+  readonly site_instructions: () => number;
+  /** Counts of the page of `SITE_ADDRESS`. */
+  readonly site_page: () => number;
+  /** There is no room for another frame: make it. */
+  readonly site_grow: () => void;
+  /** So many instructions retired as the stretch has, when the budget was `SITE_LEFT`. */
+  readonly site_stretch: () => void;
 }
 
-/** Bytes of an event, and offsets of the parts of its second word. */
-export const SITE_EVENT_SIZE = 16;
-export const SITE_NUMBER = 8;
-export const SITE_BUDGET = 12;
-export const SITE_KIND_SHIFT = 48;
-export const SITE_ARGUMENT_SHIFT = 52;
-export const SITE_INDEX_SHIFT = 58;
-/** No function. */
-export const NO_FUNCTION = -1;
-
-const KIND = (kind: SiteEvent): bigint => BigInt(kind) << BigInt(SITE_KIND_SHIFT);
-const ADDRESS = (1n << BigInt(SITE_KIND_SHIFT)) - 1n;
-
-/** Functions of the runtime module that append events. */
+/** Functions of the runtime module. */
 export interface SiteFunctions {
-  /** `(first word, number)`; the budget is that of state memory. */
-  readonly append: number;
-  readonly leave: number;
+  /** `(function)`: a block of another function than the node's is entered; it is not charged yet. */
+  readonly enter: number;
+  /** `(next)`: the block at `SITE_BLOCK` calls, and the call returns to an address. */
+  readonly call: number;
+  /** `(to)`: it returns. */
+  readonly return: number;
+  /** `(budget)`: an event happens when the budget is that. */
+  readonly pass: number;
+  /** `()`: the branch at its end was mispredicted. */
   readonly mispredicted: number;
+  /** `(side, index, walked)`: a TLB miss for `SITE_ADDRESS`, of the block's fetch or of an instruction. */
+  readonly missed: number;
 }
 
-/** Define them. */
+const ADDRESS = 0xffff_ffff_ffffn;
+
+type Define = (
+  name: string,
+  params: readonly ("i32" | "i64")[],
+  code: Code,
+  locals?: readonly ("i32" | "i64")[],
+  results?: readonly ("i32" | "i64")[],
+) => number;
+
+/** Define them. `host` has the indices of the host's functions. */
 export function siteFunctions(
-  define: (name: string, params: readonly ("i32" | "i64")[], code: Code) => number,
-  drain: number,
+  define: Define,
+  host: Readonly<Record<keyof SiteHost, number>>,
 ): SiteFunctions {
-  const [WORD, NUMBER, AT] = [0, 1, 2];
-  const append = new Code().stateLoad(W.i32_load, L.EVENTS).tee(AT).get(WORD).mem(W.i64_store, 0)
-    .get(AT).get(NUMBER).mem(W.i32_store, SITE_NUMBER)
-    .get(AT).stateLoad(W.i32_load, L.BUDGET).mem(W.i32_store, SITE_BUDGET)
-    .i32(0).get(AT).i32(SITE_EVENT_SIZE).op(W.i32_add).tee(AT).mem(W.i32_store, L.EVENTS)
-    .get(AT).i32(L.EVENT_LIMIT).op(W.i32_ge_u).seldom().op(W.if, typeCode.void).call(drain)
-    .op(W.end);
-  const appended = define("site_event", ["i64", "i32"], append);
-  const leave = new Code().i64(KIND(SiteEvent.Leave)).get(0).call(appended);
-  const left = define("leave_function", ["i32"], leave);
-  const mispredicted = new Code();
-  appendOf(mispredicted.i64(KIND(SiteEvent.Mispredicted)), appended);
-  const wrong = define("mispredicted", [], mispredicted);
-  return { append: appended, leave: left, mispredicted: wrong };
+  const charge = define("site_charge", ["i64"], chargeCode(), ["i64", "i32"]);
+  const follow = define("site_follow", ["i32", "i32"], followCode(), ["i32", "i32"], ["i32"]);
+  const keep = define("site_keep", ["i32", "i32", "i32"], keepCode(), ["i32"]);
+
+  const pass = new Code().get(0).call(charge);
+  pass.stateLoad(W.i64_load, L.SITE_LEFT).stateLoad(W.i64_load, L.SITE_STRETCH_END)
+    .op(W.i64_le_s).seldom().op(W.if, typeCode.void).call(host.site_stretch).op(W.end);
+  const passed = define("site_pass", ["i64"], pass);
+
+  return {
+    enter: define("site_enter", ["i32"], enterCode({ charge, follow, keep }, host), [
+      ...["i32", "i32", "i32"] as const,
+    ]),
+    call: define("site_call", ["i64"], callCode({ charge, follow, keep }, host), [
+      ...["i32", "i32", "i32", "i32", "i32"] as const,
+    ]),
+    return: define("site_return", ["i64"], returnCode(charge), ["i32", "i32"]),
+    pass: passed,
+    mispredicted: define("mispredicted", [], mispredictedCode(passed)),
+    missed: define("site_missed", ["i32", "i32", "i32"], missedCode(passed, host), [
+      ...["i64", "i32", "i32", "i32"] as const,
+    ]),
+  };
 }
 
-/** Append an event, whose first word is on the stack, of `SITE_BLOCK`. */
-function appendOf(c: Code, append: number): void {
-  c.stateLoad(W.i32_load, L.SITE_BLOCK).call(append);
+/** `charge(budget)`: what was spent above it is the node's. */
+function chargeCode(): Code {
+  const [BUDGET, SPENT, NODE] = [0, 1, 2];
+  const c = new Code();
+  c.stateLoad(W.i64_load, L.SITE_LEFT).get(BUDGET).op(W.i64_sub).tee(SPENT).i64(0n)
+    .op(W.i64_gt_s, W.if, typeCode.void);
+  c.stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).get(NODE).mem(W.i64_load, NODE_COUNT).get(SPENT)
+    .op(W.i64_add).mem(W.i64_store, NODE_COUNT);
+  c.i32(0).get(BUDGET).mem(W.i64_store, L.SITE_LEFT);
+  return c.op(W.end);
+}
+function chargeBudget(c: Code, charge: number): void {
+  c.stateLoad(W.i64_load, L.BUDGET).call(charge);
+}
+
+/** Push the address of the edge with the number in local `number` of the node in local `node`. */
+function edge(c: Code, node: number, key: number): Code {
+  // Its number is in the key, which is even for calls.
+  return c.get(node).get(key).i32(1).op(W.i32_shr_u).i32(1).op(W.i32_sub).i32(EDGE.count)
+    .op(W.i32_rem_u).i32(3).op(W.i32_shl, W.i32_add);
+}
+/** Push the offset in `MORE_EDGES` of an edge. */
+function more(c: Code, node: number, key: number): Code {
+  return c.get(node).i32(7).op(W.i32_shr_u).i32(0x9e3779b1 | 0).op(W.i32_mul)
+    .get(key).i32(0x85ebca6b | 0).op(W.i32_mul, W.i32_xor)
+    .i32(32 - MORE_EDGES_BITS).op(W.i32_shr_u).i32(4).op(W.i32_shl);
+}
+
+/** `follow(node, key)`: the node that an edge leads to, or 0. */
+function followCode(): Code {
+  const [NODE, KEY, AT] = [0, 1, 2];
+  const c = new Code();
+  edge(c, NODE, KEY).tee(AT).mem(W.i32_load, EDGE.base).get(KEY).op(W.i32_eq, W.if, typeCode.void)
+    .get(AT).mem(W.i32_load, EDGE.base + 4).op(W.return, W.end);
+  more(c, NODE, KEY).tee(AT).mem(W.i32_load, MORE_EDGES).get(NODE).op(W.i32_eq)
+    .get(AT).mem(W.i32_load, MORE_EDGES + 4).get(KEY).op(W.i32_eq, W.i32_and)
+    .op(W.if, typeCode.i32).get(AT).mem(W.i32_load, MORE_EDGES + 8)
+    .op(W.else).i32(0).op(W.end);
+  return c;
+}
+
+/** `keep(node, key, to)`: the edge leads there, in the node and beside it. */
+function keepCode(): Code {
+  const [NODE, KEY, TO, AT] = [0, 1, 2, 3];
+  const c = new Code();
+  edge(c, NODE, KEY).tee(AT).get(KEY).mem(W.i32_store, EDGE.base)
+    .get(AT).get(TO).mem(W.i32_store, EDGE.base + 4);
+  more(c, NODE, KEY).tee(AT).get(NODE).mem(W.i32_store, MORE_EDGES)
+    .get(AT).get(KEY).mem(W.i32_store, MORE_EDGES + 4)
+    .get(AT).get(TO).mem(W.i32_store, MORE_EDGES + 8);
+  return c;
+}
+
+type Edges = Readonly<Record<"charge" | "follow" | "keep", number>>;
+
+/** Let the node in local `to` count, and keep that the edge with the key in local `key` of `node` leads there. */
+function goTo(c: Code, keep: number, node: number, key: number, to: number): void {
+  c.get(node).get(key).get(to).call(keep);
+  c.i32(0).get(to).mem(W.i32_store, L.SITE_NODE);
+}
+
+function enterCode({ charge, follow, keep }: Edges, host: { site_function: number }): Code {
+  const [FUNCTION, NODE, KEY, TO] = [0, 1, 2, 3];
+  const c = new Code();
+  chargeBudget(c, charge);
+  // A context's first function takes the node that the call led to.
+  c.stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_load, NODE_FUNCTION).i32(NO_FUNCTION)
+    .op(W.i32_eq, W.if, typeCode.void).get(NODE).get(FUNCTION).mem(W.i32_store, NODE_FUNCTION)
+    .op(W.return, W.end);
+  c.get(NODE).get(FUNCTION).i32(1).op(W.i32_shl).i32(3).op(W.i32_add).tee(KEY).call(follow)
+    .tee(TO).op(W.i32_eqz, W.if, typeCode.void)
+    .get(FUNCTION).call(host.site_function).set(TO).op(W.end);
+  goTo(c, keep, NODE, KEY, TO);
+  return c;
+}
+
+function callCode(
+  { charge, follow, keep }: Edges,
+  host: Readonly<Record<"site_callee" | "site_grow", number>>,
+): Code {
+  const [NEXT, NODE, KEY, TOP, TO, BLOCK] = [0, 1, 2, 3, 4, 5];
+  const c = new Code();
+  chargeBudget(c, charge);
+  c.stateLoad(W.i32_load, L.SITE_TOP).stateLoad(W.i32_load, L.SITE_LIMIT).op(W.i32_ge_u)
+    .seldom().op(W.if, typeCode.void).call(host.site_grow).op(W.end);
+  c.i32(0).stateLoad(W.i32_load, L.SITE_TOP).i32(FRAME_SIZE).op(W.i32_add).tee(TOP)
+    .mem(W.i32_store, L.SITE_TOP);
+  c.get(TOP).get(NEXT).mem(W.i64_store, 0);
+  c.get(TOP).stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_store, FRAME_NODE);
+  c.stateLoad(W.i32_load, L.SITE_BLOCK).set(BLOCK);
+  c.get(NODE).get(BLOCK).mem(W.i32_load, R.SITE_NUMBER).i32(1).op(W.i32_shl).i32(2).op(W.i32_add)
+    .tee(KEY).call(follow).tee(TO).op(W.i32_eqz);
+  // An indirect call may lead elsewhere.
+  c.get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT)
+    .get(TO).mem(W.i64_load, NODE_CALLED).stateLoad(W.i64_load, L.BRANCH_TARGET).i64(ADDRESS)
+    .op(W.i64_and, W.i64_ne, W.i32_and, W.i32_or)
+    .op(W.if, typeCode.void).call(host.site_callee).set(TO).op(W.end);
+  goTo(c, keep, NODE, KEY, TO);
+  return c;
+}
+
+function returnCode(charge: number): Code {
+  const [TO, AT, LEFT] = [0, 1, 2];
+  const c = new Code();
+  chargeBudget(c, charge);
+  c.get(TO).i64(ADDRESS).op(W.i64_and).set(TO);
+  c.stateLoad(W.i32_load, L.SITE_TOP).set(AT).i32(SKIPPED).set(LEFT);
+  c.op(W.loop, typeCode.void);
+  c.get(AT).stateLoad(W.i32_load, L.SITE_BASE).op(W.i32_eq, W.if, typeCode.void)
+    .op(W.return, W.end);
+  c.get(AT).mem(W.i64_load, 0).get(TO).op(W.i64_eq, W.if, typeCode.void)
+    .i32(0).get(AT).mem(W.i32_load, FRAME_NODE).mem(W.i32_store, L.SITE_NODE)
+    .i32(0).get(AT).i32(FRAME_SIZE).op(W.i32_sub).mem(W.i32_store, L.SITE_TOP)
+    .op(W.return, W.end);
+  c.get(AT).i32(FRAME_SIZE).op(W.i32_sub).set(AT)
+    .get(LEFT).i32(1).op(W.i32_sub).tee(LEFT).brIf(0).op(W.end);
+  return c;
+}
+
+/** Add one to the i64 at `offset` from what `address` pushes. */
+function count(c: Code, address: () => void, offset: number): void {
+  address();
+  address();
+  c.mem(W.i64_load, offset).i64(1n).op(W.i64_add).mem(W.i64_store, offset);
+}
+
+function mispredictedCode(pass: number): Code {
+  const c = new Code();
+  const block = (): void => void c.stateLoad(W.i32_load, L.SITE_BLOCK);
+  // Events of a block happen where it begins.
+  c.stateLoad(W.i64_load, L.BUDGET);
+  block();
+  c.mem(W.i64_load16_u, R.SITE_COUNT).op(W.i64_add).call(pass);
+  countMispredicted(c, block);
+  return c;
+}
+/** Count a misprediction at the end of the block whose site record `block` pushes the address of. */
+export function countMispredicted(c: Code, block: () => void, offset = 0): void {
+  const at = 8 * Site.Mispredicted;
+  count(c, () => c.stateLoad(W.i32_load, L.SITE_NODE), NODE_EVENTS + at);
+  count(c, () => c.i32(0), L.SITE_STRETCH + at);
+  count(c, block, offset + R.SITE_WRONG);
+}
+
+function missedCode(
+  pass: number,
+  host: Readonly<Record<"site_instructions" | "site_page", number>>,
+): Code {
+  const [SIDE, INDEX, WALKED] = [0, 1, 2];
+  const [KEY, BLOCK, AT, PAGE] = [3, 4, 5, 6];
+  const c = new Code();
+  c.stateLoad(W.i64_load, L.BUDGET).stateLoad(W.i32_load, L.SITE_BLOCK).tee(BLOCK)
+    .mem(W.i64_load16_u, R.SITE_COUNT).get(SIDE).op(W.i64_extend_i32_u)
+    // A fetch comes before the block is charged.
+    .op(W.i64_mul, W.i64_add).call(pass);
+  c.get(BLOCK).mem(W.i32_load, R.SITE_EVENTS).tee(AT).op(W.i32_eqz, W.if, typeCode.void)
+    .call(host.site_instructions).set(AT).op(W.end);
+  c.get(AT).get(INDEX).i32(COUNTS).op(W.i32_mul, W.i32_add).set(AT);
+  c.get(SIDE).op(W.if, typeCode.void);
+  c.stateLoad(W.i64_load, L.SITE_ADDRESS).i64(ADDRESS).op(W.i64_and).i64(12n).op(W.i64_shr_u)
+    .stateLoad(W.i64_load, L.SITE_SPACE).op(W.i64_or).i64(1n).op(W.i64_add).tee(KEY)
+    .op(W.i32_wrap_i64).i32(2 ** PAGES_BITS - 1).op(W.i32_and).i32(4).op(W.i32_shl).tee(PAGE)
+    .mem(W.i64_load, PAGES).get(KEY).op(W.i64_ne, W.if, typeCode.void);
+  c.get(PAGE).call(host.site_page).mem(W.i32_store, PAGES + 8);
+  c.get(PAGE).get(KEY).mem(W.i64_store, PAGES).op(W.end);
+  c.get(PAGE).mem(W.i32_load, PAGES + 8).set(PAGE).op(W.end);
+  // Kinds of events are in the order of the sides.
+  const each = (offset: () => void): void => {
+    const at = (base: () => void) => () => {
+      base();
+      offset();
+      c.op(W.i32_add);
+    };
+    count(c, at(() => c.stateLoad(W.i32_load, L.SITE_NODE)), NODE_EVENTS);
+    count(c, offset, L.SITE_STRETCH);
+    count(c, at(() => c.get(AT)), 0);
+    c.get(SIDE).op(W.if, typeCode.void);
+    count(c, at(() => c.get(PAGE)), 0);
+    c.op(W.end);
+  };
+  each(() => c.get(SIDE).i32(3).op(W.i32_shl).i32(8 * Site.ItlbMisses).op(W.i32_add));
+  c.get(WALKED).op(W.if, typeCode.void);
+  each(() => c.i32(8 * Site.StlbMisses));
+  return c.op(W.end);
 }
 
 /** In a block's head, whose record is parameter 0: the block is entered. `at` is an i32 local. */
-export function enterSite(c: Code, at: number, { leave }: SiteFunctions): void {
-  c.i32(0).get(0).mem(W.i32_load, R.BLOCK).mem(W.i32_store, L.SITE_BLOCK);
+export function enterSite(c: Code, at: number, { enter }: SiteFunctions): void {
   c.get(0).get(0).mem(W.i32_load16_u, R.COUNT).i32(5).op(W.i32_shl, W.i32_add)
-    .i32(2 * R.RECORD_SIZE).op(W.i32_add).tee(at).get(at).mem(W.i64_load, R.SITE_WHOLE).i64(1n)
-    .op(W.i64_add).mem(W.i64_store, R.SITE_WHOLE);
-  c.get(at).mem(W.i32_load, R.SITE_FUNCTION).stateLoad(W.i32_load, L.SITE_FUNCTION)
-    .op(W.i32_ne, W.if, typeCode.void)
-    .stateLoad(W.i32_load, L.SITE_FUNCTION).i32(NO_FUNCTION).op(W.i32_ne, W.if, typeCode.void)
-    .stateLoad(W.i32_load, L.SITE_FUNCTION).call(leave).op(W.end)
-    .i32(0).get(at).mem(W.i32_load, R.SITE_FUNCTION).mem(W.i32_store, L.SITE_FUNCTION).op(W.end);
+    .i32(2 * R.RECORD_SIZE).op(W.i32_add).set(at);
+  c.i32(0).get(at).mem(W.i32_store, L.SITE_BLOCK);
+  count(c, () => c.get(at), R.SITE_WHOLE);
+  c.get(at).mem(W.i32_load, R.SITE_FUNCTION).stateLoad(W.i32_load, L.SITE_NODE)
+    .mem(W.i32_load, NODE_FUNCTION).op(W.i32_ne, W.if, typeCode.void)
+    .get(at).mem(W.i32_load, R.SITE_FUNCTION).call(enter).op(W.end);
 }
 
-/** After a call was pushed on the return stack; where an indirect one goes is in `BRANCH_TARGET`. */
-export function appendCall(c: Code, { append }: SiteFunctions): void {
-  c.stateLoad(W.i64_load, L.BRANCH_TARGET).i64(ADDRESS).op(W.i64_and)
-    .i64(KIND(SiteEvent.Call)).op(W.i64_or);
-  appendOf(c, append);
-  forgetFunction(c);
-}
-
-/** After a return to the address in parameter 0; the local `wrong` says whether it was not predicted. */
-export function appendReturn(c: Code, wrong: number, { append }: SiteFunctions): void {
-  c.get(0).i64(ADDRESS).op(W.i64_and).i64(KIND(SiteEvent.Return)).op(W.i64_or)
-    .get(wrong).op(W.i64_extend_i32_u).i64(BigInt(SITE_ARGUMENT_SHIFT))
-    .op(W.i64_shl, W.i64_or);
-  appendOf(c, append);
-  forgetFunction(c);
-}
-
-function forgetFunction(c: Code): void {
-  c.i32(0).i32(NO_FUNCTION).mem(W.i32_store, L.SITE_FUNCTION);
-}
-
-/** A level-1 TLB miss that `refill` served; parameters are its locals. */
-export function appendMiss(
+/** A level-1 TLB miss that `refill` served; the others are its locals. */
+export function countMiss(
   c: Code,
   { address, ordinal, side, walked }: Readonly<
     Record<"address" | "ordinal" | "side" | "walked", number>
   >,
-  { append }: SiteFunctions,
+  { missed }: SiteFunctions,
 ): void {
-  c.get(address).i64(ADDRESS).op(W.i64_and)
-    .get(side).i32(SiteEvent.Fetch).op(W.i32_add, W.i64_extend_i32_u).i64(BigInt(SITE_KIND_SHIFT))
-    .op(W.i64_shl, W.i64_or)
-    .get(walked).op(W.i64_extend_i32_u).i64(BigInt(SITE_ARGUMENT_SHIFT)).op(W.i64_shl, W.i64_or)
-    .get(ordinal).stateLoad(W.i64_load, L.NOW).op(W.i64_sub).i64(6n).op(W.i64_shr_u)
-    .i64(BigInt(SITE_INDEX_SHIFT)).op(W.i64_shl, W.i64_or);
-  appendOf(c, append);
-}
-
-/** In a region: `SITE_BLOCK` and the budget in state memory are right for what is called next. */
-export function showSite(c: Code, number: number, budget: number): void {
-  c.i32(0).i32(number).mem(W.i32_store, L.SITE_BLOCK);
-  c.i32(0).get(budget).mem(W.i64_store, L.BUDGET);
-}
-
-/** In a region: leave it for the record in a local. */
-export function showSiteOf(c: Code, record: number): void {
-  c.i32(0).get(record).get(record).mem(W.i32_load16_u, R.INDEX).i32(1).op(W.i32_add)
-    .i32(5).op(W.i32_shl, W.i32_sub).mem(W.i32_load, R.BLOCK).mem(W.i32_store, L.SITE_BLOCK);
-}
-
-/** In a region, before the block is charged: it is entered, and perhaps its function. */
-export function enterSiteAt(
-  c: Code,
-  record: number,
-  called:
-    | Readonly<Record<"number" | "budget" | "leave" | "scratch", number>>
-    | null,
-): void {
-  if (called !== null) {
-    const { number, budget, leave, scratch } = called;
-    c.stateLoad(W.i32_load, L.SITE_FUNCTION).tee(scratch).i32(number).op(W.i32_ne)
-      .op(W.if, typeCode.void).i32(0).i32(number).mem(W.i32_store, L.SITE_FUNCTION)
-      .get(scratch).i32(NO_FUNCTION).op(W.i32_ne).seldom().op(W.if, typeCode.void)
-      .i32(0).get(budget).mem(W.i64_store, L.BUDGET).get(scratch).call(leave)
-      .op(W.end, W.end);
-  }
-  c.i32(0).i32(0).mem(W.i64_load, record + R.SITE_WHOLE).i64(1n).op(W.i64_add)
-    .mem(W.i64_store, record + R.SITE_WHOLE);
+  c.i32(0).get(address).mem(W.i64_store, L.SITE_ADDRESS);
+  c.get(side).get(ordinal).stateLoad(W.i64_load, L.NOW).op(W.i64_sub).i64(6n)
+    .op(W.i64_shr_u, W.i32_wrap_i64).get(walked).call(missed);
 }

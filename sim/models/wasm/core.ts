@@ -10,7 +10,8 @@ import {
   INDEX_SHIFT,
   KIND_SHIFT,
 } from "../../cpu/wasm/event_stream.ts";
-import { type CoreParts, Site } from "../core_model.ts";
+import { Site } from "../../cpu/site_kinds.ts";
+import type { CoreParts } from "../core_model.ts";
 import { Side } from "../hierarchy.ts";
 import type { Preset } from "../preset.ts";
 import { WasmBranches } from "./branches.ts";

@@ -3,7 +3,7 @@
  * data. Records lie in the models' memory; the host makes one when it is first needed, and they are found
  * by direct-mapped tables after that.
  */
-import { siteNames } from "../core_model.ts";
+import { DEEPEST, siteNames, SKIPPED } from "../../cpu/site_kinds.ts";
 import {
   add,
   and,
@@ -34,10 +34,6 @@ import { BranchKind } from "../stream_model.ts";
 
 /** Bytes of a record: an i64 for each kind of event. */
 export const RECORD = 8 * siteNames.length;
-/** Deepest calling context; what is deeper counts at it. */
-export const DEEPEST = 400;
-/** Frames that a return may skip: by longjmp, or because a thread was switched. */
-const SKIPPED = 64;
 /** A call that has not returned: where it returns to, and the context it was made in. */
 export const FRAME = 16;
 const CONTEXT = 8;

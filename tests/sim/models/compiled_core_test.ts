@@ -14,12 +14,8 @@ import {
 } from "../../../sim/cpu/wasm/event_stream.ts";
 import { type Replacement, replacements } from "../../../sim/models/associative.ts";
 import { CompiledCore } from "../../../sim/models/compiled_core.ts";
-import {
-  CoreModel,
-  type CoreParts,
-  siteNames,
-  type SiteObserver,
-} from "../../../sim/models/core_model.ts";
+import { CoreModel, type CoreParts, type SiteObserver } from "../../../sim/models/core_model.ts";
+import { siteNames } from "../../../sim/cpu/site_kinds.ts";
 import type { SiteKeeper } from "../../../sim/models/site_memory.ts";
 import type { DirectionShape } from "../../../sim/models/direction.ts";
 import { namedDirections } from "../../../sim/models/direction.ts";

@@ -1,0 +1,240 @@
+/**
+ * The host's side of attribution with inlined models (`wasm/site_events.ts`): it makes the nodes and records that
+ * generated code counts in, follows threads and spaces, and hands what was counted to a keeper.
+ */
+import type { SiteKeeper } from "../models/site_memory.ts";
+import { Side } from "../models/hierarchy.ts";
+import type { Block } from "./blocks.ts";
+import type { CpuSpace } from "./cpu.ts";
+import type { CodeBlock } from "./event_buffer.ts";
+import { Flow } from "./ir/decoded.ts";
+import * as L from "./layout.ts";
+import { Site, siteNames } from "./site_kinds.ts";
+import { CallFrames } from "./call_frames.ts";
+import { ContextNodes } from "./context_nodes.ts";
+import { takeCounts } from "./site_counts.ts";
+import { SiteHeap } from "./site_heap.ts";
+import type { StateMemory } from "./state_memory.ts";
+import * as R from "./wasm/records.ts";
+import type { SiteHost } from "./wasm/site_events.ts";
+import { COUNTS, NODE_COUNT } from "./wasm/site_nodes.ts";
+
+const SITES = siteNames.length;
+
+/** Functions of the runtime module that the host calls. */
+export interface SiteRuntime {
+  site_enter(number: number): void;
+  site_missed(side: number, index: number, walked: number): void;
+}
+
+/** What it needs of an engine, once that is made. */
+export interface SiteParts {
+  blocks(): readonly Block[];
+  describe(block: Block): CodeBlock;
+  runtime(): SiteRuntime;
+}
+
+export class Sites {
+  readonly #state: StateMemory;
+  readonly #parts: SiteParts;
+  readonly #blocks: (CodeBlock | undefined)[] = [];
+  readonly #heap: SiteHeap;
+  readonly #nodes: ContextNodes;
+  readonly #frames: CallFrames;
+  readonly #pages = new Map<number, number>();
+  /** A block of which only so many instructions are to retire, if one runs. */
+  #tail: { readonly block: Block; readonly count: number } | null = null;
+  #thread = -1;
+  /** The budget with which the timeline's stretch began, as if no quantum had ended since. */
+  #began = 0;
+  /** Instructions of a stretch that are to come after that. */
+  #length = 1;
+  running: CpuSpace | null = null;
+
+  constructor(
+    readonly keeper: SiteKeeper,
+    state: StateMemory,
+    parts: SiteParts,
+    readonly basePageBits: number = 12,
+  ) {
+    this.#state = state;
+    this.#parts = parts;
+    this.#heap = new SiteHeap(state);
+    this.#nodes = new ContextNodes(state, this.#heap, keeper);
+    this.#frames = new CallFrames(state, this.#heap, this.#nodes);
+    keeper.attach(this, () => this.#collect());
+  }
+
+  get space(): number {
+    return this.running?.id ?? -1;
+  }
+  #block(number: number): CodeBlock {
+    return this.#blocks[number] ??= this.#parts.describe(this.#parts.blocks()[number]);
+  }
+
+  /** What the runtime module asks for. */
+  get host(): SiteHost {
+    const { u32 } = this.#state;
+    const node = (): number => u32[L.SITE_NODE >> 2];
+    return {
+      site_callee: () => this.#nodes.callee(node(), this.#calledAddress()),
+      site_function: (function_) => {
+        return this.#nodes.at({ ...this.#nodes.placeOf(node()), function_ });
+      },
+      site_instructions: () => {
+        const record = u32[L.SITE_BLOCK >> 2];
+        const { count } = this.#parts.blocks()[u32[(record + R.SITE_NUMBER) >> 2]];
+        return u32[(record + R.SITE_EVENTS) >> 2] = this.#heap.allocate(count * COUNTS);
+      },
+      site_page: () => this.#pageAt(addressAt(this.#state, L.SITE_ADDRESS)),
+      site_grow: () => this.#frames.grow(),
+      site_stretch: () => this.#stretch(),
+    };
+  }
+  /** Where the call at the end of `SITE_BLOCK` goes. */
+  #calledAddress(): number {
+    const { u32 } = this.#state;
+    const { flow, target } =
+      this.#parts.blocks()[u32[(u32[L.SITE_BLOCK >> 2] + R.SITE_NUMBER) >> 2]];
+    return flow === Flow.Call ? target : addressAt(this.#state, L.BRANCH_TARGET);
+  }
+  #pageAt(address: number): number {
+    const page = this.keeper.page(address);
+    let at = this.#pages.get(page);
+    if (at === undefined) this.#pages.set(page, at = this.#heap.allocate(COUNTS));
+    return at;
+  }
+  #stretch(): void {
+    const left = this.#state.signed(L.SITE_LEFT);
+    const events = takeCounts(this.#state, L.SITE_STRETCH);
+    this.#length = this.keeper.stretch(events, this.#began - left);
+    this.#began = left;
+    this.#state.put(L.SITE_STRETCH_END, left - this.#length);
+  }
+
+  // ---- blocks ----------------------------------------------------------------------------
+
+  /** A block was translated. */
+  translated({ number, head, count, flow }: Block): void {
+    const { u32 } = this.#state;
+    const at = R.siteRecord(head, count) >> 2;
+    u32[at + (R.SITE_FUNCTION >> 2)] = this.keeper.symbolOf(this.#block(number));
+    u32[at + (R.SITE_NUMBER >> 2)] = number;
+    u32[at + (R.SITE_COUNT >> 2)] = count | (flow === Flow.Call ? 0 : 1 << 16);
+  }
+  forgetBlocks(): void {
+    this.#clear();
+    this.#blocks.length = 0;
+  }
+  /** The first `count` instructions of a block are about to be executed alone. */
+  enter(block: Block, count: number): void {
+    this.#charge();
+    const record = R.siteRecord(block.head, block.count);
+    this.#state.u32[L.SITE_BLOCK >> 2] = record;
+    const function_ = this.#state.i32[(record + R.SITE_FUNCTION) >> 2];
+    if (function_ !== this.#nodes.placeOf(this.#state.u32[L.SITE_NODE >> 2]).function_) {
+      this.#parts.runtime().site_enter(function_);
+    }
+    this.#tail = { block, count };
+  }
+  /** Of the running block, only `done` instructions retired. */
+  cut(block: Block, done: number): void {
+    if (this.#tail === null) {
+      const at = R.siteRecord(block.head, block.count) + R.SITE_WHOLE;
+      this.#state.put(at, this.#state.signed(at) - 1);
+    }
+    this.#tail = null;
+    if (done > 0) this.keeper.cut(this.#block(block.number), done);
+  }
+  /** Level 1 of a side missed the page of `va`; `index` is the instruction's number. */
+  missed(side: Side, va: number, index: number, walked: boolean): void {
+    this.#state.put(L.SITE_ADDRESS, va);
+    this.#parts.runtime().site_missed(side, side === Side.Data ? index : 0, walked ? 1 : 0);
+  }
+
+  // ---- runs ------------------------------------------------------------------------------
+
+  /** What was spent is the node's. */
+  #charge(): void {
+    const state = this.#state;
+    const budget = state.signed(L.BUDGET);
+    const spent = state.signed(L.SITE_LEFT) - budget;
+    if (spent <= 0) return;
+    const at = state.u32[L.SITE_NODE >> 2] + NODE_COUNT;
+    state.put(at, state.signed(at) + spent);
+    state.put(L.SITE_LEFT, budget);
+  }
+  /** Instructions are executed from here to `end`, whole ones. */
+  begin(): void {
+    if (this.#heap.crowded) this.#clear();
+    const state = this.#state;
+    const budget = state.signed(L.BUDGET);
+    this.#began += budget - state.signed(L.SITE_LEFT);
+    state.put(L.SITE_LEFT, budget);
+    state.put(L.SITE_STRETCH_END, this.#began - this.#length);
+  }
+  end(): void {
+    this.#charge();
+    this.#frames.settle();
+    this.#nodes.settle(this.#state.u32[L.SITE_NODE >> 2]);
+    if (this.#tail !== null) this.cut(this.#tail.block, this.#tail.count);
+  }
+
+  enterSpace(running: CpuSpace): void {
+    this.running = running;
+    this.#state.put(L.SITE_SPACE, running.id * PAGE_NUMBERS);
+    this.#frames.enterSpace(running.id);
+  }
+  enterThread(thread: number): void {
+    if (thread === this.#thread) return;
+    this.#thread = thread;
+    this.#frames.enterThread(thread);
+  }
+
+  // ---- what was counted ------------------------------------------------------------------
+
+  #collect(): void {
+    this.#collectBlocks();
+    this.#stretch();
+    this.#nodes.collect();
+    for (const [page, at] of this.#pages) this.keeper.addPage(page, takeCounts(this.#state, at));
+  }
+  #collectBlocks(): void {
+    const state = this.#state;
+    for (const { number, head, count } of this.#parts.blocks()) {
+      const record = R.siteRecord(head, count);
+      const whole = state.signed(record + R.SITE_WHOLE);
+      const wrong = state.signed(record + R.SITE_WRONG);
+      const at = state.u32[(record + R.SITE_EVENTS) >> 2];
+      if (whole === 0 && wrong === 0 && at === 0) continue;
+      state.put(record + R.SITE_WHOLE, 0);
+      state.put(record + R.SITE_WRONG, 0);
+      let events: Float64Array | null = null;
+      if (at !== 0) events = takeCounts(state, at, count);
+      else if (wrong !== 0) events = new Float64Array(SITES * count);
+      if (events !== null) events[SITES * (count - 1) + Site.Mispredicted] += wrong;
+      this.keeper.addBlock(this.#block(number), whole, events);
+    }
+  }
+  /** Hand over all that was counted, and begin anew where threads are. */
+  #clear(): void {
+    this.#collect();
+    this.#frames.across(() => {
+      for (const { head, count } of this.#parts.blocks()) {
+        this.#state.u32[(R.siteRecord(head, count) + R.SITE_EVENTS) >> 2] = 0;
+      }
+      this.#pages.clear();
+      this.#nodes.clear();
+      this.#heap.clear();
+    });
+  }
+}
+
+const U32 = 2 ** 32;
+/** Numbers of pages of 4 KiB in 48 bits. */
+const PAGE_NUMBERS = 2 ** 36;
+
+/** The low 48 bits at `at`. */
+function addressAt({ u32 }: StateMemory, at: number): number {
+  return u32[at >> 2] + (u32[(at >> 2) + 1] & 0xffff) * U32;
+}

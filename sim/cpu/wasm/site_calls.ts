@@ -1,0 +1,172 @@
+/** Attribution in regions: what `site_events.ts` says, with what is known when a region is lowered. */
+import * as L from "../layout.ts";
+import { type Code, typeCode, W } from "./code.ts";
+import * as R from "./records.ts";
+import { countMispredicted } from "./site_events.ts";
+import {
+  edgeOf,
+  FRAME_NODE,
+  FRAME_SIZE,
+  NODE_CALLED,
+  NODE_COUNT,
+  NODE_FUNCTION,
+} from "./site_nodes.ts";
+
+/** Locals that regions have for it: the budget, two i32 to use. */
+export interface SiteLocals {
+  readonly budget: number;
+  readonly node: number;
+  readonly at: number;
+}
+
+/** `SITE_BLOCK` and the budget in state memory are right for what is called next. */
+export function showSite(c: Code, record: number, budget: number): void {
+  c.i32(0).i32(record).mem(W.i32_store, L.SITE_BLOCK);
+  showBudget(c, budget);
+}
+function showBudget(c: Code, budget: number): void {
+  c.i32(0).get(budget).mem(W.i64_store, L.BUDGET);
+}
+
+/** The region is left for the record in local `record`: `SITE_BLOCK` is right then. `head` is an i32 local. */
+export function showSiteOf(c: Code, record: number, head: number): void {
+  c.get(record).get(record).mem(W.i32_load16_u, R.INDEX).i32(1).op(W.i32_add)
+    .i32(5).op(W.i32_shl, W.i32_sub).set(head);
+  c.i32(0).get(head).get(head).mem(W.i32_load16_u, R.COUNT).i32(5).op(W.i32_shl, W.i32_add)
+    .i32(R.siteRecord(0, 0)).op(W.i32_add).mem(W.i32_store, L.SITE_BLOCK);
+}
+
+/** Charge the node in its local. */
+function charge(c: Code, { budget, node }: SiteLocals): void {
+  c.get(node).get(node).mem(W.i64_load, NODE_COUNT)
+    .stateLoad(W.i64_load, L.SITE_LEFT).op(W.i64_add).get(budget).op(W.i64_sub)
+    .mem(W.i64_store, NODE_COUNT);
+  c.i32(0).get(budget).mem(W.i64_store, L.SITE_LEFT);
+}
+
+/** Let the node in the edge at `offset` from the node count. */
+function follow(c: Code, node: number, offset: number): void {
+  c.i32(0).get(node).mem(W.i32_load, offset + 4).mem(W.i32_store, L.SITE_NODE);
+}
+
+/** How control may come to a block: always in its function; by a call or a return; without, too. */
+export const enum Entered {
+  Inside,
+  Called,
+  Crossing,
+}
+
+/**
+ * The block with the site record at `record` is entered, before it is charged. `number` is its function's, `enter` the
+ * runtime's function.
+ */
+export function enterSiteAt(
+  c: Code,
+  locals: SiteLocals,
+  { record, number, entered, enter }: {
+    readonly record: number;
+    readonly number: number;
+    readonly entered: Entered;
+    readonly enter: () => number;
+  },
+): void {
+  const { budget, node } = locals;
+  if (entered !== Entered.Inside) {
+    const slow = (): void => {
+      showBudget(c, budget);
+      c.i32(number).call(enter());
+    };
+    c.stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, NODE_FUNCTION).i32(number)
+      .op(W.i32_ne);
+    if (entered === Entered.Called) c.seldom();
+    c.op(W.if, typeCode.void);
+    if (entered === Entered.Called) slow();
+    else {
+      const { key, at } = edgeOf(number, false);
+      c.get(node).mem(W.i32_load, at).i32(key).op(W.i32_ne).seldom().op(W.if, typeCode.void);
+      slow();
+      c.op(W.else);
+      charge(c, locals);
+      follow(c, node, at);
+      c.op(W.end);
+    }
+    c.op(W.end);
+  }
+  c.i32(0).i32(0).mem(W.i64_load, record + R.SITE_WHOLE).i64(1n).op(W.i64_add)
+    .mem(W.i64_store, record + R.SITE_WHOLE);
+}
+
+/**
+ * The block with the number `number` and the site record at `record` calls; the call returns to `next`. Where an indirect
+ * call goes is in local `target` and in `BRANCH_TARGET`; `target` is -1 for others. `call` is the runtime's function.
+ */
+export function callSite(
+  c: Code,
+  locals: SiteLocals,
+  { record, number, next, target, call }: {
+    readonly record: number;
+    readonly number: number;
+    readonly next: bigint;
+    readonly target: number;
+    readonly call: () => number;
+  },
+): void {
+  const { budget, node, at } = locals;
+  const edge = edgeOf(number, true);
+  c.stateLoad(W.i32_load, L.SITE_TOP).tee(at).stateLoad(W.i32_load, L.SITE_LIMIT)
+    .op(W.i32_ge_u).stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, edge.at)
+    .i32(edge.key).op(W.i32_ne, W.i32_or);
+  if (target >= 0) {
+    c.get(node).mem(W.i32_load, edge.at + 4).mem(W.i64_load, NODE_CALLED).get(target)
+      .op(W.i64_ne, W.i32_or);
+  }
+  c.seldom().op(W.if, typeCode.void);
+  showSite(c, record, budget);
+  c.i64(next).call(call());
+  c.op(W.else);
+  charge(c, locals);
+  c.get(at).i64(next).mem(W.i64_store, FRAME_SIZE);
+  c.get(at).get(node).mem(W.i32_store, FRAME_SIZE + FRAME_NODE);
+  c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_add).mem(W.i32_store, L.SITE_TOP);
+  follow(c, node, edge.at);
+  c.op(W.end);
+}
+
+/** A return to the address in local `target`; `return_` is the runtime's function. */
+export function returnSite(
+  c: Code,
+  locals: SiteLocals,
+  target: number,
+  return_: () => number,
+): void {
+  const { budget, node, at } = locals;
+  c.stateLoad(W.i32_load, L.SITE_TOP).tee(at).mem(W.i64_load, 0).get(target).op(W.i64_ne)
+    .seldom().op(W.if, typeCode.void);
+  showBudget(c, budget);
+  c.get(target).call(return_());
+  c.op(W.else).stateLoad(W.i32_load, L.SITE_NODE).set(node);
+  charge(c, locals);
+  c.i32(0).get(at).mem(W.i32_load, FRAME_NODE).mem(W.i32_store, L.SITE_NODE);
+  c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_sub).mem(W.i32_store, L.SITE_TOP);
+  c.op(W.end);
+}
+
+/**
+ * The branch at the end of a block of `count` instructions, whose site record is at `record`, was mispredicted.
+ * `pass` is the runtime's function.
+ */
+export function mispredictedSite(
+  c: Code,
+  { budget }: SiteLocals,
+  { record, count, pass }: {
+    readonly record: number;
+    readonly count: number;
+    readonly pass: () => number;
+  },
+): void {
+  const begin = (): Code => c.get(budget).i64(BigInt(count)).op(W.i64_add);
+  begin().stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_le_s).seldom()
+    .op(W.if, typeCode.void);
+  begin().call(pass()).op(W.end);
+  countMispredicted(c, () => c.i32(0), record);
+}
