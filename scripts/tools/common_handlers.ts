@@ -84,9 +84,10 @@ export function keysOf(isa: Isa, list: string): number[] {
 /** What the models of all presets ask of generated code for an architecture. */
 export function instrumentations(arch: Arch): Instrumentation[] {
   const pcShift = arch === "aarch64" ? 2 : 0;
-  const made = presets.filter(isInlined).map(({ direction, returnStack }) => ({
+  const made = presets.filter(isInlined).map(({ direction, targetBuffer, returnStack }) => ({
     ...{ historyBits: direction.kind === "gshare" ? direction.historyBits : 0, pcShift },
-    ...{ returnStack, branches: true, sites: false },
+    targets: { sets: targetBuffer.entries / targetBuffer.ways, ways: targetBuffer.ways },
+    ...{ dataWays: 0, returnStack, branches: true, sites: false },
   }));
   return [...new Map(made.map((models) => [runtimeName(models), models])).values()];
 }

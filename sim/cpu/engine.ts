@@ -354,6 +354,10 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
           record = this.memory.u32[L.EXIT_RECORD >> 2];
           this.regions.scatter(this.#faults.blockOf(record));
           continue;
+        case R.Exit.Missing:
+          record = this.memory.u32[L.EXIT_RECORD >> 2];
+          this.regions.remake(this.#faults.blockOf(record));
+          continue;
         case R.Exit.Resync:
           this.#faults.rewindTo(this.memory.u32[L.EXIT_RECORD >> 2], false);
           continue;

@@ -82,7 +82,7 @@ export const EXIT_RECORD = 0x490;
 export const EXIT_SLOT = 0x494;
 /** Base of the running address space's link slots in state memory (u32). */
 export const LINKS = 0x498;
-/** Page (pc >> 12, u64) that instructions are being fetched from; all ones when unknown. */
+/** With models: page (pc >> 12, u64) that was fetched from last; all ones when unknown (`wasm/fetch_page.ts`). */
 export const FETCH_PAGE = 0x4a0;
 /** Instructions of the blocks that were entered in the cold tier, i64. */
 export const COLD_RETIRED = 0x4b8;
@@ -128,12 +128,8 @@ export const RETURN_TOP = 0x530;
 export const BRANCH_TARGET = 0x538;
 /** Instructions that were fetched from two pages (u32). */
 export const FETCH_STRADDLES = 0x540;
-/** Mispredicted indirect jumps and calls (u32), and all so far (u64). */
-export const TARGETS_WRONG = 0x544;
-export const TARGET_TIME = 0x580;
-/** Sets of the modelled target buffer, bytes of a set (u32). */
-export const TARGET_SETS = 0x588;
-export const TARGET_SET = 0x58c;
+/** All and mispredicted indirect jumps and calls (i64, as above). */
+export const INDIRECTS = 0x580;
 /** Budget of the running quantum (i64); what RDRAND goes on from (u64). */
 export const QUANTUM = 0x548;
 export const RANDOM = 0x550;
@@ -224,6 +220,10 @@ export const LINK_HEAT = 0x400000;
 /** How often a cluster of accesses lay on two pages (u32), by the low bits of its record's number. */
 export const CROSSINGS = 0x800000;
 export const CROSSINGS_MASK = 0xffff;
+/** With models, in the same way: how often an access left its region because the soft TLB did not know its page. */
+export const SIDE_HEAT = 0x840000;
+/** Byte offset of a record's count in both. */
+export const heatPlace = (record: number): number => (record >>> 3) & (CROSSINGS_MASK << 2);
 /**
  * The event stream's buffer, and from where on it is full: a block is begun only below, and what follows
  * holds the events of the longest.
@@ -232,10 +232,9 @@ export const EVENT_BUFFER = 0x900000;
 export const EVENT_LIMIT = 0x940000;
 export const EVENT_END = 0x9c0000;
 /**
- * The modelled target buffer (`wasm/target_buffer.ts`), entries of 32 bytes: the branch's address, inverted, its last
- * target, when it was used last (u64 each).
+ * The modelled target buffer (`wasm/target_buffer.ts`), entries of 16 bytes: the branch's address, inverted, and its last
+ * target (u64 each). Of a set, the entry that was used last comes first.
  */
 export const TARGETS = 0x9c0000;
-export const TARGET_ENTRY = 32;
+export const TARGET_ENTRY = 16;
 export const TARGET_ADDRESS = 8;
-export const TARGET_USED = 16;

@@ -7,6 +7,7 @@ import { type Block, type Blocks, placeOf } from "./blocks.ts";
 import { HOT } from "./cold_report.ts";
 import type { Handlers } from "./handlers.ts";
 import { Decoded, Flow, type Isa } from "./ir/decoded.ts";
+import * as L from "./layout.ts";
 import { Region as RegionLowering } from "./wasm/hot.ts";
 import { ENTRY_TYPE } from "./wasm/module.ts";
 import * as R from "./wasm/records.ts";
@@ -18,6 +19,9 @@ const MAX_EXTENDED = 96;
 const BLOCK_INSTRUCTIONS = 8;
 /** Exits through a link, in terms of a block's heat, after which a region is extended there. */
 const LINK_HEAT = 40;
+
+/** An access that left its region a MISSINGth of what makes that be made again is worth refilling for. */
+const MISSING = 8;
 
 /** A block that ran a WARMth of what makes it hot is worth compiling with a hot neighbour. */
 const WARM = 3;
@@ -93,6 +97,10 @@ export class Regions {
       targets: blocks.targets.bind(blocks),
       linkHeat: heat * LINK_HEAT,
       crossingHeat: heat,
+      misses: (block: Block, index: number): boolean => {
+        const at = L.SIDE_HEAT + L.heatPlace(block.head + R.RECORD_SIZE * (index + 1));
+        return this.#u32[at >> 2] >= heat / MISSING;
+      },
       offsetOf: blocks.offsetOf.bind(blocks),
       functionOf: (block: Block): number =>
         this.#u32[(R.siteRecord(block.head, block.count) + R.SITE_FUNCTION) >> 2],
@@ -136,6 +144,11 @@ export class Regions {
   scatter(block: Block): void {
     if (!block.clustered) return;
     block.clustered = false;
+    this.remake(block);
+  }
+
+  /** What the regions that hold `block` are made from has changed. */
+  remake(block: Block): void {
     for (const region of this.#byMember.get(block.number) ?? []) {
       if (!this.#extensions.has(region)) this.#extensions.set(region, new Set());
     }
@@ -274,7 +287,8 @@ export class Regions {
       old.alive = false;
       for (const b of old.blocks) this.#leave(b, old);
     }
-    const generation = old === null ? 0 : old.generation + 1;
+    const grown = old !== null && blocks.length > old.blocks.length;
+    const generation = (old?.generation ?? 0) + (grown ? 1 : 0);
     const pages = new Map<number, number>();
     for (const b of blocks) {
       pages.set(Math.floor(b.pc / 4096), placeOf(b.frame, b.guarded));

@@ -81,9 +81,7 @@ export class Watch {
     if (branches && !hasInlinedTargets(targetBuffer)) {
       throw new RangeError(`the target buffer of ${preset.name} is not for generated code`);
     }
-    this.#u32[L.TARGET_SETS >> 2] = entries / ways;
-    this.#u32[L.TARGET_SET >> 2] = ways * L.TARGET_ENTRY;
-    this.instrumentation = { historyBits, pcShift, returnStack, branches, sites };
+    const targets = { sets: entries / ways, ways };
     // Two-bit counters start weakly not taken.
     new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
     new BigUint64Array(state.buffer, L.RETURN_STACK, 64).fill(NO_RETURN);
@@ -93,6 +91,10 @@ export class Watch {
       L.STAMPS,
       (side, address, bits, space) => this.#evicted(side, address, bits, space),
     );
+    const dataWays = this.hierarchy.smallPages[1].ways;
+    this.instrumentation = {
+      ...{ historyBits, pcShift, targets, dataWays, returnStack, branches, sites },
+    };
     this.#pageSize = 2 ** this.hierarchy.granule;
     // Generated code refills base pages of 4 KiB by itself.
     const refills = this.hierarchy.granule === 12;
@@ -137,9 +139,8 @@ export class Watch {
     counts.conditionalMispredicted += this.#take(L.BRANCHES + 4);
     counts.returnsMispredicted += this.#take(L.RETURNS);
     counts.returns += this.#take(L.RETURNS + 4);
-    const time = L.TARGET_TIME >> 2;
-    counts.indirect = this.#u32[time] + 2 ** 32 * this.#u32[time + 1];
-    counts.indirectMispredicted += this.#take(L.TARGETS_WRONG);
+    counts.indirect += this.#take(L.INDIRECTS);
+    counts.indirectMispredicted += this.#take(L.INDIRECTS + 4);
     counts.fetchStraddles += this.#take(L.FETCH_STRADDLES);
     const tlb = this.hierarchy.counts;
     const instructions = this.#take(L.TLB_SHAPES + L.TLB_MISSES);

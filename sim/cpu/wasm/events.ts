@@ -10,6 +10,10 @@ export interface Instrumentation {
   readonly historyBits: number;
   /** Low bits of instruction addresses that never differ. */
   readonly pcShift: number;
+  /** Geometry of the target buffer. */
+  readonly targets: { readonly sets: number; readonly ways: number };
+  /** Ways of the level-1 TLB for base pages of data. */
+  readonly dataWays: number;
   /** Entries of the return stack, at most 64. */
   readonly returnStack: number;
   /** Whether branches are watched at all. */

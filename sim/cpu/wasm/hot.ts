@@ -10,7 +10,7 @@ import { bitsOf, Emitter } from "../ir/emitter.ts";
 import type { ExitReason, Helper, Node, Reg, Statement } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { accessClusters, type Cluster, type Placement } from "./access_clusters.ts";
-import { typeCode, W } from "./code.ts";
+import { type Code, typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, indirectKind, type Linker } from "./cold.ts";
 import { dispatch, hashOf } from "./dispatch.ts";
 import { EVENT_SIZE, EVENT_WORD, eventBits, EventKind, packEvent } from "./event_stream.ts";
@@ -19,8 +19,9 @@ import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
-import { predictInline } from "./inline_gshare.ts";
+import { learnInline, predictInline } from "./inline_gshare.ts";
 import { ENTRY_TYPE } from "./module.ts";
+import { fetchInline } from "./fetch_page.ts";
 import { PendingStamps } from "./pending_stamps.ts";
 import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
@@ -36,6 +37,7 @@ import {
   showSiteOf,
   type SiteLocals,
 } from "./site_calls.ts";
+import { indirectInline } from "./target_buffer.ts";
 
 const NO_CLUSTERS: ReadonlyMap<Statement, Placement> = new Map();
 
@@ -78,9 +80,12 @@ export class Region extends GuestLowering {
   readonly #flagKind: number;
   readonly #flagA: number;
   readonly #flagB: number;
-  /** With models: ordinals, packed counts of accesses and branches, gshare's history. */
+  /**
+   * With models: the ordinal at which the block under way ends, packed counts of accesses and branches, gshare's history.
+   * The budget is what lacks to the ordinal at the quantum's end, and has a local of its own only where it is asked for.
+   */
   readonly #now: number;
-  readonly #ordinalBase: number;
+  readonly #end: number;
   readonly #accesses: number;
   readonly #branches: number;
   readonly #history: number;
@@ -122,7 +127,7 @@ export class Region extends GuestLowering {
     this.#flagA = this.newLocal("i64");
     this.#flagB = this.newLocal("i64");
     this.#now = this.newLocal("i64");
-    this.#ordinalBase = this.newLocal("i64");
+    this.#end = this.newLocal("i64");
     this.#accesses = this.newLocal("i64");
     this.#accessesBefore = this.newLocal("i64");
     this.#branches = this.newLocal("i64");
@@ -141,9 +146,10 @@ export class Region extends GuestLowering {
   #function(): void {
     const code = this.code;
     this.#registers.enter();
-    code.stateLoad(W.i64_load, L.BUDGET).set(this.#budget);
+    if (this.#keepsBudget) code.stateLoad(W.i64_load, L.BUDGET).set(this.#budget);
     if (this.linker.instrumentation !== null) {
-      code.stateLoad(W.i64_load, L.ORDINAL_BASE).set(this.#ordinalBase)
+      code.stateLoad(W.i64_load, L.ORDINAL_BASE).tee(this.#end)
+        .stateLoad(W.i64_load, L.BUDGET).i64(6n).op(W.i64_shl, W.i64_sub).set(this.#now)
         .stateLoad(W.i64_load, L.ACCESSES).set(this.#accesses)
         .stateLoad(W.i64_load, L.BRANCHES).set(this.#branches)
         .stateLoad(W.i32_load, L.HISTORY).set(this.#history);
@@ -151,7 +157,7 @@ export class Region extends GuestLowering {
     if (this.linker.stream !== null) code.stateLoad(W.i32_load, L.EVENTS).set(this.#events);
     if (this.#graph.doors.length > 1) code.get(0).mem(W.i32_load, R.ENTRY).set(this.#door);
 
-    const labels = [LEAVE, DISPATCH, HEAD, SIDE, CROSSING, LINK];
+    const labels = [LEAVE, DISPATCH, HEAD, COLD, SIDE, CROSSING, LINK];
     for (const label of labels) {
       code.op(W.block, typeCode.void);
       this.#labels.push(label);
@@ -173,16 +179,18 @@ export class Region extends GuestLowering {
 
     code.op(W.end); // crossing
     if (this.#sites) showSiteOf(code, this.#exitRecord, this.#slot);
-    this.#countCrossing();
+    this.#countSide(L.CROSSINGS, R.Exit.Crossing);
+    code.br(1);
 
     code.op(W.end); // side: the cold tier goes on at the record
     if (this.#sites) showSiteOf(code, this.#exitRecord, this.#slot);
+    if (this.linker.instrumentation !== null) this.#countSide(L.SIDE_HEAT, R.Exit.Missing);
+
+    code.op(W.end); // cold
     this.#spill();
     code.i32(0).stateLoad(W.i32_load, L.SIDE_EXITS).i32(1).op(W.i32_add)
       .mem(W.i32_store, L.SIDE_EXITS);
-    if (this.linker.instrumentation !== null) {
-      code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
-    }
+    this.#storeNow();
     code.get(this.#exitRecord).get(this.#exitRecord).mem(W.i32_load, R.HANDLER)
       .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
 
@@ -209,20 +217,18 @@ export class Region extends GuestLowering {
     code.get(this.#exit);
   }
 
-  /** Count that a cluster lay on two pages; often enough, ask for a region without it. */
-  #countCrossing(): void {
+  /** Count in `table` that control leaves inside a block, at the record; often enough, return `exit`. */
+  #countSide(table: number, exit: R.Exit): void {
     const code = this.code;
     const [at, count] = [this.#slot, this.#exit];
     code.get(this.#exitRecord).i32(3).op(W.i32_shr_u).i32(L.CROSSINGS_MASK << 2).op(W.i32_and)
-      .tee(at).get(at).mem(W.i32_load, L.CROSSINGS).i32(1).op(W.i32_add).tee(count)
-      .mem(W.i32_store, L.CROSSINGS);
+      .tee(at).get(at).mem(W.i32_load, table).i32(1).op(W.i32_add).tee(count)
+      .mem(W.i32_store, table);
     code.get(count).i32(this.#source.crossingHeat).op(W.i32_eq).seldom().op(W.if, typeCode.void);
     this.#spill();
-    if (this.linker.instrumentation !== null) {
-      code.i32(0).get(this.#now).mem(W.i64_store, L.NOW);
-    }
+    this.#storeNow();
     code.i32(0).get(this.#exitRecord).mem(W.i32_store, L.EXIT_RECORD);
-    code.i32(R.Exit.Crossing).op(W.return, W.end);
+    code.i32(exit).op(W.return, W.end);
   }
 
   /** Count that control leaves through `#slot`; often enough, ask for a region that goes on there. */
@@ -235,6 +241,15 @@ export class Region extends GuestLowering {
     code.i32(0).get(this.#slot).mem(W.i32_store, L.EXIT_SLOT);
     code.i32(0).i32(this.#members[0].block.head).mem(W.i32_store, L.EXIT_RECORD);
     code.i32(R.Exit.HotLink).op(W.return, W.end);
+  }
+
+  /** The cold tier goes on in the block of the record at `#exitRecord`: it asks when that began. */
+  #storeNow(): void {
+    if (this.linker.instrumentation === null) return;
+    const code = this.code;
+    code.i32(0).get(this.#now);
+    headOf(code, this.#exitRecord);
+    code.mem(W.i64_load16_u, R.COUNT).i64(6n).op(W.i64_shl, W.i64_sub).mem(W.i64_store, L.NOW);
   }
 
   #storePc(): void {
@@ -258,7 +273,9 @@ export class Region extends GuestLowering {
   }
   /** Write back what is neither register nor flag. */
   #spill(): void {
-    this.code.i32(0).get(this.#budget).mem(W.i64_store, L.BUDGET);
+    this.code.i32(0);
+    this.#pushBudget();
+    this.code.mem(W.i64_store, L.BUDGET);
     if (this.linker.stream !== null) {
       this.code.i32(0).get(this.#events).mem(W.i32_store, L.EVENTS);
     }
@@ -268,23 +285,42 @@ export class Region extends GuestLowering {
       .i32(0).get(this.#history).mem(W.i32_store, L.HISTORY);
   }
 
+  /** Whether the budget has a local. */
+  get #keepsBudget(): boolean {
+    return this.linker.instrumentation === null || this.#sites;
+  }
+  #pushBudget(): void {
+    if (this.#keepsBudget) {
+      this.code.get(this.#budget);
+      return;
+    }
+    this.code.get(this.#end).get(this.#now).op(W.i64_sub).i64(6n).op(W.i64_shr_s);
+  }
+
   /** Charge the block, or leave before it: too little budget is left, or models miss its fetch. */
   #enter(x: number): void {
     const code = this.code;
     const { block } = this.#members[x];
     const models = this.linker.instrumentation !== null;
     const pages = models ? this.#plan.pagesEntered(x) : [];
+    const duration = BigInt(64 * block.count);
     code.op(W.block, typeCode.void, W.block, typeCode.void);
-    for (const page of pages) {
-      code.stateLoad(W.i64_load, L.FETCH_TLB + L.fetchPlace(page)).i64(BigInt(page) << 20n)
-        .op(W.i64_ne).seldom().brIf(0);
+    if (models) {
+      code.get(this.#now).i64(duration).op(W.i64_add).tee(this.#now)
+        .get(this.#end).op(W.i64_gt_s).seldom().brIf(0);
+    } else {
+      code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_lt_s).seldom().brIf(0);
     }
-    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_lt_s).seldom().brIf(0);
     if (this.linker.stream !== null) {
       code.get(this.#events).i32(L.EVENT_LIMIT).op(W.i32_ge_u).seldom().brIf(0);
     }
+    if (pages.length > 0) {
+      const start = () => void code.get(this.#now).i64(duration).op(W.i64_sub);
+      fetchInline(code, pages, start, () => code.seldom().brIf(1));
+    }
     code.br(1).op(W.end);
     this.depth++;
+    if (models) code.get(this.#now).i64(duration).op(W.i64_sub).set(this.#now);
     this.#spillFlags();
     code.i32(block.head).set(this.#exitRecord);
     this.#br(HEAD);
@@ -292,24 +328,19 @@ export class Region extends GuestLowering {
     code.op(W.end);
     if (this.#sites) this.#enterSite(x);
     if (models) {
-      code.get(this.#ordinalBase).get(this.#budget).i64(6n).op(W.i64_shl, W.i64_sub)
-        .set(this.#now);
       const { loads, stores } = this.#source.accessesOf(block);
       if (loads + stores > 0) {
         code.get(this.#accesses).i64(BigInt(loads) | (BigInt(stores) << 32n)).op(W.i64_add)
           .set(this.#accesses);
       }
-      pages.forEach((page, i) => {
-        if (i > 0) code.get(this.#now).i64(1n).op(W.i64_add).set(this.#now);
-        code.stateLoad(W.i32_load, L.FETCH_TLB + L.fetchPlace(page) + 12).get(this.#now)
-          .mem(W.i64_store, 0);
-      });
       if (block.frame2 >= 0) {
         code.i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
           .mem(W.i32_store, L.FETCH_STRADDLES);
       }
     }
-    code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).set(this.#budget);
+    if (this.#keepsBudget) {
+      code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).set(this.#budget);
+    }
     if (this.linker.stream?.accesses === true) {
       const bits = eventBits(EventKind.Block, block.count, 0);
       code.get(this.#events).i64(BigInt(block.pc) | bits).mem(W.i64_store, 0);
@@ -343,14 +374,31 @@ export class Region extends GuestLowering {
     });
   }
 
-  /** gshare for the conditional branch that ends the block, whose outcome is in local `taken`. */
-  #predict(taken: number): void {
+  /**
+   * gshare for the conditional branch that ends the block; what is returned lowers what it learns from an outcome,
+   * where that is known.
+   */
+  #predict(): (outcome: 0 | 1) => void {
     const { block } = this.#member;
     const pc = block.pc + this.#source.offsetOf(block, this.#index);
     const [at, counter] = [this.temporary("i32"), this.temporary("i32")];
-    const locals = { taken, at, counter, history: this.#history, branches: this.#branches };
+    const locals = { at, counter, history: this.#history, branches: this.#branches };
+    predictInline(this.code, this.linker.instrumentation!, pc, locals);
     const wrong = this.#sites ? () => this.#mispredicted() : undefined;
-    predictInline(this.code, this.linker.instrumentation!, pc, locals, wrong);
+    return (outcome) => learnInline(this.code, outcome, locals, wrong);
+  }
+  /** The target buffer, for the indirect branch that ends the block and goes to `#pc`. */
+  #predictTarget(): void {
+    const code = this.code;
+    const { block } = this.#member;
+    const pc = block.pc + this.#source.offsetOf(block, this.#index);
+    if (this.#sites) code.i32(0).get(this.#pc).mem(W.i64_store, L.BRANCH_TARGET);
+    const slow = (): void => {
+      if (this.#sites) showSite(code, siteOf(block), this.#budget);
+      code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
+    };
+    const wrong = this.#sites ? () => this.#mispredicted() : undefined;
+    indirectInline(code, this.linker.instrumentation!, { pc, target: this.#pc, slow, wrong });
   }
   /** Complete an event with the number of the block. */
   #endEvent(): void {
@@ -513,7 +561,11 @@ export class Region extends GuestLowering {
     this.#registers.prepare(body);
   }
   protected override ordinal(number: number): void {
-    this.code.get(this.#now).i64(BigInt(this.#index * 64 + number)).op(W.i64_add);
+    this.code.get(this.#now).i64(BigInt(this.#sinceEnd(this.#index) + number)).op(W.i64_add);
+  }
+  /** From the end of the block to its instruction `index`, as ordinals go. */
+  #sinceEnd(index: number): number {
+    return 64 * (index - this.#member.block.count);
   }
   protected override eventPlace(): void {
     this.code.get(this.#events);
@@ -538,10 +590,34 @@ export class Region extends GuestLowering {
   }
   protected override touched(cluster: Cluster, number: number): void {
     if (number < 0) this.#pending.finished(cluster);
-    else this.#pending.touched(cluster, this.#index * 64 + number);
+    else this.#pending.touched(cluster, this.#sinceEnd(this.#index) + number);
   }
   #stampPending(): void {
     this.#pending.write(this.code, this.#now, () => this.temporary("i64"));
+  }
+  protected override refills(): boolean {
+    return this.#source.misses(this.#member.block, this.#index) &&
+      this.#pending.endure(this.linker.instrumentation!.dataWays);
+  }
+  protected override looked(): void {
+    this.#pending.other({});
+  }
+  protected override refill(address: number, number: number): void {
+    const code = this.code;
+    const refill = this.runtime("refill_data");
+    this.#stampPending();
+    const streams = this.linker.stream !== null;
+    // A page walk, and with attribution a miss, is an event.
+    if (streams) code.i32(0).get(this.#events).mem(W.i32_store, L.EVENTS);
+    if (this.#sites) showSite(code, siteOf(this.#member.block), this.#budget);
+    if (streams || this.#sites) {
+      code.i32(0).get(this.#now).i64(BigInt(this.#sinceEnd(0))).op(W.i64_add)
+        .mem(W.i64_store, L.NOW);
+    }
+    code.get(address);
+    this.ordinal(number);
+    code.call(refill).op(W.i32_eqz);
+    if (streams) code.stateLoad(W.i32_load, L.EVENTS).set(this.#events);
   }
   protected override missedLoad(): void {
     this.#side();
@@ -623,10 +699,7 @@ export class Region extends GuestLowering {
   }
 
   protected override readState(n: Node): void {
-    if (n.offset === L.BUDGET) {
-      this.code.get(this.#budget);
-      return;
-    }
+    if (n.offset === L.BUDGET) return this.#pushBudget();
     super.readState(n);
   }
   protected override readField(): void {
@@ -691,12 +764,7 @@ export class Region extends GuestLowering {
   }
   protected override branch(condition: Node): void {
     this.value(condition);
-    if (this.linker.instrumentation?.branches === true) {
-      const taken = this.temporary("i32");
-      this.code.set(taken);
-      this.#predict(taken);
-      this.code.get(taken);
-    }
+    const learn = this.linker.instrumentation?.branches === true ? this.#predict() : () => {};
     if (this.linker.stream?.branches === true) {
       const taken = this.temporary("i32");
       this.code.set(taken);
@@ -706,9 +774,11 @@ export class Region extends GuestLowering {
     if (this.depth === 0) this.#registers.flushForGood();
     this.code.op(W.if, typeCode.void);
     this.depth++;
+    learn(1);
     this.jump("jump");
     this.depth--;
     this.code.op(W.end);
+    learn(0);
     this.fallthrough();
   }
   protected override indirect(
@@ -719,13 +789,14 @@ export class Region extends GuestLowering {
     const code = this.code;
     this.value(target);
     code.set(this.#pc);
-    if (type > 0) code.i32(0).get(this.#budget).mem(W.i64_store, L.BRANCHED + 8 * type);
+    if (type > 0) {
+      code.i32(0);
+      this.#pushBudget();
+      code.mem(W.i64_store, L.BRANCHED + 8 * type);
+    }
     if (this.linker.instrumentation?.branches === true) {
       if (flow === "return") this.#popReturn();
-      else {
-        if (this.#sites) showSite(code, siteOf(this.#member.block), this.#budget);
-        code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
-      }
+      else this.#predictTarget();
       if (flow === "call") this.#pushReturn(this.#pc);
     }
     this.#appendBranch(indirectKind[flow], this.#pc);
@@ -756,6 +827,12 @@ export class Region extends GuestLowering {
 /** Address of a block's site record. */
 const siteOf = ({ head, count }: Block): number => R.siteRecord(head, count);
 
+/** Push the head of the block that the record in local `record` is of. */
+function headOf(code: Code, record: number): void {
+  code.get(record).get(record).mem(W.i32_load16_u, R.INDEX).i32(1).op(W.i32_add)
+    .i32(5).op(W.i32_shl, W.i32_sub);
+}
+
 /** Pseudo-labels; loop headers are `LOOP - node`. */
 const LEAVE = -1;
 const DISPATCH = -2;
@@ -763,4 +840,5 @@ const LINK = -3;
 const SIDE = -4;
 const HEAD = -5;
 const CROSSING = -6;
+const COLD = -7;
 const LOOP = -10;

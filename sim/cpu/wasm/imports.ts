@@ -20,6 +20,8 @@ export const runtimeSignatures = {
   store_slow_v128: { params: ["i64", "v128", "i32", "i32"], results: ["i32"] },
   /** 256 bits: the lower half, then the upper one. */
   store_slow_pair: { params: ["i64", "v128", "v128", "i32", "i32"], results: ["i32"] },
+  /** The page of an address was but evicted: `(address, ordinal)`; 0 if the host must see the access. */
+  refill_data: { params: ["i64", "i64"], results: ["i32"] },
   /** Conditional branch at a record: `(record, taken)`. */
   predict: { params: ["i32", "i32"], results: [] },
   /** Indirect jump or call: `(target, record)`. */

@@ -1,5 +1,12 @@
 /** The inline path of guest loads and stores: a soft TLB lookup, then the access itself. */
-import { READ_TLB, SOFT_PHYSICAL, SOFT_STAMP, SOFT_TAG, WRITE_TLB } from "../layout.ts";
+import {
+  READ_TLB,
+  SOFT_EVICTED,
+  SOFT_PHYSICAL,
+  SOFT_STAMP,
+  SOFT_TAG,
+  WRITE_TLB,
+} from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
 import type { Node, Statement, Type } from "../ir/types.ts";
 import type { Cluster, Placement } from "./access_clusters.ts";
@@ -11,11 +18,18 @@ import { runtimeSignatures } from "./imports.ts";
 import { ifOtherLine } from "./line_filter.ts";
 import { type Load, loadOpcode, Lowering, type Store, storeOpcode } from "./lower.ts";
 
-/** Locals of one lookup: the address, its place in the table, and after a hit its offset in the page. */
+const EVICTED = BigInt.asIntN(64, SOFT_EVICTED);
+
+/**
+ * Locals of one lookup: the address, its place in the table, after a hit its offset in the page, and with models what
+ * else the entry says: the page's physical address, and where its stamp is. Two loads would be checked against the
+ * memory's end twice.
+ */
 interface Lookup {
   readonly address: number;
   readonly place: number;
   readonly offset: number;
+  readonly entry: number;
   readonly table: number;
 }
 
@@ -53,6 +67,16 @@ export abstract class GuestLowering extends Lowering {
    */
   protected touched(_cluster: Cluster, _number: number): void {
     throw new TypeError("a cluster of accesses outside a region");
+  }
+  /** With models, where control would leave: whether the page's entry is refilled first, if it was but evicted. */
+  protected refills(): boolean {
+    return false;
+  }
+  /** With models: an access that is in no cluster was lowered. */
+  protected looked(): void {}
+  /** Push whether the entry of the page at local `address` could not be refilled. */
+  protected refill(_address: number, _number: number): void {
+    throw new TypeError("an entry is refilled outside a region");
   }
   /** Push the ordinal of access `number` of the current instruction. */
   protected abstract ordinal(number: number): void;
@@ -93,13 +117,24 @@ export abstract class GuestLowering extends Lowering {
     result: number,
     hit: (l: Lookup) => void,
     missed: (l: Lookup) => void,
+    number: number,
   ): void {
     const code = this.code;
     if (this.missesLeave) {
       // An arm that is left for good: a baseline compiler merges no states there.
       const l = this.#lookup(address, shift, size, table);
       code.seldom().op(W.if, typeCode.void);
-      missed(l);
+      if (this.#models && this.refills()) {
+        code.get(l.offset).i64(EVICTED).op(W.i64_xor).tee(l.offset).i64(BigInt(4096 - size))
+          .op(W.i64_gt_u, W.if, typeCode.i32).i32(1).op(W.else);
+        this.refill(l.address, number);
+        code.op(W.end, W.if, typeCode.void);
+        code.get(l.offset).i64(EVICTED).op(W.i64_xor).set(l.offset);
+        this.depth++;
+        missed(l);
+        this.depth--;
+        code.op(W.end);
+      } else missed(l);
       code.op(W.end);
       hit(l);
       return;
@@ -120,6 +155,7 @@ export abstract class GuestLowering extends Lowering {
       address: this.temporary("i64"),
       place: this.temporary("i32"),
       offset: this.temporary("i64"),
+      entry: this.#models ? this.temporary("i64") : -1,
       table,
     };
     this.value(address);
@@ -130,10 +166,20 @@ export abstract class GuestLowering extends Lowering {
     return l;
   }
 
+  get #models(): boolean {
+    return this.linker.instrumentation !== null;
+  }
   /** Push the physical address of a lookup that hit. */
-  #physical({ place, offset, table }: Lookup): void {
-    this.code.get(place).mem(W.i32_load, table + SOFT_PHYSICAL).get(offset).op(W.i32_wrap_i64)
-      .op(W.i32_add);
+  #physical({ place, offset, entry, table }: Lookup): void {
+    const code = this.code;
+    if (this.#models) code.get(entry).op(W.i32_wrap_i64);
+    else code.get(place).mem(W.i32_load, table + SOFT_PHYSICAL);
+    code.get(offset).op(W.i32_wrap_i64, W.i32_add);
+  }
+  /** With models, after a hit: read the rest of the entry, and push where the stamp is. */
+  #stamp({ place, entry, table }: Lookup): void {
+    this.code.get(place).mem(W.i64_load, table + SOFT_PHYSICAL).tee(entry)
+      .i64(BigInt(8 * (SOFT_STAMP - SOFT_PHYSICAL))).op(W.i64_shr_u, W.i32_wrap_i64);
   }
 
   /**
@@ -142,18 +188,28 @@ export abstract class GuestLowering extends Lowering {
    */
   #cluster({ cluster, offset, first, last }: Placement, address: Node, number: number): void {
     const code = this.code;
-    const models = this.linker.instrumentation !== null;
+    const models = this.#models;
     if (first) {
       cluster.physical = this.blockLocal("i32");
       const table = cluster.stores ? WRITE_TLB : READ_TLB;
-      this.#access(address, -offset, cluster.span, table, typeCode.void, (l) => {
-        if (models) {
-          cluster.stamp = this.blockLocal("i32");
-          code.get(l.place).mem(W.i32_load, table + SOFT_STAMP).set(cluster.stamp);
-        }
-        this.#physical(l);
-        code.set(cluster.physical);
-      }, (l) => this.missedCluster(l.offset));
+      this.#access(
+        address,
+        -offset,
+        cluster.span,
+        table,
+        typeCode.void,
+        (l) => {
+          if (models) {
+            cluster.stamp = this.blockLocal("i32");
+            this.#stamp(l);
+            code.set(cluster.stamp);
+          }
+          this.#physical(l);
+          code.set(cluster.physical);
+        },
+        (l) => this.missedCluster(l.offset),
+        number,
+      );
     }
     if (models && last) {
       code.get(cluster.stamp);
@@ -164,10 +220,11 @@ export abstract class GuestLowering extends Lowering {
     code.get(cluster.physical);
   }
 
-  /** The access that hit entry `entry` leaves the modelled TLB as a lookup would. */
-  #touch(entry: number, table: number, number: number): void {
-    if (this.linker.instrumentation === null) return;
-    this.code.get(entry).mem(W.i32_load, table + SOFT_STAMP);
+  /** The access that hit leaves the modelled TLB as a lookup would. */
+  #touch(l: Lookup, number: number): void {
+    if (!this.#models) return;
+    this.looked();
+    this.#stamp(l);
     this.ordinal(number);
     this.code.mem(W.i64_store, 0);
   }
@@ -216,7 +273,7 @@ export abstract class GuestLowering extends Lowering {
   }
 
   #countIfConditional(unit: bigint): void {
-    if (this.linker.instrumentation === null) return;
+    if (!this.#models) return;
     if (this.depth > 0 || this.maybeLeft) this.countAccess(unit);
   }
 
@@ -235,11 +292,20 @@ export abstract class GuestLowering extends Lowering {
       this.#cluster(placement, address, number);
       this.#append(EventKind.Load, bits / 8, placement.offset, () => this.value(address));
     } else {
-      this.#access(address, 0, bits / 8, READ_TLB, typeCode.i32, (l) => {
-        this.#touch(l.place, READ_TLB, number);
-        this.#physical(l);
-        this.#append(EventKind.Load, bits / 8, 0, () => code.get(l.address));
-      }, (l) => this.missedLoad(l.address, bits / 8, number));
+      this.#access(
+        address,
+        0,
+        bits / 8,
+        READ_TLB,
+        typeCode.i32,
+        (l) => {
+          this.#touch(l, number);
+          this.#physical(l);
+          this.#append(EventKind.Load, bits / 8, 0, () => code.get(l.address));
+        },
+        (l) => this.missedLoad(l.address, bits / 8, number),
+        number,
+      );
       this.#countIfConditional(ONE_LOAD);
     }
     const offset = placement?.offset ?? 0;
@@ -279,12 +345,21 @@ export abstract class GuestLowering extends Lowering {
       this.#append(EventKind.Store, bits / 8, placement.offset, () => this.value(address));
       return write(placement.offset);
     }
-    this.#access(address, 0, bits / 8, WRITE_TLB, typeCode.void, (l) => {
-      this.#touch(l.place, WRITE_TLB, number);
-      this.#physical(l);
-      this.#append(EventKind.Store, bits / 8, 0, () => code.get(l.address));
-      write(0);
-    }, (l) => this.missedStore(l.address, bits / 8, number, v, value.type, upper));
+    this.#access(
+      address,
+      0,
+      bits / 8,
+      WRITE_TLB,
+      typeCode.void,
+      (l) => {
+        this.#touch(l, number);
+        this.#physical(l);
+        this.#append(EventKind.Store, bits / 8, 0, () => code.get(l.address));
+        write(0);
+      },
+      (l) => this.missedStore(l.address, bits / 8, number, v, value.type, upper),
+      number,
+    );
     this.#countIfConditional(ONE_STORE);
   }
 }

@@ -2,26 +2,43 @@
 import type { Cluster } from "./access_clusters.ts";
 import { type Code, W } from "./code.ts";
 
+interface Pending {
+  /** Ordinal of the latest access, less that at the block's end. */
+  readonly ordinal: number;
+  /** What was accessed since: clusters, and one for each access in none. */
+  readonly since: Set<object>;
+}
+
 export class PendingStamps {
-  /** Ordinals of the latest accesses, less that of the block. */
-  readonly #ordinals = new Map<Cluster, number>();
+  readonly #pending = new Map<Cluster, Pending>();
 
   begin(): void {
-    this.#ordinals.clear();
+    this.#pending.clear();
   }
   touched(cluster: Cluster, ordinal: number): void {
-    this.#ordinals.set(cluster, ordinal);
+    this.other(cluster);
+    this.#pending.set(cluster, { ordinal, since: new Set() });
   }
   finished(cluster: Cluster): void {
-    this.#ordinals.delete(cluster);
+    this.#pending.delete(cluster);
+    this.other(cluster);
+  }
+  /** Something else was accessed. */
+  other(what: object): void {
+    for (const { since } of this.#pending.values()) since.add(what);
+  }
+
+  /** Whether no page under way can be the least recent of its set, if there are so many `ways`. */
+  endure(ways: number): boolean {
+    return [...this.#pending.values()].every(({ since }) => since.size < ways - 1);
   }
 
   /**
-   * Control leaves here: leave the entries as the accesses so far would have. `now` is the local of the block's ordinal,
+   * Control leaves here: leave the entries as the accesses so far would have. `now` is the local of the ordinal at the block's end,
    * `local` makes one to use.
    */
   write(code: Code, now: number, local: () => number): void {
-    for (const [{ stamp }, ordinal] of this.#ordinals) {
+    for (const [{ stamp }, { ordinal }] of this.#pending) {
       // Another access may have been to the page since.
       const late = local();
       code.get(stamp).get(now).i64(BigInt(ordinal)).op(W.i64_add).tee(late)

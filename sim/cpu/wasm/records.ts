@@ -97,6 +97,8 @@ export const enum Exit {
   HotLink = 11,
   /** Accesses of the block of the record at `EXIT_RECORD` often lie on two pages; it is to go on there. */
   Crossing = 12,
+  /** The access at `EXIT_RECORD` often leaves its region, for want of its page in the modelled TLB; it is to go on there. */
+  Missing = 14,
   /** Thrown, not returned: a store of a block's own function may change the block; it is to go on at `EXIT_RECORD`. */
   Changing = 13,
 }

@@ -143,7 +143,7 @@ function evict(c: Code): void {
 }
 
 /** Locals of the functions below: the place, the stamp, the page's address; the first two are free after a refill. */
-const ACCESS_LOCALS = ["i32", "i32", "i64"] as const;
+export const ACCESS_LOCALS = ["i32", "i32", "i64"] as const;
 
 /**
  * Begin `load_slow` or `store_slow`, whose parameters are the address, values, the size with the
@@ -170,14 +170,30 @@ export function refillAccess(
   c.get(0).stateLoad(W.i64_load, L.NOW).get(record).mem(W.i32_load16_u, R.INDEX).i32(6)
     .op(W.i32_shl).get(size).i32(8).op(W.i32_shr_u, W.i32_add, W.i64_extend_i32_u, W.i64_add)
     .i32(1).call(refillFunction).tee(stamp).op(W.i32_eqz).brIf(0);
+  restore(c, place, page, stamp);
+  hit(place);
+  c.op(W.end);
+  return ACCESS_LOCALS;
+}
+
+/** The soft entries at local `place` of `page` that were evicted hold it again; its entry's stamp is at `stamp`. */
+function restore(c: Code, place: number, page: number, stamp: number): void {
   for (const t of [L.READ_TLB, L.WRITE_TLB]) {
     c.get(place).mem(W.i64_load, t).get(page).i64(L.SOFT_EVICTED).op(W.i64_or, W.i64_eq)
       .op(W.if, typeCode.void).get(place).get(page).mem(W.i64_store, t)
       .get(place).get(stamp).mem(W.i32_store, t + L.SOFT_STAMP).op(W.end);
   }
-  hit(place);
-  c.op(W.end);
-  return ACCESS_LOCALS;
+}
+
+/** `refill_data(address, ordinal)`, of a page whose entry was evicted; pushes 0 if the host must see the access. */
+export function refillData(refillFunction: number): Code {
+  const [place, stamp, page] = [2, 3, 4];
+  const c = new Code();
+  c.get(0).get(1).i32(1).call(refillFunction).tee(stamp).op(W.if, typeCode.void);
+  c.get(0).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and).set(place);
+  c.get(0).i64(-4096n).op(W.i64_and).set(page);
+  restore(c, place, page, stamp);
+  return c.op(W.end).get(stamp);
 }
 
 /** Begin `fetch_slow(address)`: refill, and enter the page in the soft TLB of fetches. */

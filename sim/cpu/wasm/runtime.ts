@@ -9,13 +9,21 @@ import { Code, typeCode, W } from "./code.ts";
 import { dispatch } from "./dispatch.ts";
 import { appendBlock, EventKind, makeRoom, type StreamKinds } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
+import { fetchPage } from "./fetch_page.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { appendRefilled } from "./line_filter.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 import { popReturn, pushReturn } from "./return_stack.ts";
 import { sharedAccesses } from "./shared_access.ts";
-import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
+import {
+  ACCESS_LOCALS,
+  refill,
+  REFILL_LOCALS,
+  refillAccess,
+  refillData,
+  refillFetch,
+} from "./refill.ts";
 import { enterSite, type SiteFunctions, siteFunctions, type SiteHost } from "./site_events.ts";
 
 import { INDIRECT_LOCALS, indirectBranch } from "./target_buffer.ts";
@@ -177,12 +185,13 @@ export function runtimeModule(
   const fetchLocals = models === null ? [] : refillFetch(fetch_, refillAt);
   const fetchSlow = signed("fetch_slow", address(fetch_).call(fetchMiss), fetchLocals);
   if (models !== null) {
+    signed("refill_data", refillData(refillAt), ACCESS_LOCALS);
     signed("indirect", indirect(models, sites), INDIRECT_LOCALS);
     signed("predict", predict(models, sites), ["i32", "i32", "i32"]);
     signed("push_return", pushed(models, sites), ["i32"]);
     signed("pop_return", popped(models, sites), ["i32", "i32"]);
   }
-  const fetchPage = define("fetch_page", ["i64"], [], fetch(fetchSlow), ["i32"]);
+  const fetched = define("fetch_page", ["i64"], [], fetchPage(fetchSlow), ["i32"]);
 
   // run(record): enter at a record, and go where blocks' own functions say.
   const run = new Code();
@@ -215,7 +224,7 @@ export function runtimeModule(
     leaveAtHead(c, R.Exit.Hot);
     c.op(W.end);
     if (sites !== null) enterSite(c, AT, sites);
-    if (models !== null) showBlock(c, fetchPage);
+    if (models !== null) showBlock(c, fetched);
     if (stream?.accesses === true) appendBlock(c, AT, drain);
     else if (stream !== null) makeRoom(c, drain);
     c.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);
@@ -275,19 +284,19 @@ function siteImports(m: ModuleBuilder): Readonly<Record<keyof SiteHost, number>>
 }
 
 /** Show the models the block of the head in parameter 0: NOW, what it will access, its fetch. */
-function showBlock(c: Code, fetchPage: number): void {
+function showBlock(c: Code, fetched: number): void {
   c.i32(0).stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET).i64(6n)
     .op(W.i64_shl, W.i64_sub).mem(W.i64_store, L.NOW);
   c.i32(0).stateLoad(W.i64_load, L.ACCESSES)
     .get(0).mem(W.i64_load16_u, R.LOAD_COUNT)
     .get(0).mem(W.i64_load16_u, R.STORE_COUNT).i64(32n).op(W.i64_shl, W.i64_or)
     .op(W.i64_add).mem(W.i64_store, L.ACCESSES);
-  c.get(0).mem(W.i64_load, R.HEAD_PC).call(fetchPage);
+  c.get(0).mem(W.i64_load, R.HEAD_PC).call(fetched);
   c.get(0).mem(W.i32_load16_u, R.STRADDLES).op(W.if, 0x40)
     .i32(0).stateLoad(W.i32_load, L.FETCH_STRADDLES).i32(1).op(W.i32_add)
     .mem(W.i32_store, L.FETCH_STRADDLES)
     .i32(0).stateLoad(W.i64_load, L.NOW).i64(1n).op(W.i64_add).mem(W.i64_store, L.NOW)
-    .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetchPage)
+    .get(0).mem(W.i64_load, R.HEAD_PC).i64(4096n).op(W.i64_add).call(fetched)
     .op(W.end);
 }
 
@@ -300,20 +309,6 @@ function leaveAtHead(c: Code, exit: R.Exit): void {
 function next(c: Code): void {
   c.get(0).i32(R.RECORD_SIZE).op(W.i32_add).get(0).mem(W.i32_load, R.RECORD_SIZE)
     .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
-}
-
-/** `fetch_page(pc)`: touch the page's soft entry, or go to the host. */
-function fetch(slow: number): Code {
-  const ENTRY = 1;
-  const c = new Code();
-  c.get(0).i64(8n).op(W.i64_shr_u).get(0).i64(BigInt(8 + L.FETCH_BITS))
-    .op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64).i32((L.FETCH_ENTRIES - 1) << 4).op(W.i32_and);
-  c.tee(ENTRY).mem(W.i64_load, L.FETCH_TLB).get(0).i64(12n).op(W.i64_shr_u)
-    .i64(20n).op(W.i64_shl, W.i64_eq).op(W.if, 0x40);
-  c.get(ENTRY).mem(W.i32_load, L.FETCH_TLB + 12).stateLoad(W.i64_load, L.NOW)
-    .mem(W.i64_store, 0);
-  c.op(W.else).get(0).call(slow).op(W.end);
-  return c;
 }
 
 /** `predict(record, taken)`: gshare; the counter is written only when it changes. */

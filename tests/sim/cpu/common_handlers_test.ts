@@ -72,6 +72,8 @@ for (const arch of ["x86_64", "aarch64"] as const) {
       buildCommon(isa, keys, [{
         historyBits,
         pcShift: 0,
+        targets: { sets: 4, ways: 2 },
+        dataWays: 4,
         returnStack: 4,
         branches: true,
         sites: false,
