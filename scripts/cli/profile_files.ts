@@ -8,7 +8,7 @@ import { UsageError } from "./command.ts";
 /** `run.dtlb.misses.folded` is of the event `dtlb.misses`; without one it is of instructions. */
 function eventIn(file: string, report: AttributionReport): string {
   const stem = file.slice(0, -".folded".length);
-  return eventsOf(report.stacks).find((event) => stem.endsWith(`.${event}`)) ?? "instructions";
+  return eventsOf(report.domains).find((event) => stem.endsWith(`.${event}`)) ?? "instructions";
 }
 
 async function contentOf(file: string, { attribution, program }: Result) {

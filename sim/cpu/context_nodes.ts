@@ -3,9 +3,9 @@
  * that of the first function that counts there; others are of functions that were entered without a call.
  */
 import type { SiteKeeper } from "../models/site_memory.ts";
-import { takeCounts } from "./site_counts.ts";
+import { PairIndex } from "../pair_index.ts";
 import type { SiteHeap } from "./site_heap.ts";
-import { DEEPEST, Site } from "./site_kinds.ts";
+import { DEEPEST, Site, siteNames } from "./site_kinds.ts";
 import type { StateMemory } from "./state_memory.ts";
 import {
   NO_FUNCTION,
@@ -17,8 +17,6 @@ import {
   NODE_SIZE,
 } from "./wasm/site_nodes.ts";
 
-/** More than there are functions. */
-const FUNCTIONS = 2 ** 24;
 const [FUNCTION, CONTEXT] = [NODE_FUNCTION >> 2, NODE_CONTEXT >> 2];
 
 /** A function in a context; `NO_FUNCTION` where none has counted. */
@@ -35,7 +33,8 @@ export class ContextNodes {
   readonly #all: number[] = [];
   /** By context; by context and function. */
   readonly #first: number[] = [];
-  readonly #others = new Map<number, number>();
+  readonly #others = new PairIndex();
+  readonly #otherNodes: number[] = [];
   /** Calls that lead to each context. */
   readonly #depths: number[] = [0];
 
@@ -71,10 +70,8 @@ export class ContextNodes {
       i32[(first >> 2) + FUNCTION] = function_;
       return first;
     }
-    const key = context * FUNCTIONS + function_;
-    let node = this.#others.get(key);
-    if (node === undefined) this.#others.set(key, node = this.#make(context, function_));
-    return node;
+    const other = this.#others.numberOf(context, function_);
+    return this.#otherNodes[other] ??= this.#make(context, function_);
   }
 
   /** The node that a call to an address leads to from `node`. */
@@ -108,21 +105,28 @@ export class ContextNodes {
 
   /** Hand the keeper what was counted. */
   collect(): void {
+    const counts = new Float64Array(siteNames.length);
     for (const node of this.#all) {
       if (!this.#counted(node)) continue;
-      const called = this.#state.unsigned(node + NODE_CALLED);
-      const counts = takeCounts(this.#state, node + NODE_EVENTS);
-      this.#state.put(node + NODE_CALLED, called);
-      counts[Site.Instructions] = this.#state.signed(node + NODE_COUNT);
-      this.#state.put(node + NODE_COUNT, 0);
+      this.#take(node, counts);
       const { context, function_ } = this.placeOf(node);
       this.#keeper.enter(context, function_);
       this.#keeper.addContext(context, function_, counts);
     }
   }
+  /** What `node` counted, which is 0 from now on. */
+  #take(node: number, counts: Float64Array): void {
+    const state = this.#state;
+    counts[Site.Instructions] = state.signed(node + NODE_COUNT);
+    state.put(node + NODE_COUNT, 0);
+    for (let kind = Site.Instructions + 1; kind < siteNames.length; kind++) {
+      counts[kind] = state.signed(node + NODE_EVENTS + 8 * kind);
+      state.put(node + NODE_EVENTS + 8 * kind, 0);
+    }
+  }
   /** The heap was cleared. */
   clear(): void {
-    this.#all.length = this.#first.length = 0;
+    this.#all.length = this.#first.length = this.#otherNodes.length = 0;
     this.#others.clear();
   }
 }

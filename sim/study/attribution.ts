@@ -8,6 +8,7 @@ import type { CodeBlock } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import { Site, siteNames } from "../cpu/site_kinds.ts";
 import type { KeeperContext, SiteKeeper } from "../models/site_memory.ts";
+import { CallingContexts } from "./calling_contexts.ts";
 import { Timeline, type TimelineReport } from "./timeline.ts";
 
 /** Counts by counter name. */
@@ -84,16 +85,6 @@ interface Entry {
   events: Float64Array | null;
 }
 
-/** A node of the tree of calling contexts. */
-class Context {
-  /** The function that counted here first. */
-  symbol: Symbol | null = null;
-  /** Contexts by the addresses that calls lead to. */
-  callees: Map<number, number> | null = null;
-  /** Events by function. */
-  readonly counts = new Map<Symbol, Float64Array>();
-}
-
 export class Attribution implements SiteKeeper {
   #context!: KeeperContext;
   #collect: () => void = () => {};
@@ -103,7 +94,7 @@ export class Attribution implements SiteKeeper {
   readonly #symbols = new Map<string, Map<string, Symbol>>();
   readonly #list: Symbol[] = [];
   readonly #timeline = new Timeline();
-  readonly #contexts: Context[] = [new Context()];
+  readonly #contexts = new CallingContexts();
   readonly #pageNumbers = new Map<string, number>();
   readonly #dataPages: { page: number; name: string; counts: Float64Array }[] = [];
 
@@ -127,7 +118,7 @@ export class Attribution implements SiteKeeper {
     else add(entry.events, events);
   }
   addContext(context: number, symbol: number, events: Float64Array): void {
-    addTo(this.#contexts[context].counts, this.#list[symbol], events);
+    this.#contexts.add(context, symbol, events);
   }
   addPage(page: number, events: Float64Array): void {
     add(this.#dataPages[page].counts, events);
@@ -140,16 +131,10 @@ export class Attribution implements SiteKeeper {
   }
 
   callee(context: number, to: number): number {
-    const callees = this.#contexts[context].callees ??= new Map();
-    let callee = callees.get(to);
-    if (callee === undefined) {
-      callee = this.#contexts.push(new Context()) - 1;
-      callees.set(to, callee);
-    }
-    return callee;
+    return this.#contexts.callee(context, to);
   }
   enter(context: number, symbol: number): void {
-    this.#contexts[context].symbol ??= this.#list[symbol];
+    this.#contexts.enter(context, symbol);
   }
 
   // ---- places ------------------------------------------------------------------------------
@@ -224,6 +209,8 @@ export class Attribution implements SiteKeeper {
       }
       add(of.counts, counts);
     }
+    let stacks: AttributedStack[] | undefined;
+    const listed = () => this.#stacks();
     const page = (p: { page: number; name: string; counts: Float64Array }): AttributedPage => ({
       page: p.page,
       name: p.name,
@@ -238,7 +225,10 @@ export class Attribution implements SiteKeeper {
       dataPages: [...this.#dataPages].sort((a, b) => total(b.counts) - total(a.counts))
         .map(page),
       lines: this.#lines(),
-      stacks: this.#stacks(),
+      // Many, and not all formats show them.
+      get stacks() {
+        return stacks ??= listed();
+      },
       timeline: this.#timeline.report(),
     };
   }
@@ -271,20 +261,11 @@ export class Attribution implements SiteKeeper {
   }
 
   #stacks(): AttributedStack[] {
+    const frames = this.#list.map(({ object, name }) => ({ object, symbol: name }));
     const found: AttributedStack[] = [];
-    const frame = ({ object, name }: Symbol) => ({ object, symbol: name });
-    const visit = (context: Context, above: AttributedStack["frames"]): void => {
-      const { symbol } = context;
-      const frames = symbol === null ? above : [...above, frame(symbol)];
-      for (const [own, counts] of context.counts) {
-        found.push({
-          frames: own === symbol ? frames : [...frames, frame(own)],
-          counts: named(counts),
-        });
-      }
-      for (const callee of context.callees?.values() ?? []) visit(this.#contexts[callee], frames);
-    };
-    visit(this.#contexts[0], []);
+    for (const { frames: of, counts } of this.#contexts.visit((symbol) => frames[symbol])) {
+      found.push({ frames: of, counts: named(counts) });
+    }
     return found;
   }
 }

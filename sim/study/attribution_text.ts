@@ -8,7 +8,7 @@ const SHOWN = 20;
 
 /** Tables of domains, objects, functions, slots and pages, each with its first rows. */
 export function attributionText(report: AttributionReport): string {
-  const events = eventsOf(report.stacks);
+  const events = eventsOf(report.domains);
   const table = (title: string, part: readonly Attributed[], name: (a: Attributed) => string) => {
     const rows = part.slice(0, SHOWN).map((one) => [
       `  ${name(one)}`,

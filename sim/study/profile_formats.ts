@@ -24,10 +24,10 @@ export function foldedStacks(report: AttributionReport, event: string): string {
   return [...lines].map(([line, count]) => `${line} ${count}\n`).join("");
 }
 
-/** Names of the events that some context has. */
-export function eventsOf(stacks: readonly AttributedStack[]): string[] {
+/** Names of the events that some part of a report has. */
+export function eventsOf(parts: readonly Pick<AttributedStack, "counts">[]): string[] {
   const names = new Set<string>();
-  for (const { counts } of stacks) for (const name of Object.keys(counts)) names.add(name);
+  for (const { counts } of parts) for (const name of Object.keys(counts)) names.add(name);
   return [...names];
 }
 
