@@ -117,7 +117,7 @@ export class ContextNodes {
   /** What `node` counted, which is 0 from now on. */
   #take(node: number, counts: Float64Array): void {
     const state = this.#state;
-    counts[Site.Instructions] = state.signed(node + NODE_COUNT);
+    counts[Site.Instructions] = state.signed(node + NODE_COUNT) / 64;
     state.put(node + NODE_COUNT, 0);
     for (let kind = Site.Instructions + 1; kind < siteNames.length; kind++) {
       counts[kind] = state.signed(node + NODE_EVENTS + 8 * kind);

@@ -45,10 +45,8 @@ export class Sites {
   /** A block of which only so many instructions are to retire, if one runs. */
   #tail: { readonly block: Block; readonly count: number } | null = null;
   #thread = -1;
-  /** The budget with which the timeline's stretch began, as if no quantum had ended since. */
-  #began = 0;
-  /** Instructions of a stretch that are to come after that. */
-  #length = 1;
+  /** Ordinal at which the timeline's stretch began. */
+  #began = 64;
   running: CpuSpace | null = null;
 
   constructor(
@@ -62,6 +60,9 @@ export class Sites {
     this.#heap = new SiteHeap(state);
     this.#nodes = new ContextNodes(state, this.#heap, keeper);
     this.#frames = new CallFrames(state, this.#heap, this.#nodes);
+    // The first instruction's ordinal.
+    state.put(L.SITE_CHARGED, this.#began);
+    state.put(L.SITE_STRETCH_END, this.#began + 64);
     keeper.attach(this, () => this.#collect());
   }
 
@@ -105,11 +106,11 @@ export class Sites {
     return at;
   }
   #stretch(): void {
-    const left = this.#state.signed(L.SITE_LEFT);
+    const now = this.#state.signed(L.SITE_CHARGED);
     const events = takeCounts(this.#state, L.SITE_STRETCH);
-    this.#length = this.keeper.stretch(events, this.#began - left);
-    this.#began = left;
-    this.#state.put(L.SITE_STRETCH_END, left - this.#length);
+    const left = this.keeper.stretch(events, (now - this.#began) / 64);
+    this.#began = now;
+    this.#state.put(L.SITE_STRETCH_END, now + 64 * left);
   }
 
   // ---- blocks ----------------------------------------------------------------------------
@@ -154,24 +155,19 @@ export class Sites {
 
   // ---- runs ------------------------------------------------------------------------------
 
-  /** What was spent is the node's. */
+  /** What retired is the node's. */
   #charge(): void {
     const state = this.#state;
-    const budget = state.signed(L.BUDGET);
-    const spent = state.signed(L.SITE_LEFT) - budget;
+    const now = state.signed(L.ORDINAL_BASE) - 64 * state.signed(L.BUDGET);
+    const spent = now - state.signed(L.SITE_CHARGED);
     if (spent <= 0) return;
     const at = state.u32[L.SITE_NODE >> 2] + NODE_COUNT;
     state.put(at, state.signed(at) + spent);
-    state.put(L.SITE_LEFT, budget);
+    state.put(L.SITE_CHARGED, now);
   }
   /** Instructions are executed from here to `end`, whole ones. */
   begin(): void {
     if (this.#heap.crowded) this.#clear();
-    const state = this.#state;
-    const budget = state.signed(L.BUDGET);
-    this.#began += budget - state.signed(L.SITE_LEFT);
-    state.put(L.SITE_LEFT, budget);
-    state.put(L.SITE_STRETCH_END, this.#began - this.#length);
   }
   end(): void {
     this.#charge();

@@ -61,6 +61,7 @@ export const W = {
   i64_gt_s: 0x55,
   i64_gt_u: 0x56,
   i64_le_s: 0x57,
+  i64_ge_s: 0x59,
   i32_add: 0x6a,
   i32_sub: 0x6b,
   i32_mul: 0x6c,

@@ -287,7 +287,7 @@ export class Region extends GuestLowering {
 
   /** Whether the budget has a local. */
   get #keepsBudget(): boolean {
-    return this.linker.instrumentation === null || this.#sites;
+    return this.linker.instrumentation === null;
   }
   #pushBudget(): void {
     if (this.#keepsBudget) {
@@ -355,14 +355,20 @@ export class Region extends GuestLowering {
   #enterSite(x: number): void {
     const { block } = this.#members[x];
     enterSiteAt(this.code, this.#siteLocals, {
-      record: siteOf(block),
+      ...{ record: siteOf(block), count: block.count },
       number: this.#source.functionOf(block),
       entered: this.#plan.entered(x),
       enter: () => this.runtime("site_enter"),
     });
   }
   get #siteLocals(): SiteLocals {
-    return { budget: this.#budget, node: this.#siteNode, at: this.#siteAt };
+    const showBudget = (count: number): void => {
+      this.code.i32(0);
+      this.#pushBudget();
+      if (count > 0) this.code.i64(BigInt(count)).op(W.i64_add);
+      this.code.mem(W.i64_store, L.BUDGET);
+    };
+    return { now: this.#now, node: this.#siteNode, at: this.#siteAt, showBudget };
   }
   /** Attribution: the branch at the end of the block was mispredicted. */
   #mispredicted(): void {
@@ -394,7 +400,7 @@ export class Region extends GuestLowering {
     const pc = block.pc + this.#source.offsetOf(block, this.#index);
     if (this.#sites) code.i32(0).get(this.#pc).mem(W.i64_store, L.BRANCH_TARGET);
     const slow = (): void => {
-      if (this.#sites) showSite(code, siteOf(block), this.#budget);
+      if (this.#sites) showSite(code, siteOf(block), this.#siteLocals);
       code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
     };
     const wrong = this.#sites ? () => this.#mispredicted() : undefined;
@@ -609,7 +615,7 @@ export class Region extends GuestLowering {
     const streams = this.linker.stream !== null;
     // A page walk, and with attribution a miss, is an event.
     if (streams) code.i32(0).get(this.#events).mem(W.i32_store, L.EVENTS);
-    if (this.#sites) showSite(code, siteOf(this.#member.block), this.#budget);
+    if (this.#sites) showSite(code, siteOf(this.#member.block), this.#siteLocals);
     if (streams || this.#sites) {
       code.i32(0).get(this.#now).i64(BigInt(this.#sinceEnd(0))).op(W.i64_add)
         .mem(W.i64_store, L.NOW);

@@ -12,20 +12,25 @@ import {
   NODE_FUNCTION,
 } from "./site_nodes.ts";
 
-/** Locals that regions have for it: the budget, two i32 to use. */
+/** What a region has for it. */
 export interface SiteLocals {
-  readonly budget: number;
+  /** Locals: the ordinal at which the block under way ends, two i32 to use. */
+  readonly now: number;
   readonly node: number;
   readonly at: number;
+  /** Make the budget in state memory that before so many instructions. */
+  readonly showBudget: (count: number) => void;
 }
 
 /** `SITE_BLOCK` and the budget in state memory are right for what is called next. */
-export function showSite(c: Code, record: number, budget: number): void {
+export function showSite(c: Code, record: number, { showBudget }: SiteLocals): void {
   c.i32(0).i32(record).mem(W.i32_store, L.SITE_BLOCK);
-  showBudget(c, budget);
+  showBudget(0);
 }
-function showBudget(c: Code, budget: number): void {
-  c.i32(0).get(budget).mem(W.i64_store, L.BUDGET);
+/** Push the ordinal at which the block under way, of so many instructions, began; 0: at which it ends. */
+function ordinal(c: Code, now: number, count: number): Code {
+  c.get(now);
+  return count === 0 ? c : c.i64(BigInt(64 * count)).op(W.i64_sub);
 }
 
 /** The region is left for the record in local `record`: `SITE_BLOCK` is right then. `head` is an i32 local. */
@@ -36,12 +41,11 @@ export function showSiteOf(c: Code, record: number, head: number): void {
     .i32(R.siteRecord(0, 0)).op(W.i32_add).mem(W.i32_store, L.SITE_BLOCK);
 }
 
-/** Charge the node in its local. */
-function charge(c: Code, { budget, node }: SiteLocals): void {
-  c.get(node).get(node).mem(W.i64_load, NODE_COUNT)
-    .stateLoad(W.i64_load, L.SITE_LEFT).op(W.i64_add).get(budget).op(W.i64_sub)
-    .mem(W.i64_store, NODE_COUNT);
-  c.i32(0).get(budget).mem(W.i64_store, L.SITE_LEFT);
+/** Charge the node in its local, up to where `ordinal` says. */
+function charge(c: Code, { now, node }: SiteLocals, count: number): void {
+  ordinal(c.get(node).get(node).mem(W.i64_load, NODE_COUNT), now, count).op(W.i64_add)
+    .stateLoad(W.i64_load, L.SITE_CHARGED).op(W.i64_sub).mem(W.i64_store, NODE_COUNT);
+  ordinal(c.i32(0), now, count).mem(W.i64_store, L.SITE_CHARGED);
 }
 
 /** Let the node in the edge at `offset` from the node count. */
@@ -57,23 +61,24 @@ export const enum Entered {
 }
 
 /**
- * The block with the site record at `record` is entered, before it is charged. `number` is its function's, `enter` the
- * runtime's function.
+ * The block of `count` instructions with the site record at `record` is entered; `now` is already where it ends.
+ * `number` is its function's, `enter` the runtime's function.
  */
 export function enterSiteAt(
   c: Code,
   locals: SiteLocals,
-  { record, number, entered, enter }: {
+  { record, count, number, entered, enter }: {
     readonly record: number;
+    readonly count: number;
     readonly number: number;
     readonly entered: Entered;
     readonly enter: () => number;
   },
 ): void {
-  const { budget, node } = locals;
+  const { node, showBudget } = locals;
   if (entered !== Entered.Inside) {
     const slow = (): void => {
-      showBudget(c, budget);
+      showBudget(count);
       c.i32(number).call(enter());
     };
     c.stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, NODE_FUNCTION).i32(number)
@@ -86,7 +91,7 @@ export function enterSiteAt(
       c.get(node).mem(W.i32_load, at).i32(key).op(W.i32_ne).seldom().op(W.if, typeCode.void);
       slow();
       c.op(W.else);
-      charge(c, locals);
+      charge(c, locals, count);
       follow(c, node, at);
       c.op(W.end);
     }
@@ -111,7 +116,7 @@ export function callSite(
     readonly call: () => number;
   },
 ): void {
-  const { budget, node, at } = locals;
+  const { node, at } = locals;
   const edge = edgeOf(number, true);
   c.stateLoad(W.i32_load, L.SITE_TOP).tee(at).stateLoad(W.i32_load, L.SITE_LIMIT)
     .op(W.i32_ge_u).stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, edge.at)
@@ -121,10 +126,10 @@ export function callSite(
       .op(W.i64_ne, W.i32_or);
   }
   c.seldom().op(W.if, typeCode.void);
-  showSite(c, record, budget);
+  showSite(c, record, locals);
   c.i64(next).call(call());
   c.op(W.else);
-  charge(c, locals);
+  charge(c, locals, 0);
   c.get(at).i64(next).mem(W.i64_store, FRAME_SIZE);
   c.get(at).get(node).mem(W.i32_store, FRAME_SIZE + FRAME_NODE);
   c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_add).mem(W.i32_store, L.SITE_TOP);
@@ -139,13 +144,13 @@ export function returnSite(
   target: number,
   return_: () => number,
 ): void {
-  const { budget, node, at } = locals;
+  const { node, at, showBudget } = locals;
   c.stateLoad(W.i32_load, L.SITE_TOP).tee(at).mem(W.i64_load, 0).get(target).op(W.i64_ne)
     .seldom().op(W.if, typeCode.void);
-  showBudget(c, budget);
+  showBudget(0);
   c.get(target).call(return_());
   c.op(W.else).stateLoad(W.i32_load, L.SITE_NODE).set(node);
-  charge(c, locals);
+  charge(c, locals, 0);
   c.i32(0).get(at).mem(W.i32_load, FRAME_NODE).mem(W.i32_store, L.SITE_NODE);
   c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_sub).mem(W.i32_store, L.SITE_TOP);
   c.op(W.end);
@@ -157,16 +162,15 @@ export function returnSite(
  */
 export function mispredictedSite(
   c: Code,
-  { budget }: SiteLocals,
+  { now }: SiteLocals,
   { record, count, pass }: {
     readonly record: number;
     readonly count: number;
     readonly pass: () => number;
   },
 ): void {
-  const begin = (): Code => c.get(budget).i64(BigInt(count)).op(W.i64_add);
-  begin().stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_le_s).seldom()
+  ordinal(c, now, count).stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_ge_s).seldom()
     .op(W.if, typeCode.void);
-  begin().call(pass()).op(W.end);
+  ordinal(c, now, count).call(pass()).op(W.end);
   countMispredicted(c, () => c.i32(0), record);
 }

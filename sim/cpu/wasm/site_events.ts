@@ -3,7 +3,7 @@
  * (`site_nodes.ts`) and in blocks' site records.
  *
  * Every block counts how often it was entered. Instructions are charged to the node that counts where another one
- * follows: at calls, at returns, where a function is entered without a call. The budget tells how many they are.
+ * follows: at calls, at returns, where a function is entered without a call. Ordinals tell how many they are.
  * Misses and mispredictions count in the node, at their instruction, on their page of data and in the timeline's
  * stretch.
  *
@@ -42,7 +42,7 @@ export interface SiteHost {
   readonly site_page: () => number;
   /** There is no room for another frame: make it. */
   readonly site_grow: () => void;
-  /** So many instructions retired as the stretch has, when the budget was `SITE_LEFT`. */
+  /** So many instructions retired as the stretch has, at the ordinal `SITE_CHARGED`. */
   readonly site_stretch: () => void;
 }
 
@@ -54,7 +54,7 @@ export interface SiteFunctions {
   readonly call: number;
   /** `(to)`: it returns. */
   readonly return: number;
-  /** `(budget)`: an event happens when the budget is that. */
+  /** `(ordinal)`: an event happens. */
   readonly pass: number;
   /** `()`: the branch at its end was mispredicted. */
   readonly mispredicted: number;
@@ -82,8 +82,8 @@ export function siteFunctions(
   const keep = define("site_keep", ["i32", "i32", "i32"], keepCode(), ["i32"]);
 
   const pass = new Code().get(0).call(charge);
-  pass.stateLoad(W.i64_load, L.SITE_LEFT).stateLoad(W.i64_load, L.SITE_STRETCH_END)
-    .op(W.i64_le_s).seldom().op(W.if, typeCode.void).call(host.site_stretch).op(W.end);
+  pass.stateLoad(W.i64_load, L.SITE_CHARGED).stateLoad(W.i64_load, L.SITE_STRETCH_END)
+    .op(W.i64_ge_s).seldom().op(W.if, typeCode.void).call(host.site_stretch).op(W.end);
   const passed = define("site_pass", ["i64"], pass);
 
   return {
@@ -102,19 +102,25 @@ export function siteFunctions(
   };
 }
 
-/** `charge(budget)`: what was spent above it is the node's. */
+/** `charge(ordinal)`: what retired before it is the node's. */
 function chargeCode(): Code {
-  const [BUDGET, SPENT, NODE] = [0, 1, 2];
+  const [ORDINAL, SPENT, NODE] = [0, 1, 2];
   const c = new Code();
-  c.stateLoad(W.i64_load, L.SITE_LEFT).get(BUDGET).op(W.i64_sub).tee(SPENT).i64(0n)
+  c.get(ORDINAL).stateLoad(W.i64_load, L.SITE_CHARGED).op(W.i64_sub).tee(SPENT).i64(0n)
     .op(W.i64_gt_s, W.if, typeCode.void);
   c.stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).get(NODE).mem(W.i64_load, NODE_COUNT).get(SPENT)
     .op(W.i64_add).mem(W.i64_store, NODE_COUNT);
-  c.i32(0).get(BUDGET).mem(W.i64_store, L.SITE_LEFT);
+  c.i32(0).get(ORDINAL).mem(W.i64_store, L.SITE_CHARGED);
   return c.op(W.end);
 }
-function chargeBudget(c: Code, charge: number): void {
-  c.stateLoad(W.i64_load, L.BUDGET).call(charge);
+/** Push the ordinal of what comes next, by the budget; with `block`, before instructions that it pushes the number of. */
+function ordinal(c: Code, block?: () => void): Code {
+  c.stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET);
+  if (block !== undefined) {
+    block();
+    c.op(W.i64_add);
+  }
+  return c.i64(6n).op(W.i64_shl, W.i64_sub);
 }
 
 /** Push the address of the edge with the number in local `number` of the node in local `node`. */
@@ -166,7 +172,7 @@ function goTo(c: Code, keep: number, node: number, key: number, to: number): voi
 function enterCode({ charge, follow, keep }: Edges, host: { site_function: number }): Code {
   const [FUNCTION, NODE, KEY, TO] = [0, 1, 2, 3];
   const c = new Code();
-  chargeBudget(c, charge);
+  ordinal(c).call(charge);
   // A context's first function takes the node that the call led to.
   c.stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_load, NODE_FUNCTION).i32(NO_FUNCTION)
     .op(W.i32_eq, W.if, typeCode.void).get(NODE).get(FUNCTION).mem(W.i32_store, NODE_FUNCTION)
@@ -184,7 +190,7 @@ function callCode(
 ): Code {
   const [NEXT, NODE, KEY, TOP, TO, BLOCK] = [0, 1, 2, 3, 4, 5];
   const c = new Code();
-  chargeBudget(c, charge);
+  ordinal(c).call(charge);
   c.stateLoad(W.i32_load, L.SITE_TOP).stateLoad(W.i32_load, L.SITE_LIMIT).op(W.i32_ge_u)
     .seldom().op(W.if, typeCode.void).call(host.site_grow).op(W.end);
   c.i32(0).stateLoad(W.i32_load, L.SITE_TOP).i32(FRAME_SIZE).op(W.i32_add).tee(TOP)
@@ -206,7 +212,7 @@ function callCode(
 function returnCode(charge: number): Code {
   const [TO, AT, LEFT] = [0, 1, 2];
   const c = new Code();
-  chargeBudget(c, charge);
+  ordinal(c).call(charge);
   c.get(TO).i64(ADDRESS).op(W.i64_and).set(TO);
   c.stateLoad(W.i32_load, L.SITE_TOP).set(AT).i32(SKIPPED).set(LEFT);
   c.op(W.loop, typeCode.void);
@@ -232,9 +238,10 @@ function mispredictedCode(pass: number): Code {
   const c = new Code();
   const block = (): void => void c.stateLoad(W.i32_load, L.SITE_BLOCK);
   // Events of a block happen where it begins.
-  c.stateLoad(W.i64_load, L.BUDGET);
-  block();
-  c.mem(W.i64_load16_u, R.SITE_COUNT).op(W.i64_add).call(pass);
+  ordinal(c, () => {
+    block();
+    c.mem(W.i64_load16_u, R.SITE_COUNT);
+  }).call(pass);
   countMispredicted(c, block);
   return c;
 }
@@ -253,10 +260,11 @@ function missedCode(
   const [SIDE, INDEX, WALKED] = [0, 1, 2];
   const [KEY, BLOCK, AT, PAGE] = [3, 4, 5, 6];
   const c = new Code();
-  c.stateLoad(W.i64_load, L.BUDGET).stateLoad(W.i32_load, L.SITE_BLOCK).tee(BLOCK)
-    .mem(W.i64_load16_u, R.SITE_COUNT).get(SIDE).op(W.i64_extend_i32_u)
-    // A fetch comes before the block is charged.
-    .op(W.i64_mul, W.i64_add).call(pass);
+  ordinal(c, () => {
+    c.stateLoad(W.i32_load, L.SITE_BLOCK).tee(BLOCK).mem(W.i64_load16_u, R.SITE_COUNT)
+      // A fetch comes before the block is charged.
+      .get(SIDE).op(W.i64_extend_i32_u, W.i64_mul);
+  }).call(pass);
   c.get(BLOCK).mem(W.i32_load, R.SITE_EVENTS).tee(AT).op(W.i32_eqz, W.if, typeCode.void)
     .call(host.site_instructions).set(AT).op(W.end);
   c.get(AT).get(INDEX).i32(COUNTS).op(W.i32_mul, W.i32_add).set(AT);
