@@ -18,6 +18,7 @@ export {
 export type { Arch } from "./sim/arch.ts";
 export type { SyscallHook, SyscallHooks } from "./sim/kernel/dispatch.ts";
 export { BytesInput, CapturedOutput, type StandardStreams } from "./sim/kernel/fs/streams.ts";
+export type { Seat } from "./sim/kernel/fs/tty/seat.ts";
 export { type CostModel, type Preset, preset, presets } from "./sim/models/preset.ts";
 export { parsePreset, PresetError } from "./sim/models/preset_schema.ts";
 export type { PredictorChoice } from "./sim/models/core_choice.ts";

@@ -22,6 +22,7 @@ interface Values extends MachineValues, TraceValues {
   readonly searches?: string;
   readonly gdb?: GdbAddress;
   readonly coreFile?: string;
+  readonly tty?: boolean;
   readonly json?: boolean;
 }
 
@@ -29,12 +30,18 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
   if (values.gdb !== undefined && values.roi !== undefined) {
     throw new UsageError("--gdb does not go with --roi");
   }
+  if (values.tty && (values.gdb !== undefined || values.json)) {
+    throw new UsageError(`--tty does not go with ${values.json ? "--json" : "--gdb"}`);
+  }
   const traces = await Traces.of(values, () => machine);
   const { strace, observeLinks, close } = await watching(values, traces);
   const options = await machineOf(values);
-  const recorded = values.json || values.stats !== undefined ? await recording() : undefined;
+  const measured = values.json || values.stats !== undefined;
+  const recorded = measured && !values.tty ? await recording() : undefined;
+  using seat = values.tty ? await sitDown() : undefined;
   const machine: Machine = await Machine.create({
     ...{ ...options, streams: recorded?.streams, strace, observeLinks },
+    ...seat === undefined ? {} : { streams: seat.streams, env: { ...seat.env, ...options.env } },
     ...{ roi: values.roi, gdb: values.gdb, coreFile: values.coreFile },
     readers: traces.readers,
     attribution: values.profile !== undefined,
@@ -58,7 +65,10 @@ async function run({ positional, values }: Parsed<Values>): Promise<number> {
     const { manifestOf } = await import("../../sim/study/manifest.ts");
     const { withRecipe } = await import("../sweep/recipe.ts");
     const made = await manifestOf(machine, positional, result);
-    const manifest = await withRecipe(made, values, await recorded?.stdin.bytes());
+    // What was typed, and when, is not kept: such a run cannot be made again.
+    const manifest = values.tty
+      ? made
+      : await withRecipe(made, values, await recorded?.stdin.bytes());
     for (const file of new Set(files)) writeStats(file, result, manifest);
   }
   return result.exit;
@@ -104,6 +114,19 @@ async function recording() {
   return { stdin, streams: { ...streams, stdin } };
 }
 
+/** This process's terminal, as the machine's. */
+async function sitDown() {
+  const { hostStreams } = await import("../../sim/kernel/fs/streams.ts");
+  const { TerminalSeat } = await import("./terminal_seat.ts");
+  const terminal = new TerminalSeat();
+  const type = Deno.env.get("TERM");
+  return {
+    streams: { ...hostStreams(), terminal },
+    env: type === undefined ? undefined : { TERM: type },
+    [Symbol.dispose]: () => terminal[Symbol.dispose](),
+  };
+}
+
 function writeStats(file: string, result: Result, manifest: Manifest): void {
   const { arch, program, exit, signal, counters, estimated, cores, execution } = result;
   const stats = { arch, program, exit, signal, counters, estimated, cores, execution, manifest };
@@ -130,6 +153,11 @@ const spec: CommandSpec<Values> = {
       help: "write where it looked for libraries, as LD_DEBUG=libs does; - is standard error",
     },
     { flags: "--strace", help: "print system calls on standard error" },
+    {
+      flags: "--tty",
+      help:
+        "let the program use this terminal, in real time: shells, editors; Ctrl-] three times hangs up",
+    },
     {
       flags: "--profile <file>",
       help:

@@ -371,7 +371,13 @@ export class Kernel {
   }
 
   #runMachine(): void {
+    const { terminal } = this.vfs;
     while (this.#outcome === null && this.#hostWork === null) {
+      const pause = terminal?.attend() ?? null;
+      if (pause !== null) {
+        this.#hostWork = pause;
+        return;
+      }
       const only = this.debugger?.only ?? null;
       const held = this.#held;
       if (held !== null) {
@@ -387,6 +393,12 @@ export class Kernel {
         continue;
       }
       const next = this.timers.next;
+      const { now } = this.clock;
+      const idle = terminal?.idle(next - now) ?? null;
+      if (idle !== null) {
+        this.#hostWork = idle.then((passed) => this.clock.jumpTo(Math.min(next, now + passed)));
+        continue;
+      }
       if (next < Infinity) {
         this.clock.jumpTo(next);
         continue;

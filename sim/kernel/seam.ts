@@ -47,6 +47,17 @@ export interface AccessCredentials {
   readonly groups: readonly number[];
 }
 
+/** A terminal at which somebody outside the machine sits. */
+export interface AttendedTerminal extends ControllingTerminal {
+  /** Between turns: take in what was typed. Answers null, or what the machine stands still for. */
+  attend(): Promise<void> | null;
+  /**
+   * Every thread sleeps, for `nanoseconds` if nothing is typed (Infinity if nothing else can wake one). Answers
+   * how many have passed when the machine is to look again; null if nobody sits there.
+   */
+  idle(nanoseconds: number): Promise<number> | null;
+}
+
 /** The file systems as execve and the kernel's start-up use them. */
 export interface Vfs {
   /**
@@ -67,5 +78,5 @@ export interface Vfs {
   /** A table with 0, 1, 2 open on the machine's standard streams. */
   standardDescriptors(): Descriptors;
   /** The terminal of the first session; null if the standard streams are none. */
-  readonly terminal: ControllingTerminal | null;
+  readonly terminal: AttendedTerminal | null;
 }

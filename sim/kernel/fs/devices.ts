@@ -8,7 +8,6 @@ import { failed, type Inode } from "./inode.ts";
 import { MemoryFs } from "./memory_fs.ts";
 import { OpenFile } from "./open_file.ts";
 import type { Process } from "../process.ts";
-import { StreamFile, type StreamInode } from "./stream_file.ts";
 import { Pty, PtySlave } from "./tty/pty.ts";
 
 /** Fills an array with the machine's seeded random bytes. */
@@ -76,10 +75,10 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
   ["stderr", "/proc/self/fd/2"],
 ];
 
-/** Drivers of the devices above. `terminal` is the host's, if there is one: /dev/console. */
+/** Drivers of the devices above. `terminal` is the machine's, if there is one: /dev/console. */
 export function standardDevices(
   random: RandomSource,
-  terminal: () => StreamInode | null,
+  terminal: Pty | null,
 ): DeviceTable {
   const table = new DeviceTable();
   const simple = (
@@ -100,18 +99,14 @@ export function standardDevices(
   simple(7, zeros, () => -ENOSPC);
   simple(8, randomBytes, swallow);
   simple(9, randomBytes, swallow);
-  const openHostTerminal = (location: Location, flags: number): OpenFile | number => {
-    const inode = terminal();
-    return inode?.terminal ? new StreamFile(inode, location, flags) : -ENXIO;
-  };
   table.character(
     makeDevice(5, 1),
-    (_inode, location, flags) => openHostTerminal(location, flags),
+    (inode, location, flags) =>
+      terminal === null ? -ENXIO : new PtySlave(terminal, inode, location, flags),
   );
   table.character(makeDevice(5, 0), (inode, location, flags, opener) => {
     const own = (opener.process as Process | undefined)?.terminal ?? null;
-    if (own instanceof Pty) return new PtySlave(own, inode, location, flags);
-    return own === null ? -ENXIO : openHostTerminal(location, flags);
+    return own instanceof Pty ? new PtySlave(own, inode, location, flags) : -ENXIO;
   });
   return table;
 }

@@ -1,16 +1,13 @@
-/** Standard streams as open files: a pipe to the world, or a terminal. */
-import { EBADF, ENOTTY } from "../errno.ts";
-import { SIGTTIN } from "../signal_numbers.ts";
-import { S_IFCHR, S_IFIFO } from "./constants.ts";
+/** Standard streams as open files: pipes to the world. */
+import { EBADF } from "../errno.ts";
+import { S_IFIFO } from "./constants.ts";
 import type { Location } from "./dentry.ts";
 import type { FileSystem } from "./file_system.ts";
 import { EPOCH } from "./file_system.ts";
 import { hostErrno } from "./host_errno.ts";
 import { type AttributeChange, Inode, type Opener } from "./inode.ts";
-import type { OpenFile, UserMemory } from "./open_file.ts";
+import { OpenFile } from "./open_file.ts";
 import type { StandardStreams } from "./streams.ts";
-import type { HostTerminal } from "./tty/host_terminal.ts";
-import { TerminalFile } from "./tty/tty.ts";
 
 export type StreamName = "stdin" | "stdout" | "stderr";
 
@@ -22,10 +19,8 @@ export class StreamInode extends Inode {
     readonly streams: StandardStreams,
     readonly stream: StreamName,
     owner: { uid: number; gid: number },
-    readonly terminal: HostTerminal | null,
   ) {
-    const mode = terminal ? S_IFCHR | 0o620 : S_IFIFO | 0o600;
-    super(fileSystem, ino, { mode, ...owner, rdev: terminal?.device ?? 0 }, EPOCH);
+    super(fileSystem, ino, { mode: S_IFIFO | 0o600, ...owner }, EPOCH);
   }
 
   override setAttributes(change: AttributeChange): number {
@@ -33,27 +28,19 @@ export class StreamInode extends Inode {
     return 0;
   }
 
-  override open(flags: number, location: Location, _opener: Opener): OpenFile | number {
+  override open(flags: number, location: Location, _opener: Opener): StreamFile {
     return new StreamFile(this, location, flags);
   }
 }
 
-export class StreamFile extends TerminalFile {
+export class StreamFile extends OpenFile {
   constructor(readonly source: StreamInode, location: Location, flags: number) {
     super(source, location, flags);
   }
 
-  override get terminal(): HostTerminal | null {
-    return this.source.terminal;
-  }
-
   override read(into: Uint8Array): number {
-    const { streams, stream, terminal } = this.source;
-    if (!this.readable) return -EBADF;
-    // Every stream of a terminal reads the terminal; an output pipe has nothing to read.
-    if (stream !== "stdin" && terminal === null) return -EBADF;
-    const refused = terminal?.check(SIGTTIN) ?? 0;
-    if (refused < 0) return refused;
+    const { streams, stream } = this.source;
+    if (!this.readable || stream !== "stdin") return -EBADF;
     try {
       return streams.stdin.read(into);
     } catch (error) {
@@ -62,11 +49,8 @@ export class StreamFile extends TerminalFile {
   }
 
   override write(from: Uint8Array): number {
-    const { streams, stream, terminal } = this.source;
-    if (!this.writable) return -EBADF;
-    if (stream === "stdin" && terminal === null) return -EBADF;
-    const refused = terminal?.checkWrite() ?? 0;
-    if (refused < 0) return refused;
+    const { streams, stream } = this.source;
+    if (!this.writable || stream === "stdin") return -EBADF;
     try {
       streams[stream === "stderr" ? "stderr" : "stdout"].write(from);
       return from.length;
@@ -77,9 +61,5 @@ export class StreamFile extends TerminalFile {
 
   override get pollable(): boolean {
     return true;
-  }
-
-  override ioctl(request: number, argument: number, memory: UserMemory): number {
-    return this.source.terminal?.ioctl(request, argument, memory) ?? -ENOTTY;
   }
 }

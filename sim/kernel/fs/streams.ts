@@ -2,6 +2,7 @@
  * The guest's standard streams: where bytes come from and go to outside the machine. The defaults
  * are this process's own; a script gives its own objects to feed bytes in and capture output.
  */
+import type { Seat } from "./tty/seat.ts";
 
 /** A source of bytes for the guest's standard input. */
 export interface InputStream {
@@ -23,8 +24,8 @@ export interface StandardStreams {
   readonly stdout: OutputStream;
   /** Where its errors go, also those of the linker. */
   readonly stderr: OutputStream;
-  /** Present when the streams are a terminal: its size. Absent: the guest sees pipes. */
-  readonly terminal?: { readonly columns: number; readonly rows: number };
+  /** If the program is to be on a terminal: who sits there, in the place of the three. */
+  readonly terminal?: Seat;
 }
 
 /** The streams of this process; what the host refuses, the guest's call fails with. */

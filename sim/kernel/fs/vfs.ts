@@ -33,11 +33,12 @@ import { MemoryFs } from "./memory_fs.ts";
 import { Network } from "./network.ts";
 import { mayExecute } from "./open.ts";
 import type { Credentials } from "./permission.ts";
+import type { OpenFile } from "./open_file.ts";
 import { StreamInode, type StreamName } from "./stream_file.ts";
 import { hostStreams, type StandardStreams } from "./streams.ts";
 import { FsContext, type Task } from "./task.ts";
 import { DevPtsFs } from "./tty/devpts.ts";
-import { HOST_TERMINAL_INDEX, HostTerminal } from "./tty/host_terminal.ts";
+import { MachineTerminal } from "./tty/machine_terminal.ts";
 import type { KernelLink } from "./tty/tty.ts";
 import { Walk } from "./walk.ts";
 
@@ -82,13 +83,13 @@ export class Vfs {
   /** Where memfds live. */
   readonly memory: MemoryFs;
   readonly #memoryMount: Mount;
-  readonly streams: Readonly<Record<StreamName, StreamInode>>;
+  readonly #streams: readonly StreamInode[];
   readonly user: Credentials;
   /** Lets terminals reach the kernel, which is made later. */
   readonly kernelLink: KernelLink = { kernel: null };
   readonly pseudoTerminals: DevPtsFs;
-  /** The terminal that the standard streams are on, if they are. */
-  readonly terminal: HostTerminal | null;
+  /** The terminal that programs start on, if there is one; else the standard streams are pipes. */
+  readonly terminal: MachineTerminal | null;
   #nextMount = 1;
 
   /** @param root the file system mounted at `/` */
@@ -107,19 +108,15 @@ export class Vfs {
 
     const streams = options.streams ?? hostStreams();
     this.pseudoTerminals = new DevPtsFs(now, this.kernelLink);
-    this.terminal = streams.terminal ? new HostTerminal(this.kernelLink, streams.terminal) : null;
-    const { terminal } = this;
-    const home = terminal ? this.pseudoTerminals : this.pipes;
-    const stream = (name: StreamName, ino: number) =>
-      new StreamInode(home, ino, streams, name, this.user, terminal);
-    const stdin = stream("stdin", home.number());
-    if (terminal) this.pseudoTerminals.addHostTerminal(stdin);
-    this.streams = terminal ? { stdin, stdout: stdin, stderr: stdin } : {
-      stdin,
-      stdout: stream("stdout", this.pipes.number()),
-      stderr: stream("stderr", this.pipes.number()),
-    };
-    this.devices = standardDevices(options.random, () => terminal ? stdin : null);
+    const names: readonly StreamName[] = ["stdin", "stdout", "stderr"];
+    this.#streams = names.map((name) =>
+      new StreamInode(this.pipes, this.pipes.number(), streams, name, this.user)
+    );
+    this.terminal = streams.terminal
+      ? new MachineTerminal(this.kernelLink, streams.terminal)
+      : null;
+    if (this.terminal) this.pseudoTerminals.adopt(this.terminal, this.user.uid);
+    this.devices = standardDevices(options.random, this.terminal);
     this.pseudoTerminals.register(this.devices);
     this.#attach(root, null, false, "rootfs");
   }
@@ -246,22 +243,27 @@ export class Vfs {
   /** A table with 0, 1, 2 open on the machine's standard streams. */
   standardDescriptors(): DescriptorTable {
     const table = new DescriptorTable(this);
-    const isTerminal = this.terminal !== null;
-    const name = `/dev/pts/${HOST_TERMINAL_INDEX}`;
-    const context = this.task(new FsContext(this.root, this.root), SYSTEM);
-    const named = isTerminal ? this.resolve(context, this.root, name, true) : -ENOENT;
-    const names: readonly StreamName[] = ["stdin", "stdout", "stderr"];
-    for (const stream of names) {
-      const inode = this.streams[stream];
-      const flags = isTerminal ? O_RDWR : stream === "stdin" ? O_RDONLY : O_WRONLY;
-      const location = failed(named)
-        ? this.pipes.place(inode, isTerminal ? name : `pipe:[${inode.ino}]`)
-        : named;
-      const file = inode.open(flags, location, {});
-      if (failed(file)) throw new TypeError(`cannot open ${stream}`);
-      table.install(file, 0, false);
-    }
+    const files = this.terminal === null
+      ? this.#streams.map((inode) =>
+        inode.open(
+          inode.stream === "stdin" ? O_RDONLY : O_WRONLY,
+          this.pipes.place(inode, `pipe:[${inode.ino}]`),
+          {},
+        )
+      )
+      : new Array(3).fill(this.#openTerminal(this.terminal));
+    for (const file of files) table.install(file, 0, false);
     return table;
+  }
+
+  #openTerminal(terminal: MachineTerminal): OpenFile {
+    const name = `/dev/pts/${terminal.index}`;
+    const task = this.task(new FsContext(this.root, this.root), SYSTEM);
+    const location = this.resolve(task, this.root, name, true);
+    if (failed(location)) throw new TypeError(`cannot open ${name}`);
+    const file = inodeAt(location).open(O_RDWR, location, {});
+    if (failed(file)) throw new TypeError(`cannot open ${name}`);
+    return file;
   }
 
   /** Absolute path of a location as a process with root `root` sees it; `(deleted)` if it is gone. */

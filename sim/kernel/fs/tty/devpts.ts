@@ -8,7 +8,6 @@ import { type AttributeChange, Inode, type Opener } from "../inode.ts";
 import type { OpenFile } from "../open_file.ts";
 import type { Process } from "../../process.ts";
 import { SyntheticDirectory, SyntheticFs } from "../synthetic.ts";
-import { HOST_TERMINAL_INDEX } from "./host_terminal.ts";
 import { Pty, PtyMaster, PtySlave } from "./pty.ts";
 import type { KernelLink } from "./tty.ts";
 
@@ -39,9 +38,9 @@ export class DevPtsFs extends SyntheticFs {
     });
   }
 
-  /** The host's terminal gets a name here. */
-  addHostTerminal(inode: Inode): void {
-    this.#entries.set(String(HOST_TERMINAL_INDEX), inode);
+  /** `pty`, whose master is no file, gets a name here, and belongs to `uid`. */
+  adopt(pty: Pty, uid: number): void {
+    this.#entries.set(String(pty.index), new SlaveInode(this, pty, uid));
   }
 
   /** Drive /dev/ptmx. */

@@ -18,11 +18,12 @@ import type { Location } from "../dentry.ts";
 import type { Inode } from "../inode.ts";
 import * as request from "../ioctl.ts";
 import { OpenFile, type UserMemory } from "../open_file.ts";
-import { PTY_MAJOR } from "./host_terminal.ts";
 import { LineDiscipline } from "./line_discipline.ts";
 import { Control, Local } from "./termios.ts";
 import { type KernelLink, TerminalFile, Tty } from "./tty.ts";
 
+/** Major number of slave ends (UNIX98_PTY_SLAVE_MAJOR). */
+const PTY_MAJOR = 136;
 /** Bytes that a slave may have written and nobody read. */
 const OUTPUT_CAPACITY = 65536;
 /** Bytes of output looked at in one go: with ONLCR each may become two, with XTABS eight. */

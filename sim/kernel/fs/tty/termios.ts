@@ -101,6 +101,10 @@ export class Termios {
     this.#bytes.set(bytes);
   }
 
+  /** Set `bits` of `Input`. */
+  setInput(bits: number): void {
+    this.#view.setUint32(0, this.#view.getUint32(0, true) | bits, true);
+  }
   /** Whether `bits` of `Input` are set, any of them. */
   input(bits: number): boolean {
     return (this.#view.getUint32(0, true) & bits) !== 0;

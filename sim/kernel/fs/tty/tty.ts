@@ -46,7 +46,7 @@ export abstract class Tty implements ControllingTerminal {
   get size(): { readonly rows: number; readonly columns: number } {
     return { rows: this.#size[0], columns: this.#size[1] };
   }
-  set size({ rows, columns }: { rows: number; columns: number }) {
+  set size({ rows, columns }: { readonly rows: number; readonly columns: number }) {
     this.#size.set([rows, columns, 0, 0]);
   }
 
@@ -166,10 +166,22 @@ export abstract class Tty implements ControllingTerminal {
     const size = new Uint16Array(4);
     const error = memory.copyIn(argument, new Uint8Array(size.buffer));
     if (error < 0) return error;
-    if (size.every((value, i) => value === this.#size[i])) return 0;
+    this.#fit(size);
+    return 0;
+  }
+
+  /** The window has this size now. */
+  resize({ rows, columns }: { readonly rows: number; readonly columns: number }): void {
+    const [oldRows, oldColumns, ...pixels] = this.#size;
+    if (rows !== oldRows || columns !== oldColumns) {
+      this.#fit(Uint16Array.of(rows, columns, ...pixels));
+    }
+  }
+
+  #fit(size: Uint16Array): void {
+    if (size.every((value, i) => value === this.#size[i])) return;
     this.#size.set(size);
     this.signalForeground(SIGWINCH);
-    return 0;
   }
 
   #setForeground(argument: number, memory: UserMemory): number {
