@@ -2,8 +2,9 @@
 
 /** The outside of a terminal. A script may sit there as well as the user of a real one. */
 export interface Seat {
-  /** Size in characters; it may change at any time. */
+  /** Characters in a row; it may change at any time. */
   readonly columns: number;
+  /** Rows; may change too. */
   readonly rows: number;
   /** Show `bytes`; the array is only valid during the call. */
   show(bytes: Uint8Array): void;
