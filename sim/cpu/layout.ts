@@ -82,8 +82,6 @@ export const EXIT_RECORD = 0x490;
 export const EXIT_SLOT = 0x494;
 /** Base of the running address space's link slots in state memory (u32). */
 export const LINKS = 0x498;
-/** With models: page (pc >> 12, u64) that was fetched from last; all ones when unknown (`wasm/fetch_page.ts`). */
-export const FETCH_PAGE = 0x4a0;
 /** Instructions of the blocks that were entered in the cold tier, i64. */
 export const COLD_RETIRED = 0x4b8;
 /** How often a region was left in the middle of a block (u32, wraps). */
@@ -201,6 +199,7 @@ export const SOFT_STAMP = 12;
 /** Over the page's address: its modelled entry was evicted, its translation still holds. */
 export const SOFT_EVICTED: bigint = 1n << 63n;
 export const FETCH_TLB = 0x30000;
+export const FETCH_STAMP = 12;
 export const FETCH_BITS = 12;
 export const FETCH_ENTRIES: number = 1 << FETCH_BITS;
 /** Byte offset of the place of address `va` in the soft TLBs of data. */

@@ -57,12 +57,10 @@ export class SoftTlb {
     u32[entry + 3] = stamp;
   }
 
-  /** The page of `va` is fetched from, and may be again; its modelled entry's stamp is at `stamp`. */
+  /** The page of `va` may be fetched from; its modelled entry's stamp is at `stamp`. */
   fillFetch(va: number, stamp: number): void {
     this.#u32[L.FETCHED >> 2] = 1;
     const page = Math.floor(va / 4096);
-    this.#u32[L.FETCH_PAGE >> 2] = page;
-    this.#u32[(L.FETCH_PAGE >> 2) + 1] = Math.floor(page / U32);
     const entry = (L.FETCH_TLB + L.fetchPlace(page)) >> 2;
     this.#u32[entry] = page << 20;
     this.#u32[entry + 1] = Math.floor(page / 4096);
@@ -134,12 +132,9 @@ export class SoftTlb {
       if (page * 4096 >= from - 4095 && page * 4096 < to) this.#clearFetchEntry(at);
     }
   }
-  /** Give a fetch entry a page number that belongs elsewhere; what was fetched from last may be stamped again. */
+  /** Give a fetch entry a page number that no page has. */
   #clearFetchEntry(at: number): void {
-    const index = ((at - L.FETCH_TLB) >> 4) ^ 1;
-    this.#u32[at >> 2] = index << 20;
-    this.#u32[(at >> 2) + 1] = 0;
-    this.#u32.fill(U32 - 1, L.FETCH_PAGE >> 2, (L.FETCH_PAGE >> 2) + 2);
+    this.#u32.fill(U32 - 1, at >> 2, (at >> 2) + 2);
   }
 
   /** Forget everything. */

@@ -21,11 +21,11 @@ import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
 import { learnInline, predictInline } from "./inline_gshare.ts";
 import { ENTRY_TYPE } from "./module.ts";
-import { fetchInline } from "./fetch_page.ts";
+import { comeToPage } from "./fetch_page.ts";
 import { PendingStamps } from "./pending_stamps.ts";
 import * as R from "./records.ts";
 import { baseSlot, RegisterCache } from "./register_cache.ts";
-import { type Member, RegionPlan, type RegionSource } from "./region_plan.ts";
+import { type Member, pageOf, RegionPlan, type RegionSource } from "./region_plan.ts";
 import { popReturn, pushReturn } from "./return_stack.ts";
 import { HEAD_SLOT } from "./runtime.ts";
 import {
@@ -285,6 +285,29 @@ export class Region extends GuestLowering {
       .i32(0).get(this.#history).mem(W.i32_store, L.HISTORY);
   }
 
+  /** The cold tier goes on at node `x`. */
+  #leaveBefore(x: number): void {
+    this.#spillFlags();
+    this.code.i32(this.#members[x].block.head).set(this.#exitRecord);
+    this.#br(HEAD);
+  }
+  /**
+   * With models: control comes to node `to` from another page, or from outside. A block on two pages comes to both whatever
+   * was before: its one instruction comes to the second one later.
+   */
+  #come(to: number): void {
+    if (this.linker.instrumentation === null) return;
+    const { code } = this;
+    const { block } = this.#members[to];
+    const page = pageOf(block.pc);
+    for (const more of block.frame2 >= 0 ? [0, 1] : [0]) {
+      this.depth++;
+      const times = { now: this.#now, end: this.#end, more };
+      comeToPage(code, page + more, times, () => this.#leaveBefore(to));
+      this.depth--;
+    }
+  }
+
   /** Whether the budget has a local. */
   get #keepsBudget(): boolean {
     return this.linker.instrumentation === null;
@@ -302,7 +325,6 @@ export class Region extends GuestLowering {
     const code = this.code;
     const { block } = this.#members[x];
     const models = this.linker.instrumentation !== null;
-    const pages = models ? this.#plan.pagesEntered(x) : [];
     const duration = BigInt(64 * block.count);
     code.op(W.block, typeCode.void, W.block, typeCode.void);
     if (models) {
@@ -314,16 +336,10 @@ export class Region extends GuestLowering {
     if (this.linker.stream !== null) {
       code.get(this.#events).i32(L.EVENT_LIMIT).op(W.i32_ge_u).seldom().brIf(0);
     }
-    if (pages.length > 0) {
-      const start = () => void code.get(this.#now).i64(duration).op(W.i64_sub);
-      fetchInline(code, pages, start, () => code.seldom().brIf(1));
-    }
     code.br(1).op(W.end);
     this.depth++;
     if (models) code.get(this.#now).i64(duration).op(W.i64_sub).set(this.#now);
-    this.#spillFlags();
-    code.i32(block.head).set(this.#exitRecord);
-    this.#br(HEAD);
+    this.#leaveBefore(x);
     this.depth--;
     code.op(W.end);
     if (this.#sites) this.#enterSite(x);
@@ -481,10 +497,22 @@ export class Region extends GuestLowering {
   /** The root: go to the node behind a door. */
   #enterDoor(): void {
     const { doors } = this.#graph;
-    if (doors.length === 1) return this.#br(doors[0]);
-    const depthOf = (node: number) => this.#labels.length - 1 - this.#labels.lastIndexOf(node);
-    this.code.get(this.#door).op(W.br_table).u32(doors.length - 1);
-    for (const door of doors) this.code.u32(depthOf(door));
+    const { code } = this;
+    this.#flagsHeld = false;
+    for (const _ of doors) {
+      code.op(W.block, typeCode.void);
+      this.#labels.push(STUB);
+    }
+    if (doors.length > 1) {
+      code.get(this.#door).op(W.br_table).u32(doors.length - 1);
+      doors.forEach((_, i) => code.u32(i));
+    }
+    for (const door of doors) {
+      code.op(W.end);
+      this.#labels.pop();
+      this.#come(door);
+      this.#br(door);
+    }
   }
 
   /** Go from node `from` to node `to`. */
@@ -494,7 +522,10 @@ export class Region extends GuestLowering {
     if (!this.#graph.has(from, to)) {
       this.code.i32(doors.indexOf(to)).set(this.#door);
       this.#br(LOOP - root);
-    } else this.#br(rank[to] <= rank[from] ? LOOP - to : to);
+      return;
+    }
+    if (this.#plan.changesPage(from, to)) this.#come(to);
+    this.#br(rank[to] <= rank[from] ? LOOP - to : to);
   }
 
   /** `br` to a label. */
@@ -847,4 +878,5 @@ const SIDE = -4;
 const HEAD = -5;
 const CROSSING = -6;
 const COLD = -7;
+const STUB = -8;
 const LOOP = -10;

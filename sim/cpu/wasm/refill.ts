@@ -136,9 +136,7 @@ function evict(c: Code): void {
   c.get(page).get(page).i64(BigInt(L.FETCH_BITS)).op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64)
     .i32(L.FETCH_ENTRIES - 1).op(W.i32_and).i32(4).op(W.i32_shl).tee(PLACE)
     .mem(W.i64_load, L.FETCH_TLB).get(page).i64(20n).op(W.i64_shl, W.i64_eq, W.if, typeCode.void);
-  // A page number that belongs elsewhere.
-  c.get(PLACE).get(PLACE).i32(16).op(W.i32_xor, W.i64_extend_i32_u).i64(16n).op(W.i64_shl)
-    .mem(W.i64_store, L.FETCH_TLB).op(W.end);
+  c.get(PLACE).i64(-1n).mem(W.i64_store, L.FETCH_TLB).op(W.end);
   c.op(W.end, W.end);
 }
 
@@ -205,7 +203,7 @@ export function refillFetch(c: Code, refillFunction: number): readonly ("i32" | 
   c.get(page).get(page).i64(BigInt(L.FETCH_BITS)).op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64)
     .i32(L.FETCH_ENTRIES - 1).op(W.i32_and).i32(4).op(W.i32_shl).tee(place)
     .get(page).i64(20n).op(W.i64_shl).mem(W.i64_store, L.FETCH_TLB);
-  c.get(place).get(stamp).mem(W.i32_store, L.FETCH_TLB + 12);
+  c.get(place).get(stamp).mem(W.i32_store, L.FETCH_TLB + L.FETCH_STAMP);
   c.i32(0).i32(1).mem(W.i32_store, L.FETCHED);
   c.op(W.return, W.end);
   return ["i32", "i32", "i64"];

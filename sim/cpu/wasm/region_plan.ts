@@ -76,13 +76,12 @@ export class RegionPlan {
     this.#findFlags();
   }
 
-  /** Pages that node `x` is fetched from and that the modelled instruction TLB may not hold last. */
-  pagesEntered(x: number): number[] {
-    const { pc, frame2 } = this.members[x].block;
-    const page = pageOf(pc);
-    if (frame2 >= 0) return [page, page + 1];
-    const lastPage = ({ block }: Member) => pageOf(block.pc) + (block.frame2 >= 0 ? 1 : 0);
-    return this.#comes(x, (from) => lastPage(from) !== page) ? [page] : [];
+  /** Whether node `to` is fetched from another page than what node `from` fetched last, or from two. */
+  changesPage(from: number, to: number): boolean {
+    const { block } = this.members[from];
+    const next = this.members[to].block;
+    const last = pageOf(block.pc) + (block.frame2 >= 0 ? 1 : 0);
+    return last !== pageOf(next.pc) || next.frame2 >= 0;
   }
   /** How control may come to node `x`, by functions. */
   entered(x: number): Entered {
@@ -246,4 +245,5 @@ function flagUse(instructions: readonly Emitter[]) {
   return use;
 }
 
-const pageOf = (pc: number): number => Math.floor(pc / 4096);
+/** Number of the page of 4 KiB that `pc` lies on. */
+export const pageOf = (pc: number): number => Math.floor(pc / 4096);
