@@ -2,6 +2,7 @@
 import { AF, CF, OF, PF, SF, ZF } from "../../../../sim/cpu/x86_64/flags.ts";
 import { NOT_SAID } from "./native_oracle.ts";
 import { AT, type Case, usesX87, WINDOW_SIZE } from "./random_instruction.ts";
+import { isIntel, MISALIGNED_MASK, variesByVendor } from "./vendor.ts";
 
 const STATUS = CF | PF | AF | ZF | SF | OF;
 
@@ -94,6 +95,19 @@ function withinOne(e: DataView, a: DataView, at: number): boolean {
   return difference >= -1n && difference <= 1n;
 }
 
+/** Differences in what the last x87 instruction was, which AMD's processors forget unless an exception waits. */
+function comparePointers(e: DataView, a: DataView): string[] {
+  const out: string[] = [];
+  const pointers: [string, number][] = [["fip", 8], ["fdp", 16]];
+  for (const [what, at] of pointers) {
+    const [x, y] = [e, a].map((v) => hex(v.getBigUint64(AT.fx + at, true)));
+    if (x !== y) out.push(`${what} ${x} not ${y}`);
+  }
+  const fop = [e, a].map((v) => v.getUint16(AT.fx + 6, true).toString(16));
+  if (fop[0] !== fop[1]) out.push(`fop ${fop.join(" not ")}`);
+  return out;
+}
+
 /** Differences of the x87 state: control, status, tags and the registers in use. */
 function compareX87(c: Case, name: string, e: DataView, a: DataView): string[] {
   const out: string[] = [];
@@ -110,13 +124,7 @@ function compareX87(c: Case, name: string, e: DataView, a: DataView): string[] {
     const x = e.getUint16(AT.fx + at, true) & mask, y = a.getUint16(AT.fx + at, true) & mask;
     if (x !== y) out.push(`${what} ${x.toString(16)} not ${y.toString(16)}`);
   }
-  const pointers: [string, number][] = [["fip", 8], ["fdp", 16]];
-  for (const [what, at] of pointers) {
-    const [x, y] = [e, a].map((v) => hex(v.getBigUint64(AT.fx + at, true)));
-    if (x !== y) out.push(`${what} ${x} not ${y}`);
-  }
-  const fop = [e, a].map((v) => v.getUint16(AT.fx + 6, true).toString(16));
-  if (fop[0] !== fop[1]) out.push(`fop ${fop.join(" not ")}`);
+  if (isIntel) out.push(...comparePointers(e, a));
   const top = (e.getUint16(AT.fx + 2, true) >> 11) & 7;
   for (let i = 0; i < 8; i++) {
     if (!((e.getUint8(AT.fx + 4) >> ((top + i) & 7)) & 1)) continue;
@@ -135,6 +143,8 @@ export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): stri
   const a = new DataView(actual.buffer, actual.byteOffset);
   const out: string[] = [];
   const signal = [e.getUint32(AT.signal, true), a.getUint32(AT.signal, true)];
+  const name = c.row.name.split(" ")[0];
+  if (variesByVendor(name, signal[0], signal[1])) return "";
   if (signal[0] !== signal[1]) return `signal ${signal.join(" not ")}`;
   if (signal[0] !== 0) {
     const code = [e, a].map((v) => Number(v.getBigUint64(AT.signalCode, true)) & 0xff);
@@ -145,7 +155,6 @@ export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): stri
       if (x !== y) out.push(`${what} ${x} not ${y}`);
     });
   }
-  const name = c.row.name.split(" ")[0];
   if (/^sh[lr]d/.test(name) && c.count > c.size) return "";
   for (let i = 0; i < 16; i++) {
     const x = e.getBigUint64(AT.gpr + 8 * i, true), y = a.getBigUint64(AT.gpr + 8 * i, true);
@@ -175,6 +184,7 @@ export function compare(c: Case, expected: Uint8Array, actual: Uint8Array): stri
   }
   for (let i = 0; i < WINDOW_SIZE; i += 8) {
     const x = e.getBigUint64(AT.window + i, true), y = a.getBigUint64(AT.window + i, true);
+    if (!isIntel && /^fxsave/.test(name) && (x ^ y) === MISALIGNED_MASK) continue;
     if (x !== y) out.push(`window+${i} ${hex(x)} not ${hex(y)}`);
   }
   return out.join(", ");

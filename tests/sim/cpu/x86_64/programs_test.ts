@@ -7,12 +7,11 @@ import { BytesInput, CapturedOutput } from "../../../../sim/kernel/fs/streams.ts
 import { Machine } from "../../../../sim/machine.ts";
 import { hasLevel3 } from "./native_cases.ts";
 import { available } from "./native_oracle.ts";
+import { isIntel } from "./vendor.ts";
 
 const ready = available && hasLevel3;
 /** What Intel's manual leaves to the processor is compared with Intel's. */
-const vendor = ready && Deno.readTextFileSync("/proc/cpuinfo").includes("GenuineIntel")
-  ? "intel"
-  : "other";
+const vendor = isIntel ? "intel" : "other";
 
 for (
   const name of [

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -71,7 +72,7 @@ static void registers(void) {
   TRY("gs base after a selector", __asm__ volatile("mov %w1, %%gs\n mov %%gs:0, %0" : "=r"(r) : "r"(0x2b)););
 }
 
-static void transfers(void) {
+static void transfers(int intel) {
   TRY("retfq", __asm__ volatile("push $0x33\n lea 1f(%%rip), %%rax\n push %%rax\n lretq\n ud2\n 1: mov $1, %0" : "=r"(r)::"rax"););
   TRY("retfq of arguments", __asm__ volatile("mov %%rsp, %%rcx\n push $7\n push $8\n push $0x33\n lea 1f(%%rip), %%rax\n push %%rax\n lretq $16\n ud2\n"
                                              "1: sub %%rsp, %%rcx\n mov %%rcx, %0" : "=r"(r)::"rax", "rcx"););
@@ -79,6 +80,7 @@ static void transfers(void) {
   TRY("iretq", __asm__ volatile("mov %%rsp, %%rcx\n push $0x2b\n push %%rcx\n push $0x8d7\n push $0x33\n lea 1f(%%rip), %%rax\n push %%rax\n iretq\n ud2\n"
                                 "1: pushf\n pop %0" : "=r"(r)::"rax", "rcx", "cc"););
   TRY("iretq, another stack segment", __asm__ volatile("mov %%rsp, %%rcx\n push $0x33\n push %%rcx\n push $0x2\n push $0x33\n push %%rcx\n iretq" : "+r"(r)::"rcx"););
+  if (!intel) return; /* AMD's offsets have 32 bits even with REX.W. */
   static struct {
     uint64_t offset;
     uint16_t selector;
@@ -89,12 +91,12 @@ static void transfers(void) {
   TRY("jmp far to the kernel", __asm__ volatile("rex.w ljmp *%1" : "+r"(r) : "m"(pointer)););
 }
 
-int main(void) {
+int main(int count, char **arguments) {
   struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
   int all[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP};
   for (int i = 0; i < 4; i++) sigaction(all[i], &action, NULL);
   descriptors();
   registers();
-  transfers();
+  transfers(count > 1 && strcmp(arguments[1], "intel") == 0);
   return 0;
 }
