@@ -84,7 +84,7 @@ int main(int count, char **arguments) {
   STEP("pushf", "pushf\n pop %%rax\n nop");
   STEP("iret", "mov %%ss, %%eax\n mov %%rsp, %%rdx\n push %%rax\n push %%rdx\n push $0x302\n mov %%cs, %%eax\n push %%rax\n"
                "lea 2f(%%rip), %%rax\n push %%rax\n iretq\n nop\n 2: nop");
-  STEP("cpuid", "push %%rbx\n cpuid\n xor %%ecx, %%ecx\n pop %%rbx");
+  STEP("cpuid", "push %%rbx\n mov $3, %%eax\n cpuid\n xor %%ecx, %%ecx\n pop %%rbx");
   STEP("rdtsc", "rdtsc\n nop");
   STEP("pause", "pause\n nop");
   STEP("locked", "lock incl from(%%rip)\n nop");
