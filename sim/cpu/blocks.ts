@@ -38,7 +38,7 @@ export interface Block {
   readonly bytes: number;
   /** How it ends. */
   readonly flow: Flow;
-  /** Direct target, or -1. */
+  /** Where a direct transfer goes, or what follows if there is none; 0 for an indirect one. */
   readonly target: number;
   /** Row and statics of each instruction are found again by decoding; offsets lie in the records. */
   alive: boolean;

@@ -27,7 +27,7 @@ export interface CodeBlock {
   readonly count: number;
   readonly bytes: number;
   readonly flow: Flow;
-  /** Static target, or -1. */
+  /** Where a direct transfer goes, or what follows if there is none; 0 for an indirect one. */
   readonly target: number;
   /** Physical addresses of its first byte, and of its second page if it straddles, else -1. */
   readonly physical: number;
