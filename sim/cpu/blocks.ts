@@ -246,7 +246,7 @@ export class Blocks {
     this.#pc(exits + R.NEXT_PC, pc + offset);
     this.#next = exits + R.RECORD_SIZE;
     if (this.#handlers.instrumentation?.sites === true) {
-      this.#u32.fill(0, this.#next >> 2, (this.#next += R.RECORD_SIZE) >> 2);
+      this.#u32.fill(0, this.#next >> 2, (this.#next += R.SITE_SIZE) >> 2);
     }
 
     const block: Block = {

@@ -121,6 +121,7 @@ export class Sites {
     const at = R.siteRecord(head, count) >> 2;
     u32[at + (R.SITE_FUNCTION >> 2)] = this.keeper.symbolOf(this.#block(number));
     u32[at + (R.SITE_NUMBER >> 2)] = number;
+    u32[at + (R.SITE_CONTEXT >> 2)] = R.NO_CONTEXT;
     u32[at + (R.SITE_COUNT >> 2)] = count | (flow === Flow.Call ? 0 : 1 << 16);
   }
   forgetBlocks(): void {
@@ -217,7 +218,10 @@ export class Sites {
     this.#collect();
     this.#frames.across(() => {
       for (const { head, count } of this.#parts.blocks()) {
-        this.#state.u32[(R.siteRecord(head, count) + R.SITE_EVENTS) >> 2] = 0;
+        const record = R.siteRecord(head, count) >> 2;
+        this.#state.u32[record + (R.SITE_EVENTS >> 2)] = 0;
+        this.#state.u32[record + (R.SITE_CONTEXT >> 2)] = R.NO_CONTEXT;
+        this.#state.u32[record + (R.SITE_CALLER >> 2)] = 0;
       }
       this.#pages.clear();
       this.#nodes.clear();

@@ -93,8 +93,7 @@ export class Region extends GuestLowering {
   readonly #events: number;
   readonly #eventsBefore: number;
   /** With attribution: to use. */
-  readonly #siteNode: number;
-  readonly #siteAt: number;
+  readonly #siteScratch: readonly number[];
   #manyEvents = false;
 
   constructor(
@@ -136,8 +135,7 @@ export class Region extends GuestLowering {
     this.#hash = this.isa.landing === undefined ? -1 : this.newLocal("i32");
     this.#events = linker.stream === null ? -1 : this.newLocal("i32");
     this.#eventsBefore = linker.stream === null ? -1 : this.newLocal("i32");
-    this.#siteNode = this.newLocal("i32");
-    this.#siteAt = this.newLocal("i32");
+    this.#siteScratch = this.#sites ? [0, 1, 2].map(() => this.newLocal("i32")) : [];
     this.#function();
   }
 
@@ -384,7 +382,8 @@ export class Region extends GuestLowering {
       if (count > 0) this.code.i64(BigInt(count)).op(W.i64_add);
       this.code.mem(W.i64_store, L.BUDGET);
     };
-    return { now: this.#now, node: this.#siteNode, at: this.#siteAt, showBudget };
+    const [node, at, to] = this.#siteScratch;
+    return { now: this.#now, node, at, to, showBudget };
   }
   /** Attribution: the branch at the end of the block was mispredicted. */
   #mispredicted(): void {

@@ -1,7 +1,7 @@
 /**
  * Records: predecoded guest code in state memory, 32 bytes each. A translated block is a *head*,
  * one *instruction* record per guest instruction, and an *exits* record with the two link slots. With attribution
- * a *site* record follows.
+ * a *site* record of twice the size follows.
  *
  * Every record starts with the table slot of the function that executes it, `(record) -> exit code`.
  */
@@ -55,6 +55,14 @@ export const SITE_COUNT = 20;
 export const SITE_INDIRECT = 22;
 /** How often the branch at its end was mispredicted, i64. */
 export const SITE_WRONG = 24;
+/** The context in which control last ran into it from another function, u32, `NO_CONTEXT` at first; the node there, u32. */
+export const SITE_CONTEXT = 32;
+export const SITE_NODE = 36;
+export const NO_CONTEXT = -1;
+/** Where its call last led to that the caller's node had no room for: the caller's node, 0 at first, and the other, u32. */
+export const SITE_CALLER = 40;
+export const SITE_CALLEE = 44;
+export const SITE_SIZE = 64;
 /** Address of the site record of a block of `count` instructions. */
 export const siteRecord = (head: number, count: number): number => head + RECORD_SIZE * (count + 2);
 

@@ -62,6 +62,7 @@ export class RegionPlan {
   readonly members: readonly Member[];
   /** Its nodes are indices of `members`. */
   readonly graph: FlowGraph;
+  #somewhereRuns: boolean | undefined;
 
   /** The first `entries` of `blocks` can be entered. */
   constructor(source: RegionSource, blocks: readonly Block[], entries: number, scratch: Decoded) {
@@ -88,9 +89,25 @@ export class RegionPlan {
     const calls = ({ block: { flow } }: Member) =>
       flow === Flow.Call || flow === Flow.IndirectCall || flow === Flow.Return;
     const number = this.#source.functionOf(this.members[x].block);
-    const crosses = (m: Member) => !calls(m) && this.#source.functionOf(m.block) !== number;
-    if (this.#comesFrom(x, crosses)) return Entered.Crossing;
+    const other = (m: Member) => !calls(m) && this.#source.functionOf(m.block) !== number;
+    // Where functions are not known, control may run in from outside as well.
+    const outside = this.graph.doors.includes(x) && this.#runs;
+    if (outside || this.#runsInto(x)) return Entered.Running;
+    if (this.#comesFrom(x, other)) return Entered.Jumped;
     return this.#comes(x, calls) ? Entered.Called : Entered.Inside;
+  }
+  /** Whether it may come there from another function by a branch, or at the end of a block. */
+  #runsInto(x: number): boolean {
+    const number = this.#source.functionOf(this.members[x].block);
+    return this.#comesFrom(
+      x,
+      ({ block }) =>
+        (block.flow === Flow.Branch || block.flow === Flow.Next || block.flow === Flow.Repeat) &&
+        this.#source.functionOf(block) !== number,
+    );
+  }
+  get #runs(): boolean {
+    return this.#somewhereRuns ??= this.members.some((_, x) => this.#runsInto(x));
   }
   /** Whether control may come to node `x` from outside, or from a node of which `test` is true. */
   #comes(x: number, test: (from: Member) => boolean): boolean {

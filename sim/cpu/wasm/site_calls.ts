@@ -8,16 +8,18 @@ import {
   FRAME_NODE,
   FRAME_SIZE,
   NODE_CALLED,
+  NODE_CONTEXT,
   NODE_COUNT,
   NODE_FUNCTION,
 } from "./site_nodes.ts";
 
 /** What a region has for it. */
 export interface SiteLocals {
-  /** Locals: the ordinal at which the block under way ends, two i32 to use. */
+  /** Locals: the ordinal at which the block under way ends, some i32 to use. */
   readonly now: number;
   readonly node: number;
   readonly at: number;
+  readonly to: number;
   /** Make the budget in state memory that before so many instructions. */
   readonly showBudget: (count: number) => void;
 }
@@ -53,11 +55,15 @@ function follow(c: Code, node: number, offset: number): void {
   c.i32(0).get(node).mem(W.i32_load, offset + 4).mem(W.i32_store, L.SITE_NODE);
 }
 
-/** How control may come to a block: always in its function; by a call or a return; without, too. */
+/**
+ * How control may come to a block: always in its function; by a call or a return; by a jump from another function, too;
+ * by a branch of it or at its end, too, as where functions are not known.
+ */
 export const enum Entered {
   Inside,
   Called,
-  Crossing,
+  Jumped,
+  Running,
 }
 
 /**
@@ -86,19 +92,43 @@ export function enterSiteAt(
     if (entered === Entered.Called) c.seldom();
     c.op(W.if, typeCode.void);
     if (entered === Entered.Called) slow();
+    else if (entered === Entered.Jumped) alongEdge(c, locals, { count, number, slow });
     else {
-      const { key, at } = edgeOf(number, false);
-      c.get(node).mem(W.i32_load, at).i32(key).op(W.i32_ne).seldom().op(W.if, typeCode.void);
-      slow();
+      // The last node of the block, if the context is the same: what comes next need not wait for this one's address.
+      c.get(node).mem(W.i32_load, NODE_CONTEXT).stateLoad(W.i32_load, record + R.SITE_CONTEXT)
+        .op(W.i32_ne).seldom().op(W.if, typeCode.void);
+      c.i32(0).get(node).mem(W.i32_load, NODE_CONTEXT).mem(W.i32_store, record + R.SITE_CONTEXT);
+      alongEdge(c, locals, { count, number, slow });
+      c.i32(0).stateLoad(W.i32_load, L.SITE_NODE).mem(W.i32_store, record + R.SITE_NODE);
       c.op(W.else);
       charge(c, locals, count);
-      follow(c, node, at);
+      c.i32(0).stateLoad(W.i32_load, record + R.SITE_NODE).mem(W.i32_store, L.SITE_NODE);
       c.op(W.end);
     }
     c.op(W.end);
   }
   c.i32(0).i32(0).mem(W.i64_load, record + R.SITE_WHOLE).i64(1n).op(W.i64_add)
     .mem(W.i64_store, record + R.SITE_WHOLE);
+}
+
+/** Go to the node of a function that is entered without a call. */
+function alongEdge(
+  c: Code,
+  locals: SiteLocals,
+  { count, number, slow }: {
+    readonly count: number;
+    readonly number: number;
+    readonly slow: () => void;
+  },
+): void {
+  const { node } = locals;
+  const { key, at } = edgeOf(number, false);
+  c.get(node).mem(W.i32_load, at).i32(key).op(W.i32_ne).seldom().op(W.if, typeCode.void);
+  slow();
+  c.op(W.else);
+  charge(c, locals, count);
+  follow(c, node, at);
+  c.op(W.end);
 }
 
 /**
@@ -116,24 +146,29 @@ export function callSite(
     readonly call: () => number;
   },
 ): void {
-  const { node, at } = locals;
+  const { node, at, to } = locals;
   const edge = edgeOf(number, true);
-  c.stateLoad(W.i32_load, L.SITE_TOP).tee(at).stateLoad(W.i32_load, L.SITE_LIMIT)
-    .op(W.i32_ge_u).stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, edge.at)
-    .i32(edge.key).op(W.i32_ne, W.i32_or);
+  c.op(W.block, typeCode.void, W.block, typeCode.void, W.block, typeCode.void);
+  c.stateLoad(W.i32_load, L.SITE_TOP).stateLoad(W.i32_load, L.SITE_LIMIT)
+    .op(W.i32_ge_u).seldom().brIf(1);
+  c.stateLoad(W.i32_load, record + R.SITE_CALLEE).set(to);
+  c.stateLoad(W.i32_load, L.SITE_NODE).tee(node).stateLoad(W.i32_load, record + R.SITE_CALLER)
+    .op(W.i32_eq).brIf(0);
+  c.get(node).mem(W.i32_load, edge.at).i32(edge.key).op(W.i32_ne).seldom().brIf(1);
+  c.get(node).mem(W.i32_load, edge.at + 4).set(to);
+  c.op(W.end);
   if (target >= 0) {
-    c.get(node).mem(W.i32_load, edge.at + 4).mem(W.i64_load, NODE_CALLED).get(target)
-      .op(W.i64_ne, W.i32_or);
+    c.get(to).mem(W.i64_load, NODE_CALLED).get(target).op(W.i64_ne).seldom().brIf(0);
   }
-  c.seldom().op(W.if, typeCode.void);
-  showSite(c, record, locals);
-  c.i64(next).call(call());
-  c.op(W.else);
   charge(c, locals, 0);
+  c.stateLoad(W.i32_load, L.SITE_TOP).set(at);
   c.get(at).i64(next).mem(W.i64_store, FRAME_SIZE);
   c.get(at).get(node).mem(W.i32_store, FRAME_SIZE + FRAME_NODE);
   c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_add).mem(W.i32_store, L.SITE_TOP);
-  follow(c, node, edge.at);
+  c.i32(0).get(to).mem(W.i32_store, L.SITE_NODE);
+  c.br(1).op(W.end);
+  showSite(c, record, locals);
+  c.i64(next).call(call());
   c.op(W.end);
 }
 

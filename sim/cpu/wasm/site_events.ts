@@ -78,8 +78,10 @@ export function siteFunctions(
   host: Readonly<Record<keyof SiteHost, number>>,
 ): SiteFunctions {
   const charge = define("site_charge", ["i64"], chargeCode(), ["i64", "i32"]);
-  const follow = define("site_follow", ["i32", "i32"], followCode(), ["i32", "i32"], ["i32"]);
-  const keep = define("site_keep", ["i32", "i32", "i32"], keepCode(), ["i32"]);
+  const beside = define("site_more", ["i32", "i32"], moreCode(), ["i32"], ["i32"]);
+  const keep = define("site_keep", ["i32", "i32", "i32"], keepCode(), ["i32"], ["i32"]);
+  const keepMore = define("site_keep_more", ["i32", "i32", "i32"], keepMoreCode(), ["i32"]);
+  const edges = { charge, more: beside, keep, keepMore };
 
   const pass = new Code().get(0).call(charge);
   pass.stateLoad(W.i64_load, L.SITE_CHARGED).stateLoad(W.i64_load, L.SITE_STRETCH_END)
@@ -87,11 +89,11 @@ export function siteFunctions(
   const passed = define("site_pass", ["i64"], pass);
 
   return {
-    enter: define("site_enter", ["i32"], enterCode({ charge, follow, keep }, host), [
+    enter: define("site_enter", ["i32"], enterCode(edges, host), [
       ...["i32", "i32", "i32"] as const,
     ]),
-    call: define("site_call", ["i64"], callCode({ charge, follow, keep }, host), [
-      ...["i32", "i32", "i32", "i32", "i32"] as const,
+    call: define("site_call", ["i64"], callCode(edges, host), [
+      ...["i32", "i32", "i32", "i32", "i32", "i32"] as const,
     ]),
     return: define("site_return", ["i64"], returnCode(charge), ["i32", "i32"]),
     pass: passed,
@@ -136,12 +138,10 @@ function more(c: Code, node: number, key: number): Code {
     .i32(32 - MORE_EDGES_BITS).op(W.i32_shr_u).i32(4).op(W.i32_shl);
 }
 
-/** `follow(node, key)`: the node that an edge leads to, or 0. */
-function followCode(): Code {
+/** `more(node, key)`: the node that an edge leads to that the node has no room for, or 0. */
+function moreCode(): Code {
   const [NODE, KEY, AT] = [0, 1, 2];
   const c = new Code();
-  edge(c, NODE, KEY).tee(AT).mem(W.i32_load, EDGE.base).get(KEY).op(W.i32_eq, W.if, typeCode.void)
-    .get(AT).mem(W.i32_load, EDGE.base + 4).op(W.return, W.end);
   more(c, NODE, KEY).tee(AT).mem(W.i32_load, MORE_EDGES).get(NODE).op(W.i32_eq)
     .get(AT).mem(W.i32_load, MORE_EDGES + 4).get(KEY).op(W.i32_eq, W.i32_and)
     .op(W.if, typeCode.i32).get(AT).mem(W.i32_load, MORE_EDGES + 8)
@@ -149,46 +149,50 @@ function followCode(): Code {
   return c;
 }
 
-/** `keep(node, key, to)`: the edge leads there, in the node and beside it. */
+/** `keep(node, key, to)`: the edge leads there, if the node has room for it; the answer is whether it has. */
 function keepCode(): Code {
   const [NODE, KEY, TO, AT] = [0, 1, 2, 3];
   const c = new Code();
-  edge(c, NODE, KEY).tee(AT).get(KEY).mem(W.i32_store, EDGE.base)
-    .get(AT).get(TO).mem(W.i32_store, EDGE.base + 4);
+  edge(c, NODE, KEY).tee(AT).mem(W.i32_load, EDGE.base).op(W.i32_eqz, W.if, typeCode.void);
+  c.get(AT).get(KEY).mem(W.i32_store, EDGE.base).get(AT).get(TO).mem(W.i32_store, EDGE.base + 4);
+  return c.i32(1).op(W.return, W.end).i32(0);
+}
+
+/** `keep_more(node, key, to)`: it leads there, and the node has no room for it. */
+function keepMoreCode(): Code {
+  const [NODE, KEY, TO, AT] = [0, 1, 2, 3];
+  const c = new Code();
   more(c, NODE, KEY).tee(AT).get(NODE).mem(W.i32_store, MORE_EDGES)
     .get(AT).get(KEY).mem(W.i32_store, MORE_EDGES + 4)
     .get(AT).get(TO).mem(W.i32_store, MORE_EDGES + 8);
   return c;
 }
 
-type Edges = Readonly<Record<"charge" | "follow" | "keep", number>>;
+type Edges = Readonly<Record<"charge" | "more" | "keep" | "keepMore", number>>;
 
-/** Let the node in local `to` count, and keep that the edge with the key in local `key` of `node` leads there. */
-function goTo(c: Code, keep: number, node: number, key: number, to: number): void {
-  c.get(node).get(key).get(to).call(keep);
-  c.i32(0).get(to).mem(W.i32_store, L.SITE_NODE);
-}
-
-function enterCode({ charge, follow, keep }: Edges, host: { site_function: number }): Code {
+function enterCode(edges: Edges, host: { site_function: number }): Code {
   const [FUNCTION, NODE, KEY, TO] = [0, 1, 2, 3];
   const c = new Code();
-  ordinal(c).call(charge);
+  ordinal(c).call(edges.charge);
   // A context's first function takes the node that the call led to.
   c.stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_load, NODE_FUNCTION).i32(NO_FUNCTION)
     .op(W.i32_eq, W.if, typeCode.void).get(NODE).get(FUNCTION).mem(W.i32_store, NODE_FUNCTION)
     .op(W.return, W.end);
-  c.get(NODE).get(FUNCTION).i32(1).op(W.i32_shl).i32(3).op(W.i32_add).tee(KEY).call(follow)
-    .tee(TO).op(W.i32_eqz, W.if, typeCode.void)
-    .get(FUNCTION).call(host.site_function).set(TO).op(W.end);
-  goTo(c, keep, NODE, KEY, TO);
-  return c;
+  c.get(FUNCTION).i32(1).op(W.i32_shl).i32(3).op(W.i32_add).set(KEY);
+  edge(c, NODE, KEY).tee(TO).mem(W.i32_load, EDGE.base).get(KEY).op(W.i32_eq)
+    .op(W.if, typeCode.i32).get(TO).mem(W.i32_load, EDGE.base + 4)
+    .op(W.else).get(NODE).get(KEY).call(edges.more).op(W.end).tee(TO)
+    .op(W.i32_eqz, W.if, typeCode.void).get(FUNCTION).call(host.site_function).set(TO)
+    .get(NODE).get(KEY).get(TO).call(edges.keep).op(W.i32_eqz, W.if, typeCode.void)
+    .get(NODE).get(KEY).get(TO).call(edges.keepMore).op(W.end, W.end);
+  return c.i32(0).get(TO).mem(W.i32_store, L.SITE_NODE);
 }
 
 function callCode(
-  { charge, follow, keep }: Edges,
+  { charge, more, keep, keepMore }: Edges,
   host: Readonly<Record<"site_callee" | "site_grow", number>>,
 ): Code {
-  const [NEXT, NODE, KEY, TOP, TO, BLOCK] = [0, 1, 2, 3, 4, 5];
+  const [NEXT, NODE, KEY, TOP, TO, BLOCK, NEAR] = [0, 1, 2, 3, 4, 5, 6];
   const c = new Code();
   ordinal(c).call(charge);
   c.stateLoad(W.i32_load, L.SITE_TOP).stateLoad(W.i32_load, L.SITE_LIMIT).op(W.i32_ge_u)
@@ -198,15 +202,40 @@ function callCode(
   c.get(TOP).get(NEXT).mem(W.i64_store, 0);
   c.get(TOP).stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_store, FRAME_NODE);
   c.stateLoad(W.i32_load, L.SITE_BLOCK).set(BLOCK);
-  c.get(NODE).get(BLOCK).mem(W.i32_load, R.SITE_NUMBER).i32(1).op(W.i32_shl).i32(2).op(W.i32_add)
-    .tee(KEY).call(follow).tee(TO).op(W.i32_eqz);
   // An indirect call may lead elsewhere.
-  c.get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT)
-    .get(TO).mem(W.i64_load, NODE_CALLED).stateLoad(W.i64_load, L.BRANCH_TARGET).i64(ADDRESS)
-    .op(W.i64_and, W.i64_ne, W.i32_and, W.i32_or)
-    .op(W.if, typeCode.void).call(host.site_callee).set(TO).op(W.end);
-  goTo(c, keep, NODE, KEY, TO);
-  return c;
+  const known = (): void => {
+    c.get(TO).op(W.i32_eqz, W.i32_eqz).get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT)
+      .op(W.i32_eqz).get(TO).mem(W.i64_load, NODE_CALLED).stateLoad(W.i64_load, L.BRANCH_TARGET)
+      .i64(ADDRESS).op(W.i64_and, W.i64_eq, W.i32_or, W.i32_and).op(W.if, typeCode.void)
+      .i32(0).get(TO).mem(W.i32_store, L.SITE_NODE).op(W.return, W.end);
+  };
+  c.get(BLOCK).mem(W.i32_load, R.SITE_CALLER).get(NODE).op(W.i32_eq, W.if, typeCode.void)
+    .get(BLOCK).mem(W.i32_load, R.SITE_CALLEE).set(TO);
+  known();
+  c.op(W.end);
+  c.get(BLOCK).mem(W.i32_load, R.SITE_NUMBER).i32(1).op(W.i32_shl).i32(2).op(W.i32_add).set(KEY);
+  edge(c, NODE, KEY).tee(TO).mem(W.i32_load, EDGE.base).get(KEY).op(W.i32_eq)
+    .op(W.if, typeCode.void).get(TO).mem(W.i32_load, EDGE.base + 4).set(TO);
+  known();
+  c.op(W.end);
+  // What a node has no room for is kept beside the call, and beside all: what an indirect one leads to by its address.
+  const FAR = KEY;
+  const keepBeside = (): void => {
+    c.get(BLOCK).get(NODE).mem(W.i32_store, R.SITE_CALLER)
+      .get(BLOCK).get(TO).mem(W.i32_store, R.SITE_CALLEE);
+  };
+  c.get(KEY).set(NEAR).get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT).op(W.if, typeCode.void)
+    .stateLoad(W.i32_load, L.BRANCH_TARGET).i32(0x9e3779b1 | 0).op(W.i32_mul)
+    .i32(1 << 31).op(W.i32_or).set(FAR).op(W.end);
+  c.get(NODE).get(FAR).call(more).tee(TO).op(W.if, typeCode.void);
+  keepBeside();
+  known();
+  c.op(W.end);
+  c.call(host.site_callee).set(TO);
+  c.get(NODE).get(NEAR).get(TO).call(keep).op(W.i32_eqz, W.if, typeCode.void);
+  keepBeside();
+  c.get(NODE).get(FAR).get(TO).call(keepMore).op(W.end);
+  return c.i32(0).get(TO).mem(W.i32_store, L.SITE_NODE);
 }
 
 function returnCode(charge: number): Code {
