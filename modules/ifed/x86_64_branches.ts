@@ -116,7 +116,9 @@ const decoder = new X86Decoder();
 /**
  * A branch to the linkage table keeps its opcode. An indirect call of six bytes becomes a direct one
  * behind an address-size prefix, which it ignores, as the link editor writes it: no instruction is added
- * and the return address stays. An indirect jump becomes a direct one and a nop that never runs. A load becomes LEA.
+ * and the return address stays. That prefix comes first, since REX only counts right before the opcode, and
+ * without REX.W AMD's processors make a call with an operand-size prefix (as calls of __tls_get_addr have it) one
+ * to 16 bits. An indirect jump becomes a direct one and a nop that never runs. A load becomes LEA.
  */
 function edit(
   site: BranchSite,
@@ -135,7 +137,8 @@ function edit(
     // Prefixes before it (bnd, notrack) mean nothing to a direct branch but may stay.
     const opcodeAt = decoder.opcodeAt;
     if (isCall) {
-      bytes[opcodeAt] = ADDRESS_SIZE;
+      bytes.copyWithin(1, 0, opcodeAt);
+      bytes[0] = ADDRESS_SIZE;
       bytes[opcodeAt + 1] = CALL;
     } else {
       bytes[opcodeAt] = JMP;

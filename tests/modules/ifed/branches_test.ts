@@ -177,3 +177,28 @@ Deno.test("branches out of reach and undefined weak functions are refused, by re
   assertEquals(program.refused["out of range"] > 0, true);
   assertEquals(reports.get("libm00.so")!.patched.plt > 0, true);
 });
+
+Deno.test({
+  name: `a call of __tls_get_addr stays one of 64 bits on AMD's processors too${
+    missing ? " (skipped: needs objdump)" : ""
+  }`,
+  ignore: missing,
+  fn: async () => {
+    // data16 rex.W call *0x1000(%rip), as the general dynamic model has it without a PLT.
+    const before = Uint8Array.of(0x66, 0x48, 0xff, 0x15, 0, 0x10, 0, 0);
+    const site = { kind: "got", at: 0, length: before.length, slot: 0x1008 } as const;
+    const after = x86_64Branches.edit(site, 0, 0x12345, before);
+    const file = Deno.makeTempFileSync();
+    const read: string[] = [];
+    try {
+      Deno.writeFileSync(file, after as Uint8Array);
+      const options = ["-D", "-b", "binary", "-m", "i386:x86-64", "-M", "amd64"];
+      for await (const { text } of disassemble("objdump", file, options)) read.push(text);
+    } finally {
+      Deno.removeSync(file);
+    }
+    assertEquals(read.map((text) => text.trim().split(/\s+/)), [
+      ["addr32", "data16", "rex.W", "call", "0x12345"],
+    ]);
+  },
+});
