@@ -72,7 +72,19 @@ function inObject(object: string, elf: ElfFile, address: number): CodePlace {
   return { object, symbol, plt, offset: address - start, address, elf };
 }
 
+/** The range of `sorted` with `address`. Code that is asked for lies near what was asked for last. */
 function rangeAt(sorted: readonly Range[], address: number): Range | undefined {
+  if (
+    sorted === lastSorted && lastRange !== undefined && address >= lastRange.start &&
+    address < lastRange.end
+  ) return lastRange;
+  lastSorted = sorted;
+  return lastRange = find(sorted, address);
+}
+let lastSorted: readonly Range[] | undefined;
+let lastRange: Range | undefined;
+
+function find(sorted: readonly Range[], address: number): Range | undefined {
   let low = 0;
   for (let high = sorted.length; low < high;) {
     const middle = (low + high) >> 1;

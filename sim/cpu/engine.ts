@@ -7,7 +7,8 @@ import { type Block, Blocks, type CodeSource, placeOf } from "./blocks.ts";
 import { accepts, BranchTypes } from "./branch_types.ts";
 import { Breakpoints, WatchedBytes, type WatchedRange } from "./breakpoints.ts";
 import { Access, type Cpu, type CpuExit, type CpuSpace } from "./cpu.ts";
-import { type CodeBlock, EventBuffer, type EventReader } from "./event_buffer.ts";
+import { DescribedBlock } from "./described_block.ts";
+import { EventBuffer, type EventReader } from "./event_buffer.ts";
 import { BUS_ADRALN, Faults, SIGBUS } from "./faults.ts";
 import { Handlers } from "./handlers.ts";
 import type { Isa } from "./ir/decoded.ts";
@@ -132,7 +133,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.stream = readers.length === 0 ? null : new EventBuffer(
       readers,
       this.state,
-      (number) => this.#describe(this.blocks.all[number]),
+      (number) => new DescribedBlock(this.blocks.all[number], this.blocks),
       options.pageBits,
     );
     const kinds = this.stream?.kinds;
@@ -144,7 +145,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       this.memory,
       {
         blocks: () => this.blocks.all,
-        describe: (block) => this.#describe(block),
+        describe: (block) => new DescribedBlock(block, this.blocks),
         runtime: () => this.handlers.functions as unknown as SiteRuntime,
       },
       options.pageBits,
@@ -580,16 +581,5 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
     this.#breaks.free(space);
     this.#watched.free(space);
     this.#links.free(space);
-  }
-
-  /** A block as models see it. */
-  #describe(block: Block): CodeBlock {
-    const { number, pc, count, bytes, flow, target, frame, frame2 } = block;
-    const offsets = new Uint16Array(count + 1);
-    for (let i = 0; i < count; i++) offsets[i] = this.blocks.offsetOf(block, i);
-    offsets[count] = bytes;
-    const physical = frame * 4096 + pc % 4096;
-    const physical2 = frame2 < 0 ? -1 : frame2 * 4096;
-    return { number, pc, count, bytes, flow, target, physical, physical2, offsets };
   }
 }

@@ -125,6 +125,8 @@ export class EventBuffer implements StreamContext {
     this.drain();
     this.#finish();
     for (const reader of this.readers) reader.forgetBlocks?.();
+    // Who keeps a block may ask for them when its records are gone.
+    for (const block of this.#blocks) void block?.offsets;
     this.#blocks.length = 0;
   }
 

@@ -126,6 +126,8 @@ export class Sites {
   }
   forgetBlocks(): void {
     this.#clear();
+    // The keeper may ask for them when their records are gone.
+    for (const block of this.#blocks) void block?.offsets;
     this.#blocks.length = 0;
   }
   /** The first `count` instructions of a block are about to be executed alone. */

@@ -17,9 +17,10 @@ export class CallingContexts {
   readonly #contexts = new PairIndex();
   /** By context: the function that counted there first. */
   readonly #functions: number[] = [];
-  /** By context and function. */
-  readonly #places = new PairIndex();
-  #counts = new Float64Array(64 * KINDS);
+  /** By context and function, where that is another one. */
+  readonly #others = new PairIndex();
+  readonly #firstCounts = new Counts();
+  readonly #otherCounts = new Counts();
 
   /** The context that a call in `context` to an address leads to; the outermost is 0. */
   callee(context: number, to: number): number {
@@ -31,12 +32,8 @@ export class CallingContexts {
     if (this.#functions[context] === NONE) this.#functions[context] = function_;
   }
   add(context: number, function_: number, events: Float64Array): void {
-    const at = this.#places.numberOf(context, function_) * KINDS;
-    if (at === this.#counts.length) {
-      const counts = this.#counts;
-      (this.#counts = new Float64Array(2 * at)).set(counts);
-    }
-    for (let kind = 0; kind < KINDS; kind++) this.#counts[at + kind] += events[kind];
+    if (this.#functions[context] === function_) this.#firstCounts.add(context, events);
+    else this.#otherCounts.add(this.#others.numberOf(context, function_), events);
   }
 
   /** Every function of every context, callees after their callers, in the order in which they came. */
@@ -44,21 +41,38 @@ export class CallingContexts {
     const contexts = this.#contexts.length + 1;
     const callees = new Lists(contexts, contexts);
     for (let i = contexts - 2; i >= 0; i--) callees.prepend(this.#contexts.first(i), i + 1);
-    const places = new Lists(contexts, this.#places.length);
-    for (let i = this.#places.length - 1; i >= 0; i--) places.prepend(this.#places.first(i), i);
+    const others = new Lists(contexts, this.#others.length);
+    for (let i = this.#others.length - 1; i >= 0; i--) others.prepend(this.#others.first(i), i);
     // Contexts to visit, each with the frames above it.
     const waiting: [number, readonly Frame[]][] = [[0, []]];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const [context, above] = next;
       const first = this.#functions[context] ?? NONE;
       const frames = first === NONE ? above : [...above, frameOf(first)];
-      for (const place of places.of(context)) {
-        const function_ = this.#places.second(place);
-        const counts = this.#counts.subarray(place * KINDS, (place + 1) * KINDS);
-        yield { frames: function_ === first ? frames : [...frames, frameOf(function_)], counts };
+      if (first !== NONE) yield { frames, counts: this.#firstCounts.of(context) };
+      for (const other of others.of(context)) {
+        const function_ = this.#others.second(other);
+        yield { frames: [...frames, frameOf(function_)], counts: this.#otherCounts.of(other) };
       }
       for (const callee of callees.of(context).reverse()) waiting.push([callee, frames]);
     }
+  }
+}
+
+/** Counts by number, of all kinds of events. */
+class Counts {
+  #counts = new Float64Array(64 * KINDS);
+
+  add(number: number, events: Float64Array): void {
+    const at = number * KINDS;
+    if (at >= this.#counts.length) {
+      const counts = this.#counts;
+      (this.#counts = new Float64Array(Math.max(2 * counts.length, at + KINDS))).set(counts);
+    }
+    for (let kind = 0; kind < KINDS; kind++) this.#counts[at + kind] += events[kind];
+  }
+  of(number: number): Float64Array {
+    return this.#counts.subarray(number * KINDS, (number + 1) * KINDS);
   }
 }
 
