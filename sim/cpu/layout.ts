@@ -175,7 +175,7 @@ export const MOST_SETS = 256;
 /**
  * More of attribution: frames of calls that have not returned, as addresses of the last one, of what lies below the first, and
  * of the last that there is room for (u32); the ordinal up to which nodes were charged, and at which the timeline's
- * stretch ends (i64); the running space over page numbers, an event's address (u64); counts of the stretch by kind.
+ * stretch ends (i64); the running space over page numbers, an event's address (u64).
  */
 export const SITE_TOP = 0xc00;
 export const SITE_BASE = 0xc04;
@@ -184,7 +184,6 @@ export const SITE_CHARGED = 0xc10;
 export const SITE_STRETCH_END = 0xc18;
 export const SITE_SPACE = 0xc20;
 export const SITE_ADDRESS = 0xc28;
-export const SITE_STRETCH = 0xc40;
 
 /**
  * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes. Those of loads and stores have one for each page number

@@ -23,7 +23,6 @@ const SITES = siteNames.length;
 
 /** Functions of the runtime module that the host calls. */
 export interface SiteRuntime {
-  site_enter(number: number): void;
   site_missed(side: number, index: number, walked: number): void;
 }
 
@@ -32,6 +31,8 @@ export interface SiteParts {
   blocks(): readonly Block[];
   describe(block: Block): CodeBlock;
   runtime(): SiteRuntime;
+  /** Events so far, by kind. */
+  events(): Float64Array;
 }
 
 export class Sites {
@@ -45,8 +46,9 @@ export class Sites {
   /** A block of which only so many instructions are to retire, if one runs. */
   #tail: { readonly block: Block; readonly count: number } | null = null;
   #thread = -1;
-  /** Ordinal at which the timeline's stretch began. */
+  /** Ordinal at which the timeline's stretch began, and events by kind until then. */
   #began = 64;
+  #before: Float64Array = new Float64Array(SITES);
   running: CpuSpace | null = null;
 
   constructor(
@@ -106,11 +108,17 @@ export class Sites {
     return at;
   }
   #stretch(): void {
-    const now = this.#state.signed(L.SITE_CHARGED);
-    const events = takeCounts(this.#state, L.SITE_STRETCH);
-    const left = this.keeper.stretch(events, (now - this.#began) / 64);
+    const now = this.#now;
+    const events = this.#parts.events();
+    const passed = events.map((count, kind) => count - this.#before[kind]);
+    const left = this.keeper.stretch(passed, (now - this.#began) / 64);
+    this.#before = events;
     this.#began = now;
     this.#state.put(L.SITE_STRETCH_END, now + 64 * left);
+  }
+  /** Ordinal of the instruction that comes next. */
+  get #now(): number {
+    return this.#state.signed(L.ORDINAL_BASE) - 64 * this.#state.signed(L.BUDGET);
   }
 
   // ---- blocks ----------------------------------------------------------------------------
@@ -136,9 +144,9 @@ export class Sites {
     const record = R.siteRecord(block.head, block.count);
     this.#state.u32[L.SITE_BLOCK >> 2] = record;
     const function_ = this.#state.i32[(record + R.SITE_FUNCTION) >> 2];
-    if (function_ !== this.#nodes.placeOf(this.#state.u32[L.SITE_NODE >> 2]).function_) {
-      this.#parts.runtime().site_enter(function_);
-    }
+    const { context } = this.#nodes.placeOf(this.#state.u32[L.SITE_NODE >> 2]);
+    this.#state.u32[L.SITE_NODE >> 2] = this.#nodes.at({ context, function_ });
+    if (this.#now >= this.#state.signed(L.SITE_STRETCH_END)) this.#stretch();
     this.#tail = { block, count };
   }
   /** Of the running block, only `done` instructions retired. */
@@ -161,7 +169,7 @@ export class Sites {
   /** What retired is the node's. */
   #charge(): void {
     const state = this.#state;
-    const now = state.signed(L.ORDINAL_BASE) - 64 * state.signed(L.BUDGET);
+    const now = this.#now;
     const spent = now - state.signed(L.SITE_CHARGED);
     if (spent <= 0) return;
     const at = state.u32[L.SITE_NODE >> 2] + NODE_COUNT;

@@ -73,7 +73,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 576264467,
+  hash: 3030236298,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

@@ -31,12 +31,12 @@ import { HEAD_SLOT } from "./runtime.ts";
 import {
   callSite,
   enterSiteAt,
-  mispredictedSite,
   returnSite,
   showSite,
   showSiteOf,
   type SiteLocals,
 } from "./site_calls.ts";
+import { countMispredicted } from "./site_events.ts";
 import { indirectInline } from "./target_buffer.ts";
 
 const NO_CLUSTERS: ReadonlyMap<Statement, Placement> = new Map();
@@ -151,6 +151,12 @@ export class Region extends GuestLowering {
         .stateLoad(W.i64_load, L.ACCESSES).set(this.#accesses)
         .stateLoad(W.i64_load, L.BRANCHES).set(this.#branches)
         .stateLoad(W.i32_load, L.HISTORY).set(this.#history);
+    }
+    if (this.#sites) {
+      // No block is entered behind the timeline's stretch.
+      code.get(this.#end).stateLoad(W.i64_load, L.SITE_STRETCH_END)
+        .get(this.#end).stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_lt_s, W.select)
+        .set(this.#end);
     }
     if (this.linker.stream !== null) code.stateLoad(W.i32_load, L.EVENTS).set(this.#events);
     if (this.#graph.doors.length > 1) code.get(0).mem(W.i32_load, R.ENTRY).set(this.#door);
@@ -315,7 +321,9 @@ export class Region extends GuestLowering {
       this.code.get(this.#budget);
       return;
     }
-    this.code.get(this.#end).get(this.#now).op(W.i64_sub).i64(6n).op(W.i64_shr_s);
+    if (this.#sites) this.code.stateLoad(W.i64_load, L.ORDINAL_BASE);
+    else this.code.get(this.#end);
+    this.code.get(this.#now).op(W.i64_sub).i64(6n).op(W.i64_shr_s);
   }
 
   /** Charge the block, or leave before it: too little budget is left, or models miss its fetch. */
@@ -376,23 +384,12 @@ export class Region extends GuestLowering {
     });
   }
   get #siteLocals(): SiteLocals {
-    const showBudget = (count: number): void => {
-      this.code.i32(0);
-      this.#pushBudget();
-      if (count > 0) this.code.i64(BigInt(count)).op(W.i64_add);
-      this.code.mem(W.i64_store, L.BUDGET);
-    };
     const [node, at, to] = this.#siteScratch;
-    return { now: this.#now, node, at, to, showBudget };
+    return { now: this.#now, node, at, to };
   }
   /** Attribution: the branch at the end of the block was mispredicted. */
   #mispredicted(): void {
-    const { block } = this.#member;
-    mispredictedSite(this.code, this.#siteLocals, {
-      record: siteOf(block),
-      count: block.count,
-      pass: () => this.runtime("site_pass"),
-    });
+    countMispredicted(this.code, () => this.code.i32(0), siteOf(this.#member.block));
   }
 
   /**
@@ -415,7 +412,7 @@ export class Region extends GuestLowering {
     const pc = block.pc + this.#source.offsetOf(block, this.#index);
     if (this.#sites) code.i32(0).get(this.#pc).mem(W.i64_store, L.BRANCH_TARGET);
     const slow = (): void => {
-      if (this.#sites) showSite(code, siteOf(block), this.#siteLocals);
+      if (this.#sites) showSite(code, siteOf(block));
       code.get(this.#pc).i32(this.#recordAddress()).call(this.runtime("indirect"));
     };
     const wrong = this.#sites ? () => this.#mispredicted() : undefined;
@@ -645,7 +642,7 @@ export class Region extends GuestLowering {
     const streams = this.linker.stream !== null;
     // A page walk, and with attribution a miss, is an event.
     if (streams) code.i32(0).get(this.#events).mem(W.i32_store, L.EVENTS);
-    if (this.#sites) showSite(code, siteOf(this.#member.block), this.#siteLocals);
+    if (this.#sites) showSite(code, siteOf(this.#member.block));
     if (streams || this.#sites) {
       code.i32(0).get(this.#now).i64(BigInt(this.#sinceEnd(0))).op(W.i64_add)
         .mem(W.i64_store, L.NOW);

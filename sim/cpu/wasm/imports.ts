@@ -29,10 +29,9 @@ export const runtimeSignatures = {
   push_return: { params: ["i64"], results: [] },
   pop_return: { params: ["i64"], results: [] },
   /** With attribution (`SiteFunctions`). */
-  site_enter: { params: ["i32"], results: [] },
-  site_call: { params: ["i64"], results: [] },
-  site_return: { params: ["i64"], results: [] },
-  site_pass: { params: ["i64"], results: [] },
+  site_enter: { params: ["i32", "i64"], results: [] },
+  site_call: { params: ["i32", "i64", "i64"], results: [] },
+  site_return: { params: ["i64", "i64"], results: [] },
   /** Control enters the page at an address; `NOW` is the ordinal. */
   fetch_slow: { params: ["i64"], results: [] },
 } as const satisfies Record<string, Signature>;

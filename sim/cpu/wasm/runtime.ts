@@ -24,7 +24,13 @@ import {
   refillData,
   refillFetch,
 } from "./refill.ts";
-import { enterSite, type SiteFunctions, siteFunctions, type SiteHost } from "./site_events.ts";
+import {
+  enterSite,
+  ordinal,
+  type SiteFunctions,
+  siteFunctions,
+  type SiteHost,
+} from "./site_events.ts";
 
 import { INDIRECT_LOCALS, indirectBranch } from "./target_buffer.ts";
 
@@ -353,7 +359,9 @@ function pushed(models: Instrumentation, sites: SiteFunctions | null): Code {
   const TOP = 1;
   const c = new Code();
   pushReturn(c, models.returnStack, TOP, () => c.get(0));
-  if (sites !== null) c.get(0).call(sites.call);
+  if (sites !== null) {
+    ordinal(c.stateLoad(W.i32_load, L.SITE_BLOCK).get(0)).call(sites.call);
+  }
   return c;
 }
 
@@ -364,7 +372,7 @@ function popped(models: Instrumentation, sites: SiteFunctions | null): Code {
   popReturn(c, models.returnStack, { top: TOP, target: 0, wrong: WRONG });
   if (sites !== null) {
     c.get(WRONG).op(W.if, typeCode.void).call(sites.mispredicted).op(W.end);
-    c.get(0).call(sites.return);
+    ordinal(c.get(0)).call(sites.return);
   }
   return c;
 }

@@ -2,7 +2,6 @@
 import * as L from "../layout.ts";
 import { type Code, typeCode, W } from "./code.ts";
 import * as R from "./records.ts";
-import { countMispredicted } from "./site_events.ts";
 import {
   edgeOf,
   FRAME_NODE,
@@ -20,14 +19,11 @@ export interface SiteLocals {
   readonly node: number;
   readonly at: number;
   readonly to: number;
-  /** Make the budget in state memory that before so many instructions. */
-  readonly showBudget: (count: number) => void;
 }
 
-/** `SITE_BLOCK` and the budget in state memory are right for what is called next. */
-export function showSite(c: Code, record: number, { showBudget }: SiteLocals): void {
+/** `SITE_BLOCK` is right for what is called next. */
+export function showSite(c: Code, record: number): void {
   c.i32(0).i32(record).mem(W.i32_store, L.SITE_BLOCK);
-  showBudget(0);
 }
 /** Push the ordinal at which the block under way, of so many instructions, began; 0: at which it ends. */
 function ordinal(c: Code, now: number, count: number): Code {
@@ -81,11 +77,10 @@ export function enterSiteAt(
     readonly enter: () => number;
   },
 ): void {
-  const { node, showBudget } = locals;
+  const { now, node } = locals;
   if (entered !== Entered.Inside) {
     const slow = (): void => {
-      showBudget(count);
-      c.i32(number).call(enter());
+      ordinal(c.i32(number), now, count).call(enter());
     };
     c.stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, NODE_FUNCTION).i32(number)
       .op(W.i32_ne);
@@ -146,7 +141,7 @@ export function callSite(
     readonly call: () => number;
   },
 ): void {
-  const { node, at, to } = locals;
+  const { now, node, at, to } = locals;
   const edge = edgeOf(number, true);
   c.op(W.block, typeCode.void, W.block, typeCode.void, W.block, typeCode.void);
   c.stateLoad(W.i32_load, L.SITE_TOP).stateLoad(W.i32_load, L.SITE_LIMIT)
@@ -167,8 +162,7 @@ export function callSite(
   c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_add).mem(W.i32_store, L.SITE_TOP);
   c.i32(0).get(to).mem(W.i32_store, L.SITE_NODE);
   c.br(1).op(W.end);
-  showSite(c, record, locals);
-  c.i64(next).call(call());
+  c.i32(record).i64(next).get(now).call(call());
   c.op(W.end);
 }
 
@@ -179,33 +173,13 @@ export function returnSite(
   target: number,
   return_: () => number,
 ): void {
-  const { node, at, showBudget } = locals;
+  const { now, node, at } = locals;
   c.stateLoad(W.i32_load, L.SITE_TOP).tee(at).mem(W.i64_load, 0).get(target).op(W.i64_ne)
     .seldom().op(W.if, typeCode.void);
-  showBudget(0);
-  c.get(target).call(return_());
+  c.get(target).get(now).call(return_());
   c.op(W.else).stateLoad(W.i32_load, L.SITE_NODE).set(node);
   charge(c, locals, 0);
   c.i32(0).get(at).mem(W.i32_load, FRAME_NODE).mem(W.i32_store, L.SITE_NODE);
   c.i32(0).get(at).i32(FRAME_SIZE).op(W.i32_sub).mem(W.i32_store, L.SITE_TOP);
   c.op(W.end);
-}
-
-/**
- * The branch at the end of a block of `count` instructions, whose site record is at `record`, was mispredicted.
- * `pass` is the runtime's function.
- */
-export function mispredictedSite(
-  c: Code,
-  { now }: SiteLocals,
-  { record, count, pass }: {
-    readonly record: number;
-    readonly count: number;
-    readonly pass: () => number;
-  },
-): void {
-  ordinal(c, now, count).stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_ge_s).seldom()
-    .op(W.if, typeCode.void);
-  ordinal(c, now, count).call(pass()).op(W.end);
-  countMispredicted(c, () => c.i32(0), record);
 }

@@ -4,8 +4,8 @@
  *
  * Every block counts how often it was entered. Instructions are charged to the node that counts where another one
  * follows: at calls, at returns, where a function is entered without a call. Ordinals tell how many they are.
- * Misses and mispredictions count in the node, at their instruction, on their page of data and in the timeline's
- * stretch.
+ * Misses and mispredictions count in the node, at their instruction and on their page of data. The timeline's stretches
+ * end where a block begins outside regions, which none enters beyond; what happened in one the models' counters tell.
  *
  * Regions do the common case of calls, returns and mispredictions themselves (`site_calls.ts`). All else is here: functions
  * of the runtime module, and what they ask the host for.
@@ -42,21 +42,21 @@ export interface SiteHost {
   readonly site_page: () => number;
   /** There is no room for another frame: make it. */
   readonly site_grow: () => void;
-  /** So many instructions retired as the stretch has, at the ordinal `SITE_CHARGED`. */
+  /** A block begins behind the stretch. */
   readonly site_stretch: () => void;
 }
 
 /** Functions of the runtime module. */
 export interface SiteFunctions {
-  /** `(function)`: a block of another function than the node's is entered; it is not charged yet. */
+  /** `(function, ordinal)`: a block of another function than the node's is entered. */
   readonly enter: number;
-  /** `(next)`: the block at `SITE_BLOCK` calls, and the call returns to an address. */
+  /** `(record, next, ordinal)`: the block with a site record calls, and the call returns to an address. */
   readonly call: number;
-  /** `(to)`: it returns. */
+  /** `(to, ordinal)`: a return to an address. */
   readonly return: number;
-  /** `(ordinal)`: an event happens. */
-  readonly pass: number;
-  /** `()`: the branch at its end was mispredicted. */
+  /** `()`: a block begins behind the stretch. */
+  readonly stretch: number;
+  /** `()`: the branch at the end of `SITE_BLOCK` was mispredicted. */
   readonly mispredicted: number;
   /** `(side, index, walked)`: a TLB miss for `SITE_ADDRESS`, of the block's fetch or of an instruction. */
   readonly missed: number;
@@ -83,23 +83,18 @@ export function siteFunctions(
   const keepMore = define("site_keep_more", ["i32", "i32", "i32"], keepMoreCode(), ["i32"]);
   const edges = { charge, more: beside, keep, keepMore };
 
-  const pass = new Code().get(0).call(charge);
-  pass.stateLoad(W.i64_load, L.SITE_CHARGED).stateLoad(W.i64_load, L.SITE_STRETCH_END)
-    .op(W.i64_ge_s).seldom().op(W.if, typeCode.void).call(host.site_stretch).op(W.end);
-  const passed = define("site_pass", ["i64"], pass);
-
   return {
-    enter: define("site_enter", ["i32"], enterCode(edges, host), [
+    enter: define("site_enter", ["i32", "i64"], enterCode(edges, host), [
       ...["i32", "i32", "i32"] as const,
     ]),
-    call: define("site_call", ["i64"], callCode(edges, host), [
-      ...["i32", "i32", "i32", "i32", "i32", "i32"] as const,
+    call: define("site_call", ["i32", "i64", "i64"], callCode(edges, host), [
+      ...["i32", "i32", "i32", "i32", "i32"] as const,
     ]),
-    return: define("site_return", ["i64"], returnCode(charge), ["i32", "i32"]),
-    pass: passed,
-    mispredicted: define("mispredicted", [], mispredictedCode(passed)),
-    missed: define("site_missed", ["i32", "i32", "i32"], missedCode(passed, host), [
-      ...["i64", "i32", "i32", "i32"] as const,
+    return: define("site_return", ["i64", "i64"], returnCode(charge), ["i32", "i32"]),
+    stretch: host.site_stretch,
+    mispredicted: define("mispredicted", [], mispredictedCode()),
+    missed: define("site_missed", ["i32", "i32", "i32"], missedCode(host), [
+      ...["i64", "i32", "i32"] as const,
     ]),
   };
 }
@@ -115,14 +110,10 @@ function chargeCode(): Code {
   c.i32(0).get(ORDINAL).mem(W.i64_store, L.SITE_CHARGED);
   return c.op(W.end);
 }
-/** Push the ordinal of what comes next, by the budget; with `block`, before instructions that it pushes the number of. */
-function ordinal(c: Code, block?: () => void): Code {
-  c.stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET);
-  if (block !== undefined) {
-    block();
-    c.op(W.i64_add);
-  }
-  return c.i64(6n).op(W.i64_shl, W.i64_sub);
+/** Push the ordinal of what comes next, by the budget. */
+export function ordinal(c: Code): Code {
+  return c.stateLoad(W.i64_load, L.ORDINAL_BASE).stateLoad(W.i64_load, L.BUDGET)
+    .i64(6n).op(W.i64_shl, W.i64_sub);
 }
 
 /** Push the address of the edge with the number in local `number` of the node in local `node`. */
@@ -171,9 +162,8 @@ function keepMoreCode(): Code {
 type Edges = Readonly<Record<"charge" | "more" | "keep" | "keepMore", number>>;
 
 function enterCode(edges: Edges, host: { site_function: number }): Code {
-  const [FUNCTION, NODE, KEY, TO] = [0, 1, 2, 3];
-  const c = new Code();
-  ordinal(c).call(edges.charge);
+  const [FUNCTION, ORDINAL, NODE, KEY, TO] = [0, 1, 2, 3, 4];
+  const c = new Code().get(ORDINAL).call(edges.charge);
   // A context's first function takes the node that the call led to.
   c.stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_load, NODE_FUNCTION).i32(NO_FUNCTION)
     .op(W.i32_eq, W.if, typeCode.void).get(NODE).get(FUNCTION).mem(W.i32_store, NODE_FUNCTION)
@@ -192,16 +182,14 @@ function callCode(
   { charge, more, keep, keepMore }: Edges,
   host: Readonly<Record<"site_callee" | "site_grow", number>>,
 ): Code {
-  const [NEXT, NODE, KEY, TOP, TO, BLOCK, NEAR] = [0, 1, 2, 3, 4, 5, 6];
-  const c = new Code();
-  ordinal(c).call(charge);
+  const [BLOCK, NEXT, ORDINAL, NODE, KEY, TOP, TO, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const c = new Code().get(ORDINAL).call(charge);
   c.stateLoad(W.i32_load, L.SITE_TOP).stateLoad(W.i32_load, L.SITE_LIMIT).op(W.i32_ge_u)
     .seldom().op(W.if, typeCode.void).call(host.site_grow).op(W.end);
   c.i32(0).stateLoad(W.i32_load, L.SITE_TOP).i32(FRAME_SIZE).op(W.i32_add).tee(TOP)
     .mem(W.i32_store, L.SITE_TOP);
   c.get(TOP).get(NEXT).mem(W.i64_store, 0);
   c.get(TOP).stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_store, FRAME_NODE);
-  c.stateLoad(W.i32_load, L.SITE_BLOCK).set(BLOCK);
   // An indirect call may lead elsewhere.
   const known = (): void => {
     c.get(TO).op(W.i32_eqz, W.i32_eqz).get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT)
@@ -231,7 +219,7 @@ function callCode(
   keepBeside();
   known();
   c.op(W.end);
-  c.call(host.site_callee).set(TO);
+  c.i32(0).get(BLOCK).mem(W.i32_store, L.SITE_BLOCK).call(host.site_callee).set(TO);
   c.get(NODE).get(NEAR).get(TO).call(keep).op(W.i32_eqz, W.if, typeCode.void);
   keepBeside();
   c.get(NODE).get(FAR).get(TO).call(keepMore).op(W.end);
@@ -239,9 +227,8 @@ function callCode(
 }
 
 function returnCode(charge: number): Code {
-  const [TO, AT, LEFT] = [0, 1, 2];
-  const c = new Code();
-  ordinal(c).call(charge);
+  const [TO, ORDINAL, AT, LEFT] = [0, 1, 2, 3];
+  const c = new Code().get(ORDINAL).call(charge);
   c.get(TO).i64(ADDRESS).op(W.i64_and).set(TO);
   c.stateLoad(W.i32_load, L.SITE_TOP).set(AT).i32(SKIPPED).set(LEFT);
   c.op(W.loop, typeCode.void);
@@ -263,38 +250,28 @@ function count(c: Code, address: () => void, offset: number): void {
   c.mem(W.i64_load, offset).i64(1n).op(W.i64_add).mem(W.i64_store, offset);
 }
 
-function mispredictedCode(pass: number): Code {
+function mispredictedCode(): Code {
   const c = new Code();
-  const block = (): void => void c.stateLoad(W.i32_load, L.SITE_BLOCK);
-  // Events of a block happen where it begins.
-  ordinal(c, () => {
-    block();
-    c.mem(W.i64_load16_u, R.SITE_COUNT);
-  }).call(pass);
-  countMispredicted(c, block);
+  countMispredicted(c, () => c.stateLoad(W.i32_load, L.SITE_BLOCK));
   return c;
 }
 /** Count a misprediction at the end of the block whose site record `block` pushes the address of. */
 export function countMispredicted(c: Code, block: () => void, offset = 0): void {
-  const at = 8 * Site.Mispredicted;
-  count(c, () => c.stateLoad(W.i32_load, L.SITE_NODE), NODE_EVENTS + at);
-  count(c, () => c.i32(0), L.SITE_STRETCH + at);
+  count(c, () => c.stateLoad(W.i32_load, L.SITE_NODE), NODE_EVENTS + 8 * Site.Mispredicted);
   count(c, block, offset + R.SITE_WRONG);
 }
 
 function missedCode(
-  pass: number,
   host: Readonly<Record<"site_instructions" | "site_page", number>>,
 ): Code {
   const [SIDE, INDEX, WALKED] = [0, 1, 2];
-  const [KEY, BLOCK, AT, PAGE] = [3, 4, 5, 6];
+  const [KEY, AT, PAGE] = [3, 4, 5];
   const c = new Code();
-  ordinal(c, () => {
-    c.stateLoad(W.i32_load, L.SITE_BLOCK).tee(BLOCK).mem(W.i64_load16_u, R.SITE_COUNT)
-      // A fetch comes before the block is charged.
-      .get(SIDE).op(W.i64_extend_i32_u, W.i64_mul);
-  }).call(pass);
-  c.get(BLOCK).mem(W.i32_load, R.SITE_EVENTS).tee(AT).op(W.i32_eqz, W.if, typeCode.void)
+  c.stateLoad(W.i32_load, L.SITE_BLOCK).mem(W.i32_load, R.SITE_EVENTS).tee(AT).op(
+    W.i32_eqz,
+    W.if,
+    typeCode.void,
+  )
     .call(host.site_instructions).set(AT).op(W.end);
   c.get(AT).get(INDEX).i32(COUNTS).op(W.i32_mul, W.i32_add).set(AT);
   c.get(SIDE).op(W.if, typeCode.void);
@@ -313,7 +290,6 @@ function missedCode(
       c.op(W.i32_add);
     };
     count(c, at(() => c.stateLoad(W.i32_load, L.SITE_NODE)), NODE_EVENTS);
-    count(c, offset, L.SITE_STRETCH);
     count(c, at(() => c.get(AT)), 0);
     c.get(SIDE).op(W.if, typeCode.void);
     count(c, at(() => c.get(PAGE)), 0);
@@ -326,14 +302,17 @@ function missedCode(
 }
 
 /** In a block's head, whose record is parameter 0: the block is entered. `at` is an i32 local. */
-export function enterSite(c: Code, at: number, { enter }: SiteFunctions): void {
+export function enterSite(c: Code, at: number, { enter, stretch }: SiteFunctions): void {
   c.get(0).get(0).mem(W.i32_load16_u, R.COUNT).i32(5).op(W.i32_shl, W.i32_add)
     .i32(2 * R.RECORD_SIZE).op(W.i32_add).set(at);
   c.i32(0).get(at).mem(W.i32_store, L.SITE_BLOCK);
+  ordinal(c).stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_ge_s).seldom()
+    .op(W.if, typeCode.void).call(stretch).op(W.end);
   count(c, () => c.get(at), R.SITE_WHOLE);
   c.get(at).mem(W.i32_load, R.SITE_FUNCTION).stateLoad(W.i32_load, L.SITE_NODE)
     .mem(W.i32_load, NODE_FUNCTION).op(W.i32_ne, W.if, typeCode.void)
-    .get(at).mem(W.i32_load, R.SITE_FUNCTION).call(enter).op(W.end);
+    .get(at).mem(W.i32_load, R.SITE_FUNCTION);
+  ordinal(c).call(enter).op(W.end);
 }
 
 /** A level-1 TLB miss that `refill` served; the others are its locals. */
