@@ -21,7 +21,11 @@ export class SiteHeap {
   allocate(bytes: number): number {
     const at = this.#next;
     this.#next += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    if (this.#next > SPACES) throw new RangeError("one turn of a thread has too many contexts");
+    if (this.#next > SPACES) {
+      throw new RangeError(
+        "a turn of a thread has too many calling contexts: a shorter quantum has fewer",
+      );
+    }
     return at;
   }
   /** Whether it should be cleared. */
