@@ -71,7 +71,13 @@ export class ContextNodes {
       return first;
     }
     const other = this.#others.numberOf(context, function_);
-    return this.#otherNodes[other] ??= this.#make(context, function_);
+    let node = this.#otherNodes[other];
+    if (node === undefined) {
+      // The first one was entered, and retired nothing: a signal came.
+      if (!this.#counted(first)) this.#keeper.enter(context, function_);
+      this.#otherNodes[other] = node = this.#make(context, function_);
+    }
+    return node;
   }
 
   /** The node that a call to an address leads to from `node`. */
@@ -86,12 +92,6 @@ export class ContextNodes {
     return first;
   }
 
-  /** `node` may be of a function that was entered and did not count: another one may come first, while it is the last. */
-  settle(node: number): void {
-    if (this.#all.at(-1) !== node || this.#counted(node)) return;
-    if (this.#first[this.placeOf(node).context] !== node) return;
-    this.#state.i32[(node >> 2) + FUNCTION] = NO_FUNCTION;
-  }
   #counted(node: number): boolean {
     const { u32 } = this.#state;
     const count = (node + NODE_COUNT) >> 2;

@@ -183,7 +183,6 @@ export class Sites {
   end(): void {
     this.#charge();
     this.#frames.settle();
-    this.#nodes.settle(this.#state.u32[L.SITE_NODE >> 2]);
     if (this.#tail !== null) this.cut(this.#tail.block, this.#tail.count);
   }
 

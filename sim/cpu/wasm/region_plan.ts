@@ -92,7 +92,11 @@ export class RegionPlan {
     const other = (m: Member) => !calls(m) && this.#source.functionOf(m.block) !== number;
     // Where functions are not known, control may run in from outside as well.
     const outside = this.graph.doors.includes(x) && this.#runs;
-    if (outside || this.#runsInto(x)) return Entered.Running;
+    if (outside || this.#runsInto(x)) {
+      const same = ({ block }: Member) =>
+        block !== this.members[x].block && this.#source.functionOf(block) === number;
+      return this.#comesFrom(x, same) ? Entered.Running : Entered.Alone;
+    }
     if (this.#comesFrom(x, other)) return Entered.Jumped;
     return this.#comes(x, calls) ? Entered.Called : Entered.Inside;
   }

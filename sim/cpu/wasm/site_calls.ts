@@ -53,13 +53,14 @@ function follow(c: Code, node: number, offset: number): void {
 
 /**
  * How control may come to a block: always in its function; by a call or a return; by a jump from another function, too;
- * by a branch of it or at its end, too, as where functions are not known.
+ * by a branch of it or at its end, too, as where functions are not known; so, and else from itself alone.
  */
 export const enum Entered {
   Inside,
   Called,
   Jumped,
   Running,
+  Alone,
 }
 
 /**
@@ -82,10 +83,12 @@ export function enterSiteAt(
     const slow = (): void => {
       ordinal(c.i32(number), now, count).call(enter());
     };
-    c.stateLoad(W.i32_load, L.SITE_NODE).tee(node).mem(W.i32_load, NODE_FUNCTION).i32(number)
-      .op(W.i32_ne);
-    if (entered === Entered.Called) c.seldom();
-    c.op(W.if, typeCode.void);
+    c.stateLoad(W.i32_load, L.SITE_NODE).set(node);
+    if (entered !== Entered.Alone) {
+      c.get(node).mem(W.i32_load, NODE_FUNCTION).i32(number).op(W.i32_ne);
+      if (entered === Entered.Called) c.seldom();
+      c.op(W.if, typeCode.void);
+    }
     if (entered === Entered.Called) slow();
     else if (entered === Entered.Jumped) alongEdge(c, locals, { count, number, slow });
     else {
@@ -100,7 +103,7 @@ export function enterSiteAt(
       c.i32(0).stateLoad(W.i32_load, record + R.SITE_NODE).mem(W.i32_store, L.SITE_NODE);
       c.op(W.end);
     }
-    c.op(W.end);
+    if (entered !== Entered.Alone) c.op(W.end);
   }
   c.i32(0).i32(0).mem(W.i64_load, record + R.SITE_WHOLE).i64(1n).op(W.i64_add)
     .mem(W.i64_store, record + R.SITE_WHOLE);
