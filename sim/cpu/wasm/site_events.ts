@@ -58,7 +58,7 @@ export interface SiteFunctions {
   readonly stretch: number;
   /** `()`: the branch at the end of `SITE_BLOCK` was mispredicted. */
   readonly mispredicted: number;
-  /** `(side, index, walked)`: a TLB miss for `SITE_ADDRESS`, of the block's fetch or of an instruction. */
+  /** `(address, side, index, walked)`: a TLB miss of the fetch of `SITE_BLOCK`, or of an instruction. */
   readonly missed: number;
 }
 
@@ -83,6 +83,12 @@ export function siteFunctions(
   const keepMore = define("site_keep_more", ["i32", "i32", "i32"], keepMoreCode(), ["i32"]);
   const edges = { charge, more: beside, keep, keepMore };
 
+  const missed = define("site_missed_at", ["i64", "i32", "i32", "i32"], missedCode(host), [
+    ...["i64", "i32", "i32", "i32"] as const,
+  ]);
+  const told = new Code().stateLoad(W.i64_load, L.SITE_ADDRESS).get(0).get(1).get(2).call(missed);
+  define("site_missed", ["i32", "i32", "i32"], told);
+
   return {
     enter: define("site_enter", ["i32", "i64"], enterCode(edges, host), [
       ...["i32", "i32", "i32"] as const,
@@ -93,9 +99,7 @@ export function siteFunctions(
     return: define("site_return", ["i64", "i64"], returnCode(charge), ["i32", "i32"]),
     stretch: host.site_stretch,
     mispredicted: define("mispredicted", [], mispredictedCode()),
-    missed: define("site_missed", ["i32", "i32", "i32"], missedCode(host), [
-      ...["i64", "i32", "i32"] as const,
-    ]),
+    missed,
   };
 }
 
@@ -264,40 +268,33 @@ export function countMispredicted(c: Code, block: () => void, offset = 0): void 
 function missedCode(
   host: Readonly<Record<"site_instructions" | "site_page", number>>,
 ): Code {
-  const [SIDE, INDEX, WALKED] = [0, 1, 2];
-  const [KEY, AT, PAGE] = [3, 4, 5];
+  const [PLACE, SIDE, INDEX, WALKED] = [0, 1, 2, 3];
+  const [KEY, NODE, AT, PAGE] = [4, 5, 6, 7];
   const c = new Code();
-  c.stateLoad(W.i32_load, L.SITE_BLOCK).mem(W.i32_load, R.SITE_EVENTS).tee(AT).op(
-    W.i32_eqz,
-    W.if,
-    typeCode.void,
-  )
-    .call(host.site_instructions).set(AT).op(W.end);
-  c.get(AT).get(INDEX).i32(COUNTS).op(W.i32_mul, W.i32_add).set(AT);
-  c.get(SIDE).op(W.if, typeCode.void);
-  c.stateLoad(W.i64_load, L.SITE_ADDRESS).i64(ADDRESS).op(W.i64_and).i64(12n).op(W.i64_shr_u)
-    .stateLoad(W.i64_load, L.SITE_SPACE).op(W.i64_or).i64(1n).op(W.i64_add).tee(KEY)
-    .op(W.i32_wrap_i64).i32(2 ** PAGES_BITS - 1).op(W.i32_and).i32(4).op(W.i32_shl).tee(PAGE)
-    .mem(W.i64_load, PAGES).get(KEY).op(W.i64_ne, W.if, typeCode.void);
-  c.get(PAGE).call(host.site_page).mem(W.i32_store, PAGES + 8);
-  c.get(PAGE).get(KEY).mem(W.i64_store, PAGES).op(W.end);
-  c.get(PAGE).mem(W.i32_load, PAGES + 8).set(PAGE).op(W.end);
-  // Kinds of events are in the order of the sides.
-  const each = (offset: () => void): void => {
-    const at = (base: () => void) => () => {
-      base();
-      offset();
-      c.op(W.i32_add);
-    };
-    count(c, at(() => c.stateLoad(W.i32_load, L.SITE_NODE)), NODE_EVENTS);
-    count(c, at(() => c.get(AT)), 0);
-    c.get(SIDE).op(W.if, typeCode.void);
-    count(c, at(() => c.get(PAGE)), 0);
+  const events = (kind: Site, walked: Site, records: readonly number[]): void => {
+    for (const one of [kind, walked]) {
+      if (one === walked) c.get(WALKED).op(W.if, typeCode.void);
+      count(c, () => c.get(NODE), NODE_EVENTS + 8 * one);
+      for (const record of records) count(c, () => c.get(record), 8 * one);
+    }
     c.op(W.end);
   };
-  each(() => c.get(SIDE).i32(3).op(W.i32_shl).i32(8 * Site.ItlbMisses).op(W.i32_add));
-  c.get(WALKED).op(W.if, typeCode.void);
-  each(() => c.i32(8 * Site.StlbMisses));
+  c.stateLoad(W.i32_load, L.SITE_NODE).set(NODE);
+  c.stateLoad(W.i32_load, L.SITE_BLOCK).mem(W.i32_load, R.SITE_EVENTS).tee(AT)
+    .op(W.i32_eqz).seldom().op(W.if, typeCode.void).call(host.site_instructions).set(AT)
+    .op(W.end);
+  c.get(SIDE).op(W.i32_eqz, W.if, typeCode.void);
+  events(Site.ItlbMisses, Site.StlbMisses, [AT]);
+  c.op(W.else).get(AT).get(INDEX).i32(COUNTS).op(W.i32_mul, W.i32_add).set(AT);
+  c.get(PLACE).i64(ADDRESS).op(W.i64_and).i64(12n).op(W.i64_shr_u)
+    .stateLoad(W.i64_load, L.SITE_SPACE).op(W.i64_or).i64(1n).op(W.i64_add).tee(KEY)
+    .op(W.i32_wrap_i64).i32(2 ** PAGES_BITS - 1).op(W.i32_and).i32(4).op(W.i32_shl).tee(PAGE)
+    .mem(W.i64_load, PAGES).get(KEY).op(W.i64_ne).seldom().op(W.if, typeCode.void);
+  c.i32(0).get(PLACE).mem(W.i64_store, L.SITE_ADDRESS);
+  c.get(PAGE).call(host.site_page).mem(W.i32_store, PAGES + 8);
+  c.get(PAGE).get(KEY).mem(W.i64_store, PAGES).op(W.end);
+  c.get(PAGE).mem(W.i32_load, PAGES + 8).set(PAGE);
+  events(Site.DtlbMisses, Site.StlbMisses, [AT, PAGE]);
   return c.op(W.end);
 }
 
@@ -323,7 +320,6 @@ export function countMiss(
   >,
   { missed }: SiteFunctions,
 ): void {
-  c.i32(0).get(address).mem(W.i64_store, L.SITE_ADDRESS);
-  c.get(side).get(ordinal).stateLoad(W.i64_load, L.NOW).op(W.i64_sub).i64(6n)
+  c.get(address).get(side).get(ordinal).stateLoad(W.i64_load, L.NOW).op(W.i64_sub).i64(6n)
     .op(W.i64_shr_u, W.i32_wrap_i64).get(walked).call(missed);
 }
