@@ -80,6 +80,7 @@ export const file: CommonFile = {
     "wasm/fetch_page.ts",
     "wasm/function.ts",
     "wasm/function_types.ts",
+    "wasm/gshare.ts",
     "wasm/imports.ts",
     "wasm/line_filter.ts",
     "wasm/lower.ts",
@@ -95,7 +96,7 @@ export const file: CommonFile = {
     "wasm/site_nodes.ts",
     "wasm/target_buffer.ts",
   ],
-  hash: 833762520,
+  hash: 943803667,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

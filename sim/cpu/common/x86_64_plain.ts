@@ -25,6 +25,7 @@ export const file: CommonFile = {
     "wasm/fetch_page.ts",
     "wasm/function.ts",
     "wasm/function_types.ts",
+    "wasm/gshare.ts",
     "wasm/imports.ts",
     "wasm/line_filter.ts",
     "wasm/lower.ts",
@@ -73,7 +74,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 3691390008,
+  hash: 1993849840,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

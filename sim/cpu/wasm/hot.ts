@@ -17,9 +17,9 @@ import { EVENT_SIZE, EVENT_WORD, eventBits, EventKind, packEvent } from "./event
 import { allAccesses, countsItself } from "./events.ts";
 import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
+import { learnInline, predictInline } from "./gshare.ts";
 import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
-import { learnInline, predictInline } from "./inline_gshare.ts";
 import { ENTRY_TYPE } from "./module.ts";
 import { comeToPage } from "./fetch_page.ts";
 import { PendingStamps } from "./pending_stamps.ts";

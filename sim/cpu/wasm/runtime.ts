@@ -10,6 +10,7 @@ import { dispatch } from "./dispatch.ts";
 import { appendBlock, EventKind, makeRoom, type StreamKinds } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
 import { fetchPage } from "./fetch_page.ts";
+import { predict, PREDICT_LOCALS } from "./gshare.ts";
 import { runtimeSignatures } from "./imports.ts";
 import { appendRefilled } from "./line_filter.ts";
 import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
@@ -193,7 +194,7 @@ export function runtimeModule(
   if (models !== null) {
     signed("refill_data", refillData(refillAt), ACCESS_LOCALS);
     signed("indirect", indirect(models, sites), INDIRECT_LOCALS);
-    signed("predict", predict(models, sites), ["i32", "i32", "i32"]);
+    signed("predict", predict(models, sites?.mispredicted), PREDICT_LOCALS);
     signed("push_return", pushed(models, sites), ["i32"]);
     signed("pop_return", popped(models, sites), ["i32", "i32"]);
   }
@@ -315,35 +316,6 @@ function leaveAtHead(c: Code, exit: R.Exit): void {
 function next(c: Code): void {
   c.get(0).i32(R.RECORD_SIZE).op(W.i32_add).get(0).mem(W.i32_load, R.RECORD_SIZE)
     .op(W.return_call_indirect).u32(ENTRY_TYPE).u32(0);
-}
-
-/** `predict(record, taken)`: gshare; the counter is written only when it changes. */
-function predict(models: Instrumentation, sites: SiteFunctions | null): Code {
-  const [RECORD, TAKEN, AT, COUNTER, HEAD] = [0, 1, 2, 3, 4];
-  const mask = 2 ** models.historyBits - 1;
-  const c = new Code();
-  c.get(RECORD).get(RECORD).mem(W.i32_load16_u, R.INDEX).i32(1).op(W.i32_add)
-    .i32(5).op(W.i32_shl, W.i32_sub).set(HEAD);
-  c.get(HEAD).mem(W.i32_load, R.HEAD_PC).get(RECORD).mem(W.i32_load16_u, R.PC_OFFSET)
-    .op(W.i32_add).i32(models.pcShift).op(W.i32_shr_u).stateLoad(W.i32_load, L.HISTORY)
-    .op(W.i32_xor).i32(mask).op(W.i32_and).tee(AT).mem(W.i32_load8_u, L.GSHARE).set(COUNTER);
-  // Count one branch, and a miss where the counter's high bit differs from the outcome.
-  c.i32(0).stateLoad(W.i64_load, L.BRANCHES).get(COUNTER).i32(1).op(W.i32_shr_u)
-    .get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.i64_extend_i32_u).i64(32n).op(W.i64_shl)
-    .i64(1n).op(W.i64_add, W.i64_add).mem(W.i64_store, L.BRANCHES);
-  c.i32(0).stateLoad(W.i32_load, L.HISTORY).i32(1).op(W.i32_shl).get(TAKEN).i32(0).op(W.i32_ne)
-    .op(W.i32_or).mem(W.i32_store, L.HISTORY);
-  if (sites !== null) {
-    c.get(COUNTER).i32(1).op(W.i32_shr_u).get(TAKEN).i32(0).op(W.i32_ne, W.i32_xor, W.if, 0x40)
-      .call(sites.mispredicted).op(W.end);
-  }
-  c.get(TAKEN).op(W.if, 0x40);
-  c.get(COUNTER).i32(3).op(W.i32_ne, W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_add)
-    .mem(W.i32_store8, L.GSHARE).op(W.end);
-  c.op(W.else);
-  c.get(COUNTER).op(W.if, 0x40).get(AT).get(COUNTER).i32(1).op(W.i32_sub)
-    .mem(W.i32_store8, L.GSHARE).op(W.end);
-  return c.op(W.end);
 }
 
 /** `indirect(target, record)`. */
