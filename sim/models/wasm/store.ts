@@ -38,6 +38,8 @@ const NONE = -1;
 const PADDING = -2;
 /** Sets of more ways are looked through in a loop, after a look where the key was found last. */
 const UNROLLED = 16;
+/** Vectors that are compared before a branch. */
+const AT_ONCE = 4;
 const HINTS = 256;
 
 const [SPLAT, EQUAL, BITMASK] = [0, 1, 2];
@@ -220,15 +222,17 @@ export class Store {
     const lanes = 16 / size;
     const all = f.keep(simd(opcodes[SPLAT], [wanted]));
     const mask = f.local("i32");
-    const compare = (address: Value, at: number): void =>
-      f.set(
-        mask,
-        simd(opcodes[BITMASK], [simd(opcodes[EQUAL], [all, loadVector(address, at)])], [], "i32"),
-      );
+    const compare = (address: Value, at: number): Value =>
+      simd(opcodes[BITMASK], [simd(opcodes[EQUAL], [all, loadVector(address, at)])], [], "i32");
     const address = f.keep(mul(first, size));
     if (this.#ways <= UNROLLED) {
-      for (let way = 0; way < this.#stride; way += lanes) {
-        compare(address, this.#keys + way * size);
+      // Up to some ways one branch for all, since which way it is cannot be predicted.
+      const together = this.#stride / lanes <= AT_ONCE ? this.#stride : lanes;
+      for (let way = 0; way < this.#stride; way += together) {
+        f.set(mask, compare(address, this.#keys + way * size));
+        for (let more = lanes; more < together; more += lanes) {
+          f.set(mask, or(mask, shl(compare(address, this.#keys + (way + more) * size), more)));
+        }
         f.if(mask, () => {
           const at = f.keep(add(ctz(mask), way));
           found(add(first, at), at);
@@ -237,7 +241,7 @@ export class Store {
       return;
     }
     f.for(i32(0), i32(this.#stride), lanes, (way) => {
-      compare(add(address, mul(way, size)), this.#keys);
+      f.set(mask, compare(add(address, mul(way, size)), this.#keys));
       f.if(mask, () => found(add(add(first, way), ctz(mask))));
     });
   }
@@ -299,14 +303,16 @@ export class Store {
       const best = f.keep(first);
       const oldest = f.keep(load("i64", mul(first, 8), this.#used));
       const used = f.local("i64");
-      const end = f.keep(add(first, ways));
-      f.for(add(first, 1), end, 1, (place) => {
-        f.set(used, load("i64", mul(place, 8), this.#used));
-        f.if(ltU(used, oldest), () => {
-          f.set(oldest, used);
-          f.set(best, place);
-        });
-      });
+      const older = f.local("i32");
+      // Selections: a branch could not be predicted.
+      const look = (place: Value, offset: number): void => {
+        f.set(used, load("i64", mul(place, 8), this.#used + 8 * offset));
+        f.set(older, ltU(used, oldest));
+        f.set(best, select(older, add(place, offset), best));
+        f.set(oldest, select(older, used, oldest));
+      };
+      if (ways <= UNROLLED) { for (let way = 1; way < ways; way++) look(first, way); }
+      else f.for(add(first, 1), f.keep(add(first, ways)), 1, (place) => look(place, 0));
       return f.return(best);
     }
     const empty = f.keep(this.peek(index, this.key === "i32" ? i32(NONE) : i64(NONE)));
