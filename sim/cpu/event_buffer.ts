@@ -15,6 +15,7 @@ import {
   KIND_SHIFT,
   type StreamKinds,
 } from "./wasm/event_stream.ts";
+import { straddlesOf, Told } from "./wasm/fetch_filter.ts";
 
 const U32 = 4294967296;
 
@@ -50,6 +51,8 @@ export interface StreamContext {
   readonly largePages: number;
   /** log2 of the size of the page that `va` lies on in the running space. */
   pageBits(va: number): number;
+  /** Instructions on two lines in blocks that were not told, because their fetches change nothing. */
+  readonly quietStraddles: number;
   /** The address space that the events are of. */
   readonly space: number;
   /** The running space itself. */
@@ -98,6 +101,9 @@ export class EventBuffer implements StreamContext {
   largePages = 0;
   #thread = -1;
   running: CpuSpace | null = null;
+  quietStraddles = 0;
+  /** Ordinal of the last instruction that took a page fault. */
+  #faulted = -1;
 
   /** @param describe makes a block's description */
   constructor(
@@ -167,7 +173,15 @@ export class EventBuffer implements StreamContext {
   enter(pc: number, count: number, number: number): void {
     if (this.#u32[L.EVENTS >> 2] >= L.EVENT_LIMIT) this.drain();
     if (!this.kinds.accesses) return;
+    this.#toldElsewhere();
     this.#append(pc >>> 0, Math.floor(pc / U32), EventKind.Block, count, 0, number);
+  }
+  /** Regions must tell of all blocks again: what they know to be fetched last may not be. */
+  #toldElsewhere(): void {
+    if (this.kinds.lines === undefined) return;
+    this.#u32[L.FETCH_TOLD >> 2] = Told.Elsewhere;
+    const from = L.FETCH_LINES >> 2;
+    this.#u32.fill(0, from, from + this.kinds.lines.fetchSets);
   }
   /** An access of instruction `index` that the soft TLB did not serve; `second` is -1 on one page. */
   access(
@@ -196,10 +210,14 @@ export class EventBuffer implements StreamContext {
     const from = L.DATA_LINES >> 2;
     if (lines !== undefined) this.#u32.fill(0, from, from + lines.sets);
   }
-  /** Of the last block, only `done` instructions retired; what the next one did is undone. */
-  cut(done: number): void {
+  /** Of the running block, only `done` instructions retired; what the next one did is undone. */
+  cut({ number }: { readonly number: number }, done: number): void {
     if (!this.kinds.accesses) return;
-    for (let at = this.#u32[L.EVENTS >> 2] >> 2; at * 4 > L.EVENT_BUFFER; at -= EVENT_WORDS) {
+    const { lines } = this.kinds;
+    const quiet = lines !== undefined && lines.fetchSets > 0 &&
+      this.#u32[L.FETCH_TOLD >> 2] === Told.Not;
+    const begin = quiet ? this.#u32[L.QUIET_EVENTS >> 2] : L.EVENT_BUFFER;
+    for (let at = this.#u32[L.EVENTS >> 2] >> 2; at * 4 > begin; at -= EVENT_WORDS) {
       const word = this.#u32[at - EVENT_WORDS + 1];
       const kind = (word >>> KIND_SHIFT) & 15;
       const data = kind === EventKind.Load || kind === EventKind.Store ||
@@ -208,14 +226,27 @@ export class EventBuffer implements StreamContext {
       this.#u32[L.EVENTS >> 2] -= EVENT_SIZE;
     }
     this.#forgetLines();
-    this.#append(0, 0, EventKind.Cut, done, 0, 0);
+    if (!quiet) {
+      this.#toldElsewhere();
+      this.#append(0, 0, EventKind.Cut, done, 0, 0);
+      return;
+    }
+    const { physical, offsets } = this.block(number);
+    // An instruction that takes a page fault was fetched.
+    const from = this.#faulted === this.#ordinal(done) ? done + 1 : done;
+    this.quietStraddles -= straddlesOf(physical, offsets, lines.line, from);
+  }
+
+  /** Ordinal of instruction `index` of the running block, with inlined models. */
+  #ordinal(index: number): number {
+    return this.#u32[L.NOW >> 2] + U32 * this.#u32[(L.NOW >> 2) + 1] + 64 * index;
   }
 
   /** Let the readers have what there is. */
   drain(): void {
     const end = this.#u32[L.EVENTS >> 2];
     if (end > L.EVENT_BUFFER) {
-      this.#u32[L.EVENTS >> 2] = L.EVENT_BUFFER;
+      this.#u32[L.EVENTS >> 2] = this.#u32[L.QUIET_EVENTS >> 2] = L.EVENT_BUFFER;
       for (const reader of this.readers) reader.read(this.#u32, L.EVENT_BUFFER >> 2, end >> 2);
     }
     if (this.#idle) this.#finish();
@@ -230,6 +261,8 @@ export class EventBuffer implements StreamContext {
   }
   end(): void {
     this.#idle = true;
+    this.quietStraddles += this.#u32[L.QUIET_STRADDLES >> 2];
+    this.#u32[L.QUIET_STRADDLES >> 2] = 0;
     this.drain();
   }
 
@@ -273,6 +306,7 @@ export class EventBuffer implements StreamContext {
   /** Instruction `index` of the running block, or the fetch of what comes next, takes a page fault. */
   pageFault(side: Side, va: number, index: number): void {
     this.drain();
+    if (index >= 0) this.#faulted = this.#ordinal(index);
     for (const reader of this.readers) {
       if (index < 0) reader.finish();
       else reader.executing(index);

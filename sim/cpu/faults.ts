@@ -128,7 +128,7 @@ export class Faults {
     if (memory.u32[(head + R.HANDLER) >> 2] === HEAD_SLOT || block === this.#tail.block) {
       memory.put(L.COLD_RETIRED, memory.signed(L.COLD_RETIRED) - (count - done));
     }
-    this.#stream?.cut(done);
+    this.#stream?.cut(block, done);
     this.#sites?.cut(block, done);
     if (this.#watch !== null) {
       // A straddling instruction is a block of its own.

@@ -171,6 +171,14 @@ export const RETURN_STACK = 0x600;
  */
 export const DATA_LINES = 0x800;
 export const MOST_SETS = 256;
+/**
+ * With filtered fetches (`wasm/fetch_filter.ts`): the same of the level-1 instruction cache; `Told`, of the running block
+ * (u32); for a block that is not told, where its events begin (u32); instructions on two lines in such blocks (u32).
+ */
+export const FETCH_LINES = 0x4000;
+export const FETCH_TOLD = 0x4a8;
+export const QUIET_EVENTS = 0x4a0;
+export const QUIET_STRADDLES = 0x4a4;
 
 /**
  * More of attribution: frames of calls that have not returned, as addresses of the last one, of what lies below the first, and

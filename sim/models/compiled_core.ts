@@ -6,6 +6,7 @@ import type { Arch } from "../arch.ts";
 import type { EventReader, StreamContext } from "../cpu/event_buffer.ts";
 import { MOST_SETS } from "../cpu/layout.ts";
 import type { DataLines, StreamKinds } from "../cpu/wasm/event_stream.ts";
+import type { CacheShape } from "./caches.ts";
 import type { CoreParts } from "./core_model.ts";
 import { type DirectionPredictor, WasmPredictor } from "./direction.ts";
 import type { Side } from "./hierarchy.ts";
@@ -229,7 +230,7 @@ export class CompiledCore implements EventReader {
     const { filtered } = this.parts;
     const loads = filtered ? inlined.loads : this.#read(core.loads);
     const stores = filtered ? inlined.stores : this.#read(core.stores);
-    const instructions = this.#read(core.instructions);
+    const instructions = filtered ? inlined.instructions : this.#read(core.instructions);
     const report: Record<string, number> = {};
     if (this.kinds.accesses) Object.assign(report, { loads, stores });
     if (t !== null) {
@@ -266,7 +267,8 @@ export class CompiledCore implements EventReader {
     for (const name of ["l1i", "l1d", "l2", "llc"] as const) {
       if (caches[name] !== null) this.#reportLevel(report, name, caches[name]);
     }
-    report["l1i.accesses"] = instructions + this.#read(core.fetchLineStraddles);
+    report["l1i.accesses"] = instructions + this.#read(core.fetchLineStraddles) +
+      this.#context.quietStraddles;
     const references = this.#read(t?.references ?? core.references);
     if (filtered) report["walks.references"] = references;
     const walks = caches.walks === caches.l1d ? references : 0;
@@ -295,6 +297,9 @@ export function canFilter({ tlb, caches }: Preset): boolean {
     Number.isInteger(Math.log2(sets));
 }
 function dataLines({ caches }: Preset): DataLines {
-  const { l1d, line = 64 } = caches!;
-  return { sets: l1d.size / line / l1d.ways, line };
+  const { l1i, l1d, line = 64 } = caches!;
+  const setsOf = ({ size, ways }: CacheShape): number => size / line / ways;
+  const fetchSets = setsOf(l1i);
+  const fits = fetchSets <= MOST_SETS && Number.isInteger(Math.log2(fetchSets));
+  return { sets: setsOf(l1d), line, fetchSets: fits ? fetchSets : 0 };
 }

@@ -77,6 +77,7 @@ export const file: CommonFile = {
     "wasm/dispatch.ts",
     "wasm/event_stream.ts",
     "wasm/events.ts",
+    "wasm/fetch_filter.ts",
     "wasm/fetch_page.ts",
     "wasm/function.ts",
     "wasm/function_types.ts",
@@ -96,7 +97,7 @@ export const file: CommonFile = {
     "wasm/site_nodes.ts",
     "wasm/target_buffer.ts",
   ],
-  hash: 943803667,
+  hash: 3706206349,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

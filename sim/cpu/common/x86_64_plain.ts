@@ -22,6 +22,7 @@ export const file: CommonFile = {
     "wasm/dispatch.ts",
     "wasm/event_stream.ts",
     "wasm/events.ts",
+    "wasm/fetch_filter.ts",
     "wasm/fetch_page.ts",
     "wasm/function.ts",
     "wasm/function_types.ts",
@@ -74,7 +75,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 1993849840,
+  hash: 858881986,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

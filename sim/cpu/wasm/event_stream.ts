@@ -21,10 +21,12 @@ export interface StreamKinds {
   readonly lines?: DataLines;
 }
 
-/** Geometry of a level-1 data cache: numbers of sets and bytes of a line, powers of two. */
+/** Geometry of level-1 caches: numbers of sets and bytes of a line, powers of two. */
 export interface DataLines {
   readonly sets: number;
   readonly line: number;
+  /** Sets of the instruction cache, whose fetches are filtered too; 0 if they are not. */
+  readonly fetchSets: number;
 }
 
 export const enum EventKind {
@@ -47,6 +49,10 @@ export const enum EventKind {
   Straddle = 11,
   /** With `lines`: a page walk for an address, and the side (`Side`). */
   Walk = 12,
+  /** With `lines`: the block before has retired, and blocks follow that are not told. */
+  Quiet = 13,
+  /** With `lines`: a fetch of such a block, by the physical address of its line. */
+  Line = 14,
 }
 
 /** Bytes of an event; offset of its third word. */

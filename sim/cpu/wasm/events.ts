@@ -109,6 +109,14 @@ export function countsItself(body: readonly Statement[]): boolean {
   const { loads, stores } = accessesOf(body);
   return loads + stores !== allAccesses(body);
 }
+/** Whether statements neither access memory nor may fault or leave. */
+export function isPlain(body: readonly Statement[]): boolean {
+  return body.every((s) =>
+    s.kind === "def" || s.kind === "assign" || s.kind === "setReg" || s.kind === "setFlags" ||
+    s.kind === "setState" ||
+    (s.kind === "if" && isPlain(s.then) && isPlain(s.else))
+  );
+}
 /** Loads and stores among statements. */
 export function allAccesses(body: readonly Statement[]): number {
   let n = 0;

@@ -14,13 +14,14 @@ import { type Code, typeCode, W } from "./code.ts";
 import { exitCode, faultInfo, indirectKind, type Linker } from "./cold.ts";
 import { dispatch, hashOf } from "./dispatch.ts";
 import { EVENT_SIZE, EVENT_WORD, eventBits, EventKind, packEvent } from "./event_stream.ts";
-import { allAccesses, countsItself } from "./events.ts";
+import { allAccesses, countsItself, isPlain } from "./events.ts";
 import { type FlowGraph, loopDepths } from "./flow_graph.ts";
 import { FLAG_PARAMS } from "./imports.ts";
 import { learnInline, predictInline } from "./gshare.ts";
 import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 import { GuestLowering } from "./memory_access.ts";
 import { ENTRY_TYPE } from "./module.ts";
+import { fetchedBy, filterFetch, toldElsewhere } from "./fetch_filter.ts";
 import { comeToPage } from "./fetch_page.ts";
 import { PendingStamps } from "./pending_stamps.ts";
 import * as R from "./records.ts";
@@ -92,6 +93,8 @@ export class Region extends GuestLowering {
   /** With an event stream: where the next event goes, and where it was before the instruction. */
   readonly #events: number;
   readonly #eventsBefore: number;
+  /** With filtered fetches: where the block's events begin. */
+  readonly #quietEvents: number;
   /** With attribution: to use. */
   readonly #siteScratch: readonly number[];
   #manyEvents = false;
@@ -136,6 +139,7 @@ export class Region extends GuestLowering {
     this.#events = linker.stream === null ? -1 : this.newLocal("i32");
     this.#eventsBefore = linker.stream === null ? -1 : this.newLocal("i32");
     this.#siteScratch = this.#sites ? [0, 1, 2].map(() => this.newLocal("i32")) : [];
+    this.#quietEvents = linker.stream?.lines === undefined ? -1 : this.newLocal("i32");
     this.#function();
   }
 
@@ -216,6 +220,7 @@ export class Region extends GuestLowering {
 
     code.op(W.end); // leave
     this.#spill();
+    this.#storeQuietEvents();
     code.i32(0).get(this.#exitRecord).mem(W.i32_store, L.EXIT_RECORD);
     this.#storePc();
     code.get(this.#exit);
@@ -251,9 +256,16 @@ export class Region extends GuestLowering {
   #storeNow(): void {
     if (this.linker.instrumentation === null) return;
     const code = this.code;
+    this.#storeQuietEvents();
     code.i32(0).get(this.#now);
     headOf(code, this.#exitRecord);
     code.mem(W.i64_load16_u, R.COUNT).i64(6n).op(W.i64_shl, W.i64_sub).mem(W.i64_store, L.NOW);
+  }
+
+  /** The block under way may be cut. */
+  #storeQuietEvents(): void {
+    if (this.linker.stream?.lines === undefined) return;
+    this.code.i32(0).get(this.#quietEvents).mem(W.i32_store, L.QUIET_EVENTS);
   }
 
   #storePc(): void {
@@ -363,11 +375,34 @@ export class Region extends GuestLowering {
     if (this.#keepsBudget) {
       code.get(this.#budget).i64(BigInt(block.count)).op(W.i64_sub).set(this.#budget);
     }
-    if (this.linker.stream?.accesses === true) {
+    if (this.linker.stream?.accesses === true) this.#tellBlock();
+  }
+
+  /** Append the block under way, unless its fetches change nothing. */
+  #tellBlock(): void {
+    const code = this.code;
+    const { block } = this.#member;
+    const tell = (): void => {
       const bits = eventBits(EventKind.Block, block.count, 0);
       code.get(this.#events).i64(BigInt(block.pc) | bits).mem(W.i64_store, 0);
       this.#endEvent();
+    };
+    const shape = this.linker.stream?.lines;
+    if (shape === undefined || shape.fetchSets === 0) return tell();
+    const offsets = Array.from(
+      { length: block.count + 1 },
+      (_, i) => i < block.count ? this.#source.offsetOf(block, i) : block.bytes,
+    );
+    const plain = this.#member.instructions.findIndex(({ body }) => !isPlain(body));
+    const physical = block.frame * 4096 + block.pc % 4096;
+    const fetched = fetchedBy(physical, offsets, shape.line, plain < 0 ? block.count : plain);
+    // A block on two pages lies in two frames, and one of many lines may have two of a set: they are rare.
+    if (block.frame2 >= 0 || block.bytes > shape.line * (shape.fetchSets - 1)) {
+      toldElsewhere(code, shape);
+      return tell();
     }
+    filterFetch(code, shape, fetched, this.#events, tell);
+    code.get(this.#events).set(this.#quietEvents);
   }
 
   get #sites(): boolean {

@@ -9,6 +9,7 @@ import { Code, typeCode, W } from "./code.ts";
 import { dispatch } from "./dispatch.ts";
 import { appendBlock, EventKind, makeRoom, type StreamKinds } from "./event_stream.ts";
 import type { Instrumentation } from "./events.ts";
+import { toldElsewhere } from "./fetch_filter.ts";
 import { fetchPage } from "./fetch_page.ts";
 import { predict, PREDICT_LOCALS } from "./gshare.ts";
 import { runtimeSignatures } from "./imports.ts";
@@ -232,6 +233,7 @@ export function runtimeModule(
     c.op(W.end);
     if (sites !== null) enterSite(c, AT, sites);
     if (models !== null) showBlock(c, fetched);
+    if (stream?.lines !== undefined) toldElsewhere(c, stream.lines);
     if (stream?.accesses === true) appendBlock(c, AT, drain);
     else if (stream !== null) makeRoom(c, drain);
     c.i32(0).get(LEFT).mem(W.i64_store, L.BUDGET);

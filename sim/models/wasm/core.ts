@@ -168,6 +168,8 @@ class CoreWriter {
   readonly #page: Cell;
   readonly #line: Cell;
   readonly #dataPage: Cell;
+  /** Whether there are blocks of which it is not told. */
+  readonly #filtered: boolean;
   /** `walk(side, va, index)`: of inlined TLBs. */
   readonly #walk: Callable | null;
   /** What keys of the running space's lines have beside the number. */
@@ -182,6 +184,7 @@ class CoreWriter {
   ) {
     this.#m = m;
     this.#imports = imports;
+    this.#filtered = parts.filtered === true;
     this.#pcShift = pcShift;
     this.#pageBits = preset.tlb.granule ?? 12;
     const shape = parts.caches ? preset.caches! : undefined;
@@ -297,7 +300,8 @@ class CoreWriter {
   #forgetPages(f: FunctionWriter): void {
     f.set(this.#page, i64(-1));
     f.set(this.#dataPage, i64(-1));
-    f.set(this.#quiet, i32(0));
+    // Pages are not this core's business then, and no block may be under way.
+    if (!this.#filtered) f.set(this.#quiet, i32(0));
   }
 
   // ---- predictors and page walks ---------------------------------------------------------
@@ -385,6 +389,7 @@ class CoreWriter {
       f.return(bits);
     });
   }
+  #fetchLine: Callable | null = null;
   #sizeOf!: Callable;
   #translateData!: Callable;
 
@@ -423,6 +428,7 @@ class CoreWriter {
       this.#translateData = this.#writeTranslate(translation, Side.Data, bits);
     }
     const fetchLine = caches === null ? null : this.#writeFetchLine(caches);
+    this.#fetchLine = fetchLine;
     return m.function(["i32"], [], (f, to) => {
       const block = f.keep(this.#block.value);
       const from = f.keep(this.#fetched.value);
@@ -716,6 +722,13 @@ class CoreWriter {
         if (!accesses) return;
         f.if(is(EventKind.Straddle), () => f.set(this.#second, third));
         f.if(is(EventKind.Cut), () => f.set(this.#count, size));
+        if (this.#filtered) {
+          f.if(is(EventKind.Quiet), () => {
+            f.call(finish());
+            // Instructions are fetched already, however many are executed.
+            f.set(this.#quiet, i32(255));
+          });
+        }
         const walk = this.#walk;
         if (walk !== null) {
           f.if(is(EventKind.Walk), () => f.call(walk(third, address, index)));
@@ -734,6 +747,12 @@ class CoreWriter {
           f.set(at, add(at, EVENT_SIZE));
           f.if(leU(kind, EventKind.Store), data, () =>
             f.if(is(EventKind.Block), begin, () => {
+              if (this.#filtered) {
+                f.if(is(EventKind.Line), () => {
+                  f.call(this.#fetchLine!(shrU(third, this.#lineBits), third, i32(0)));
+                  again();
+                });
+              }
               const isBranch = leU(sub(kind, EventKind.NotTaken), LAST - EventKind.NotTaken);
               f.if(isBranch, branches, rare);
             }));

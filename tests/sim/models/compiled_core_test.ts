@@ -29,6 +29,7 @@ const BLOCKS = 300;
 
 /** Programs, and what a machine would tell of them. */
 class Stream implements StreamContext {
+  readonly quietStraddles = 0;
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   readonly #words = new Uint32Array(this.memory.buffer);
   readonly #draw: () => number;
