@@ -130,7 +130,7 @@ export class Sites {
     u32[at + (R.SITE_FUNCTION >> 2)] = this.keeper.symbolOf(this.#block(number));
     u32[at + (R.SITE_NUMBER >> 2)] = number;
     u32[at + (R.SITE_CONTEXT >> 2)] = R.NO_CONTEXT;
-    u32[at + (R.SITE_COUNT >> 2)] = count | (flow === Flow.Call ? 0 : 1 << 16);
+    u32[at + (R.SITE_INDIRECT >> 2)] = flow === Flow.Call ? 0 : 1;
   }
   forgetBlocks(): void {
     this.#clear();

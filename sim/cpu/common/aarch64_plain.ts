@@ -93,11 +93,12 @@ export const file: CommonFile = {
     "wasm/return_stack.ts",
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
+    "wasm/site_edges.ts",
     "wasm/site_events.ts",
     "wasm/site_nodes.ts",
     "wasm/target_buffer.ts",
   ],
-  hash: 3706206349,
+  hash: 3566585096,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,

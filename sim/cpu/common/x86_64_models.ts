@@ -38,6 +38,7 @@ export const file: CommonFile = {
     "wasm/return_stack.ts",
     "wasm/runtime.ts",
     "wasm/shared_access.ts",
+    "wasm/site_edges.ts",
     "wasm/site_events.ts",
     "wasm/site_nodes.ts",
     "wasm/target_buffer.ts",
@@ -75,7 +76,7 @@ export const file: CommonFile = {
     "x86_64/x87_state.ts",
     "x86_64/x87_transcendental.ts",
   ],
-  hash: 858881986,
+  hash: 2367249011,
   hostHelpers: {
     "x86_sse_float": 884007348731908,
     "x86_cpuid": 525566558076928,

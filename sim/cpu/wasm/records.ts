@@ -50,9 +50,8 @@ export const SITE_FUNCTION = 8;
 /** Address of counts of its instructions' events, u32, 0 while there are none; number of the block, u32. */
 export const SITE_EVENTS = 12;
 export const SITE_NUMBER = 16;
-/** Instructions of the block, and whether it ends with an indirect call: u16 each. */
-export const SITE_COUNT = 20;
-export const SITE_INDIRECT = 22;
+/** 1 if its call is indirect, u32. */
+export const SITE_INDIRECT = 20;
 /** How often the branch at its end was mispredicted, i64. */
 export const SITE_WRONG = 24;
 /** The context in which control last ran into it from another function, u32, `NO_CONTEXT` at first; the node there, u32. */

@@ -14,13 +14,12 @@ import * as L from "../layout.ts";
 import { Site, SKIPPED } from "../site_kinds.ts";
 import { Code, typeCode, W } from "./code.ts";
 import * as R from "./records.ts";
+import { type Define, edge, type EdgeFunctions, edgeFunctions } from "./site_edges.ts";
 import {
   COUNTS,
   EDGE,
   FRAME_NODE,
   FRAME_SIZE,
-  MORE_EDGES,
-  MORE_EDGES_BITS,
   NO_FUNCTION,
   NODE_CALLED,
   NODE_COUNT,
@@ -64,13 +63,7 @@ export interface SiteFunctions {
 
 const ADDRESS = 0xffff_ffff_ffffn;
 
-type Define = (
-  name: string,
-  params: readonly ("i32" | "i64")[],
-  code: Code,
-  locals?: readonly ("i32" | "i64")[],
-  results?: readonly ("i32" | "i64")[],
-) => number;
+type Edges = EdgeFunctions & { readonly charge: number };
 
 /** Define them. `host` has the indices of the host's functions. */
 export function siteFunctions(
@@ -78,11 +71,7 @@ export function siteFunctions(
   host: Readonly<Record<keyof SiteHost, number>>,
 ): SiteFunctions {
   const charge = define("site_charge", ["i64"], chargeCode(), ["i64", "i32"]);
-  const beside = define("site_more", ["i32", "i32"], moreCode(), ["i32"], ["i32"]);
-  const keep = define("site_keep", ["i32", "i32", "i32"], keepCode(), ["i32"], ["i32"]);
-  const keepMore = define("site_keep_more", ["i32", "i32", "i32"], keepMoreCode(), ["i32"]);
-  const edges = { charge, more: beside, keep, keepMore };
-
+  const edges = { charge, ...edgeFunctions(define) };
   const missed = define("site_missed_at", ["i64", "i32", "i32", "i32"], missedCode(host), [
     ...["i64", "i32", "i32", "i32"] as const,
   ]);
@@ -120,51 +109,6 @@ export function ordinal(c: Code): Code {
     .i64(6n).op(W.i64_shl, W.i64_sub);
 }
 
-/** Push the address of the edge with the number in local `number` of the node in local `node`. */
-function edge(c: Code, node: number, key: number): Code {
-  // Its number is in the key, which is even for calls.
-  return c.get(node).get(key).i32(1).op(W.i32_shr_u).i32(1).op(W.i32_sub).i32(EDGE.count)
-    .op(W.i32_rem_u).i32(3).op(W.i32_shl, W.i32_add);
-}
-/** Push the offset in `MORE_EDGES` of an edge. */
-function more(c: Code, node: number, key: number): Code {
-  return c.get(node).i32(7).op(W.i32_shr_u).i32(0x9e3779b1 | 0).op(W.i32_mul)
-    .get(key).i32(0x85ebca6b | 0).op(W.i32_mul, W.i32_xor)
-    .i32(32 - MORE_EDGES_BITS).op(W.i32_shr_u).i32(4).op(W.i32_shl);
-}
-
-/** `more(node, key)`: the node that an edge leads to that the node has no room for, or 0. */
-function moreCode(): Code {
-  const [NODE, KEY, AT] = [0, 1, 2];
-  const c = new Code();
-  more(c, NODE, KEY).tee(AT).mem(W.i32_load, MORE_EDGES).get(NODE).op(W.i32_eq)
-    .get(AT).mem(W.i32_load, MORE_EDGES + 4).get(KEY).op(W.i32_eq, W.i32_and)
-    .op(W.if, typeCode.i32).get(AT).mem(W.i32_load, MORE_EDGES + 8)
-    .op(W.else).i32(0).op(W.end);
-  return c;
-}
-
-/** `keep(node, key, to)`: the edge leads there, if the node has room for it; the answer is whether it has. */
-function keepCode(): Code {
-  const [NODE, KEY, TO, AT] = [0, 1, 2, 3];
-  const c = new Code();
-  edge(c, NODE, KEY).tee(AT).mem(W.i32_load, EDGE.base).op(W.i32_eqz, W.if, typeCode.void);
-  c.get(AT).get(KEY).mem(W.i32_store, EDGE.base).get(AT).get(TO).mem(W.i32_store, EDGE.base + 4);
-  return c.i32(1).op(W.return, W.end).i32(0);
-}
-
-/** `keep_more(node, key, to)`: it leads there, and the node has no room for it. */
-function keepMoreCode(): Code {
-  const [NODE, KEY, TO, AT] = [0, 1, 2, 3];
-  const c = new Code();
-  more(c, NODE, KEY).tee(AT).get(NODE).mem(W.i32_store, MORE_EDGES)
-    .get(AT).get(KEY).mem(W.i32_store, MORE_EDGES + 4)
-    .get(AT).get(TO).mem(W.i32_store, MORE_EDGES + 8);
-  return c;
-}
-
-type Edges = Readonly<Record<"charge" | "more" | "keep" | "keepMore", number>>;
-
 function enterCode(edges: Edges, host: { site_function: number }): Code {
   const [FUNCTION, ORDINAL, NODE, KEY, TO] = [0, 1, 2, 3, 4];
   const c = new Code().get(ORDINAL).call(edges.charge);
@@ -196,7 +140,7 @@ function callCode(
   c.get(TOP).stateLoad(W.i32_load, L.SITE_NODE).tee(NODE).mem(W.i32_store, FRAME_NODE);
   // An indirect call may lead elsewhere.
   const known = (): void => {
-    c.get(TO).op(W.i32_eqz, W.i32_eqz).get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT)
+    c.get(TO).op(W.i32_eqz, W.i32_eqz).get(BLOCK).mem(W.i32_load, R.SITE_INDIRECT)
       .op(W.i32_eqz).get(TO).mem(W.i64_load, NODE_CALLED).stateLoad(W.i64_load, L.BRANCH_TARGET)
       .i64(ADDRESS).op(W.i64_and, W.i64_eq, W.i32_or, W.i32_and).op(W.if, typeCode.void)
       .i32(0).get(TO).mem(W.i32_store, L.SITE_NODE).op(W.return, W.end);
@@ -216,7 +160,7 @@ function callCode(
     c.get(BLOCK).get(NODE).mem(W.i32_store, R.SITE_CALLER)
       .get(BLOCK).get(TO).mem(W.i32_store, R.SITE_CALLEE);
   };
-  c.get(KEY).set(NEAR).get(BLOCK).mem(W.i32_load16_u, R.SITE_INDIRECT).op(W.if, typeCode.void)
+  c.get(KEY).set(NEAR).get(BLOCK).mem(W.i32_load, R.SITE_INDIRECT).op(W.if, typeCode.void)
     .stateLoad(W.i32_load, L.BRANCH_TARGET).i32(0x9e3779b1 | 0).op(W.i32_mul)
     .i32(1 << 31).op(W.i32_or).set(FAR).op(W.end);
   c.get(NODE).get(FAR).call(more).tee(TO).op(W.if, typeCode.void);

@@ -11,7 +11,10 @@ import * as L from "../layout.ts";
 import { siteNames } from "../site_kinds.ts";
 
 export const NODE_SIZE = 128;
-/** Instructions, 64 each, as ordinals have it, i64; number of the function, i32, `NO_FUNCTION` until one is entered; number of the context, u32. */
+/**
+ * Instructions, 64 each, as ordinals have it, i64; number of the function, i32, `NO_FUNCTION` until one is entered;
+ * number of the context, u32.
+ */
 export const NODE_COUNT = 0;
 export const NODE_FUNCTION = 8;
 export const NODE_CONTEXT = 12;
