@@ -27,6 +27,8 @@ export function variesByVendor(name: string, expected: number, actual: number): 
   if (name === "int1") return true;
   // Operands that are not aligned do not fault.
   if (/^sha(1|256)/.test(name)) return expected === 0 && actual === 11;
+  // MXCSR.MM is a bit of theirs alone, and reserved elsewhere.
+  if (/^v?ldmxcsr|^fxrstor|^xrstor/.test(name)) return expected === 0 && actual === 11;
   // How much of the mask a fault shows as widened or done.
   return /^vp?gather/.test(name) && actual === 11;
 }
