@@ -147,7 +147,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
         blocks: () => this.blocks.all,
         describe: (block) => new DescribedBlock(block, this.blocks),
         runtime: () => this.handlers.functions as unknown as SiteRuntime,
-        events: () => this.watch!.events(),
+        events: (into) => this.watch!.events(into),
       },
       options.pageBits,
     );

@@ -31,8 +31,8 @@ export interface SiteParts {
   blocks(): readonly Block[];
   describe(block: Block): CodeBlock;
   runtime(): SiteRuntime;
-  /** Events so far, by kind. */
-  events(): Float64Array;
+  /** Put events so far into an array, by kind. */
+  events(into: Float64Array): void;
 }
 
 export class Sites {
@@ -48,7 +48,8 @@ export class Sites {
   #thread = -1;
   /** Ordinal at which the timeline's stretch began, and events by kind until then. */
   #began = 64;
-  #before: Float64Array = new Float64Array(SITES);
+  readonly #before = new Float64Array(SITES);
+  readonly #passed = new Float64Array(SITES);
   running: CpuSpace | null = null;
 
   constructor(
@@ -109,10 +110,14 @@ export class Sites {
   }
   #stretch(): void {
     const now = this.#now;
-    const events = this.#parts.events();
-    const passed = events.map((count, kind) => count - this.#before[kind]);
+    // A run begins with thousands of short ones.
+    const [passed, before] = [this.#passed, this.#before];
+    this.#parts.events(passed);
+    for (let kind = 0; kind < SITES; kind++) {
+      passed[kind] -= before[kind];
+      before[kind] += passed[kind];
+    }
     const left = this.keeper.stretch(passed, (now - this.#began) / 64);
-    this.#before = events;
     this.#began = now;
     this.#state.put(L.SITE_STRETCH_END, now + 64 * left);
   }

@@ -6,7 +6,7 @@ import { Hierarchy, Side } from "../models/hierarchy.ts";
 import { hasInlinedTargets, hasInlinedTlb, MOST_HISTORY, type Preset } from "../models/preset.ts";
 import { PAGE_SIZE } from "../models/tlb.ts";
 import * as L from "./layout.ts";
-import { Site, siteNames } from "./site_kinds.ts";
+import { Site } from "./site_kinds.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
 import type { Instrumentation } from "./wasm/events.ts";
 import { NO_RETURN } from "./wasm/return_stack.ts";
@@ -152,20 +152,18 @@ export class Watch {
     tlb.stlbMisses += this.#take(L.TLB_SHAPES + 2 * L.TLB_SHAPE + L.TLB_MISSES) +
       this.#take(L.TLB_SHAPES + 3 * L.TLB_SHAPE + L.TLB_MISSES);
   }
-  /** Events so far that attribution tells of, by kind. What is not collected yet is in state memory. */
-  events(): Float64Array {
+  /** Put events so far that attribution tells of into an array, by kind. What is not collected yet is in state memory. */
+  events(into: Float64Array): void {
     const { counts, hierarchy: { counts: tlb } } = this;
     const u32 = (at: number): number => this.#u32[at >> 2];
     const refilled = (shape: number): number =>
       u32(L.TLB_SHAPES + shape * L.TLB_SHAPE + L.TLB_MISSES);
-    const events = new Float64Array(siteNames.length);
-    events[Site.ItlbMisses] = tlb.itlbMisses + refilled(0);
-    events[Site.DtlbMisses] = tlb.dtlbMisses + refilled(1);
-    events[Site.StlbMisses] = tlb.stlbMisses + refilled(2) + refilled(3);
-    events[Site.Mispredicted] = counts.conditionalMispredicted + u32(L.BRANCHES + 4) +
+    into[Site.ItlbMisses] = tlb.itlbMisses + refilled(0);
+    into[Site.DtlbMisses] = tlb.dtlbMisses + refilled(1);
+    into[Site.StlbMisses] = tlb.stlbMisses + refilled(2) + refilled(3);
+    into[Site.Mispredicted] = counts.conditionalMispredicted + u32(L.BRANCHES + 4) +
       counts.returnsMispredicted + u32(L.RETURNS) +
       counts.indirectMispredicted + u32(L.INDIRECTS + 4);
-    return events;
   }
   #take(at: number): number {
     const value = this.#u32[at >> 2];

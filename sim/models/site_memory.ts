@@ -33,7 +33,7 @@ export interface SiteKeeper {
   enter(context: number, symbol: number): void;
   /** The page of data that `address` of the running space lies on. */
   page(address: number): number;
-  /** What happened during the last `instructions`; how many more are to be counted together. */
+  /** What happened during the last `instructions`; how many more are to be counted together. The array is used again. */
   stretch(events: Float64Array, instructions: number): number;
   /** Of a block, only the first `count` instructions retired. */
   cut(block: CodeBlock, count: number): void;

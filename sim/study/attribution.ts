@@ -125,7 +125,9 @@ export class Attribution implements SiteKeeper {
   }
 
   stretch(events: Float64Array, instructions: number): number {
-    events.forEach((count, site) => this.#timeline.at(site, count));
+    for (let site = 0; site < SITES; site++) {
+      if (events[site] !== 0) this.#timeline.at(site, events[site]);
+    }
     this.#timeline.retired(instructions);
     return this.#timeline.left;
   }
