@@ -20,7 +20,9 @@ const BLOCK_INSTRUCTIONS = 8;
 /** Exits through a link, in terms of a block's heat, after which a region is extended there. */
 const LINK_HEAT = 40;
 
-/** An access that left its region a MISSINGth of what makes that be made again is worth refilling for. */
+/** Exits for want of a page, in terms of a block's heat, that cost what to make a region again does. */
+const MISSING_HEAT = 3;
+/** An access that left its region a MISSINGth of that is worth refilling for. */
 const MISSING = 8;
 
 /** A block that ran a WARMth of what makes it hot is worth compiling with a hot neighbour. */
@@ -97,9 +99,10 @@ export class Regions {
       targets: blocks.targets.bind(blocks),
       linkHeat: heat * LINK_HEAT,
       crossingHeat: heat,
+      missingHeat: heat * MISSING_HEAT,
       misses: (block: Block, index: number): boolean => {
         const at = L.SIDE_HEAT + L.heatPlace(block.head + R.RECORD_SIZE * (index + 1));
-        return this.#u32[at >> 2] >= heat / MISSING;
+        return this.#u32[at >> 2] >= heat * MISSING_HEAT / MISSING;
       },
       offsetOf: blocks.offsetOf.bind(blocks),
       functionOf: (block: Block): number =>

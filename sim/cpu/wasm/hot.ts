@@ -187,12 +187,14 @@ export class Region extends GuestLowering {
 
     code.op(W.end); // crossing
     if (this.#sites) showSiteOf(code, this.#exitRecord, this.#slot);
-    this.#countSide(L.CROSSINGS, R.Exit.Crossing);
+    this.#countSide(L.CROSSINGS, this.#source.crossingHeat, R.Exit.Crossing);
     code.br(1);
 
     code.op(W.end); // side: the cold tier goes on at the record
     if (this.#sites) showSiteOf(code, this.#exitRecord, this.#slot);
-    if (this.linker.instrumentation !== null) this.#countSide(L.SIDE_HEAT, R.Exit.Missing);
+    if (this.linker.instrumentation !== null) {
+      this.#countSide(L.SIDE_HEAT, this.#source.missingHeat, R.Exit.Missing);
+    }
 
     code.op(W.end); // cold
     this.#spill();
@@ -226,14 +228,14 @@ export class Region extends GuestLowering {
     code.get(this.#exit);
   }
 
-  /** Count in `table` that control leaves inside a block, at the record; often enough, return `exit`. */
-  #countSide(table: number, exit: R.Exit): void {
+  /** Count in `table` that control leaves inside a block, at the record; after `heat` times, return `exit`. */
+  #countSide(table: number, heat: number, exit: R.Exit): void {
     const code = this.code;
     const [at, count] = [this.#slot, this.#exit];
     code.get(this.#exitRecord).i32(3).op(W.i32_shr_u).i32(L.CROSSINGS_MASK << 2).op(W.i32_and)
       .tee(at).get(at).mem(W.i32_load, table).i32(1).op(W.i32_add).tee(count)
       .mem(W.i32_store, table);
-    code.get(count).i32(this.#source.crossingHeat).op(W.i32_eq).seldom().op(W.if, typeCode.void);
+    code.get(count).i32(heat).op(W.i32_eq).seldom().op(W.if, typeCode.void);
     this.#spill();
     this.#storeNow();
     code.i32(0).get(this.#exitRecord).mem(W.i32_store, L.EXIT_RECORD);

@@ -47,6 +47,8 @@ export interface RegionSource {
   readonly linkHeat: number;
   /** Times that a cluster of accesses lies on two pages before its block goes without. */
   readonly crossingHeat: number;
+  /** Times that an access leaves its region for want of its page in the modelled TLB before the region is made again. */
+  readonly missingHeat: number;
   /** With models: whether accesses of an instruction often miss the modelled TLB in a region. */
   misses(block: Block, index: number): boolean;
   /** Loads and stores that a block is charged for. */
