@@ -16,6 +16,8 @@ export interface CodePlace {
   readonly offset: number;
   /** Address in the object, as its symbol table has it; the guest's where there is no object. */
   readonly address: number;
+  /** In code of an object without names or unwind tables: where the last function that has them ended; else null. */
+  readonly unnamedSince: number | null;
   readonly elf: ElfFile | null;
 }
 
@@ -60,16 +62,25 @@ function loads(elf: ElfFile): ElfFile["segments"] {
 }
 
 function nowhere(object: string, va: number): CodePlace {
-  return { object, symbol: `0x${va.toString(16)}`, plt: false, offset: 0, address: va, elf: null };
+  const symbol = hexadecimal(va);
+  return { object, symbol, plt: false, offset: 0, address: va, unnamedSince: null, elf: null };
 }
 
 function inObject(object: string, elf: ElfFile, address: number): CodePlace {
-  const range = rangeAt(rangesOf(elf), address);
+  const sorted = rangesOf(elf);
+  const range = rangeAt(sorted, address);
   if (range === undefined) {
-    return { object, symbol: `0x${address.toString(16)}`, plt: false, offset: 0, address, elf };
+    const unnamedSince = sorted[after(sorted, address) - 1]?.end ?? 0;
+    const symbol = hexadecimal(address);
+    return { object, symbol, plt: false, offset: 0, address, unnamedSince, elf };
   }
   const { symbol, plt, start } = range;
-  return { object, symbol, plt, offset: address - start, address, elf };
+  return { object, symbol, plt, offset: address - start, address, unnamedSince: null, elf };
+}
+
+/** What code without a name is called. */
+export function hexadecimal(address: number): string {
+  return `0x${address.toString(16)}`;
 }
 
 /** The range of `sorted` with `address`. Code that is asked for lies near what was asked for last. */
@@ -85,14 +96,18 @@ let lastSorted: readonly Range[] | undefined;
 let lastRange: Range | undefined;
 
 function find(sorted: readonly Range[], address: number): Range | undefined {
+  const range = sorted[after(sorted, address) - 1];
+  return range !== undefined && address < range.end ? range : undefined;
+}
+/** Index of the first range that begins after `address`. */
+function after(sorted: readonly Range[], address: number): number {
   let low = 0;
   for (let high = sorted.length; low < high;) {
     const middle = (low + high) >> 1;
     if (sorted[middle].start <= address) low = middle + 1;
     else high = middle;
   }
-  const range = sorted[low - 1];
-  return range !== undefined && address < range.end ? range : undefined;
+  return low;
 }
 
 function elfOf(file: MappedFile, path: string): ElfFile | null {

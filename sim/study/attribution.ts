@@ -10,6 +10,7 @@ import { Site, siteNames } from "../cpu/site_kinds.ts";
 import type { KeeperContext, SiteKeeper } from "../models/site_memory.ts";
 import { CallingContexts } from "./calling_contexts.ts";
 import { Timeline, type TimelineReport } from "./timeline.ts";
+import { UnnamedFunctions } from "./unnamed_functions.ts";
 
 /** Counts by counter name. */
 export type SiteCounts = Readonly<Record<string, number>>;
@@ -93,6 +94,7 @@ export class Attribution implements SiteKeeper {
   /** By object and name. */
   readonly #symbols = new Map<string, Map<string, Symbol>>();
   readonly #list: Symbol[] = [];
+  readonly #unnamed = new UnnamedFunctions();
   readonly #timeline = new Timeline();
   readonly #contexts = new CallingContexts();
   readonly #pageNumbers = new Map<string, number>();
@@ -133,6 +135,7 @@ export class Attribution implements SiteKeeper {
   }
 
   callee(context: number, to: number): number {
+    this.#unnamed.called(this.#placeOf(to));
     return this.#contexts.callee(context, to);
   }
   enter(context: number, symbol: number): void {
@@ -147,7 +150,7 @@ export class Attribution implements SiteKeeper {
   #entryOf(block: CodeBlock): Entry {
     const known = this.#entries[block.number];
     if (known?.block === block) return known;
-    const place = codePlace(this.#context.running as AddressSpace, block.pc);
+    const place = this.#unnamed.named(this.#placeOf(block.pc));
     const entry: Entry = {
       block,
       symbol: this.#symbolOf(place),
@@ -156,6 +159,9 @@ export class Attribution implements SiteKeeper {
     this.#entries[block.number] = entry;
     this.#all.push(entry);
     return entry;
+  }
+  #placeOf(address: number): CodePlace {
+    return codePlace(this.#context.running as AddressSpace, address);
   }
   /** First address of the base page of `address`. */
   #pageOf(address: number): number {

@@ -109,6 +109,21 @@ Deno.test({
     const below = folded.filter((line) => line.includes("`deep;calls`leaf "));
     const leaf = [loops, ...below].reduce((sum, line) => sum + Number(line.split(" ")[1]), 0);
     assertEquals(leaf, expected.get("leaf"));
+    // Without symbols and unwind tables, functions are where calls went.
+    const [bare, stripped] = [`${folder}/bare`, `${folder}/stripped`];
+    const plain = ["-fno-asynchronous-unwind-tables", "-o", bare, `${folder}/calls.c`];
+    await new Deno.Command("gcc", { args: [...flags, ...plain] }).output();
+    await new Deno.Command("strip", { args: ["-s", "-o", stripped, bare] }).output();
+    const { stdout } = await new Deno.Command("nm", { args: [bare] }).output();
+    const addresses = new Map(
+      [...new TextDecoder().decode(stdout).matchAll(/^0*([0-9a-f]+) [tT] (\w+)$/gm)]
+        .map(([, address, symbol]) => [symbol, `0x${address}`]),
+    );
+    const unnamed = await run(folder, ["/stripped"], { cpu: "reference", maxInstructions: 1e7 });
+    assertEquals(
+      unnamed.attribution.symbols.map(({ name, counts }) => [name, counts.instructions]).sort(),
+      [...expected].map(([name, count]) => [addresses.get(name), count]).sort(),
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
