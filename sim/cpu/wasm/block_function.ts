@@ -16,7 +16,7 @@ import * as L from "../layout.ts";
 import { W } from "./code.ts";
 import { exitCode, faultInfo, type Linker, noteBranch } from "./cold.ts";
 import { FIRST_ACCESS, kindSetBy, ONE_LOAD, ONE_STORE } from "./events.ts";
-import { FLAG_PARAMS, runtimeSignatures } from "./imports.ts";
+import { FLAG_PARAMS, type RuntimeName, runtimeSignatures } from "./imports.ts";
 import {
   type Load,
   loadOpcode,
@@ -76,7 +76,7 @@ export class BlockFunction extends Lowering {
     else this.code.op(W.unreachable);
   }
 
-  #runtime(name: keyof typeof runtimeSignatures): number {
+  #runtime(name: RuntimeName): number {
     const { params, results } = runtimeSignatures[name];
     return this.#linker.builder.import(name, params, results);
   }

@@ -36,5 +36,7 @@ export const runtimeSignatures = {
   fetch_slow: { params: ["i64"], results: [] },
 } as const satisfies Record<string, Signature>;
 
+export type RuntimeName = keyof typeof runtimeSignatures;
+
 /** `condition_N(kind, a, b)` and `flags(kind, a, b)`. */
 export const FLAG_PARAMS: readonly Type[] = ["i32", "i64", "i64"];

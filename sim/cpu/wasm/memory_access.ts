@@ -14,7 +14,7 @@ import { typeCode, W } from "./code.ts";
 import type { Linker } from "./cold.ts";
 import { EVENT_WORD, EventKind } from "./event_stream.ts";
 import { FIRST_ACCESS, ONE_LOAD, ONE_STORE } from "./events.ts";
-import { runtimeSignatures } from "./imports.ts";
+import { type RuntimeName, runtimeSignatures } from "./imports.ts";
 import { ifOtherLine } from "./line_filter.ts";
 import { type Load, loadOpcode, Lowering, type Store, storeOpcode } from "./lower.ts";
 
@@ -277,7 +277,7 @@ export abstract class GuestLowering extends Lowering {
     if (this.depth > 0 || this.maybeLeft) this.countAccess(unit);
   }
 
-  protected runtime(name: keyof typeof runtimeSignatures): number {
+  protected runtime(name: RuntimeName): number {
     const { params, results } = runtimeSignatures[name];
     return this.linker.builder.import(name, params, results);
   }

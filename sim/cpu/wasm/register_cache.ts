@@ -4,10 +4,12 @@
  * reach memory at the end of their block, so that leaving a region costs nothing, faults find
  * registers where they belong, and the compiler has few values to carry around.
  */
-import type { Helper, Statement, Type } from "../ir/types.ts";
+import { bitsOf } from "../ir/emitter.ts";
+import type { Helper, Node, Reg, Statement, Type } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
 import * as L from "../layout.ts";
 import { type Code, W } from "./code.ts";
+import { loadOpcode, merged, part, storeOpcode, zero } from "./lower.ts";
 
 /** Registers held throughout: as many as a host of sixteen registers can keep. */
 const HELD_GENERAL = 6;
@@ -61,7 +63,7 @@ export class RegisterCache {
   }
 
   /** Local of the register at `slot`. */
-  local(slot: number): number {
+  #local(slot: number): number {
     let local = this.#locals.get(slot);
     if (local === undefined) {
       local = this.#newLocal(slot >= L.VECTOR ? "v128" : "i64");
@@ -70,7 +72,7 @@ export class RegisterCache {
     return local;
   }
   /** Whether the local of the register at `slot` has its value. */
-  holds(slot: number): boolean {
+  #holds(slot: number): boolean {
     return this.#held.has(slot) || this.#valid.has(slot);
   }
 
@@ -101,16 +103,59 @@ export class RegisterCache {
   #need(slot: number): void {
     if (!isCached(slot)) return;
     const base = baseSlot(slot);
-    if (this.holds(base)) return;
+    if (this.#holds(base)) return;
     this.#load(base);
     this.#valid.add(base);
   }
 
-  /** The local of the register at `slot` was written. */
-  wrote(slot: number): void {
-    this.#valid.add(slot);
-    this.#dirty.add(slot);
+  /** Push what the node reads of a register. */
+  read(n: Node): void {
+    const code = this.#code;
+    const { slot } = n.reg!;
+    if (slot < L.GPR) {
+      if (slot >= L.TRASH + 16) throw new TypeError(`register at state offset ${slot}`);
+      zero(code, n.type);
+      return;
+    }
+    if (!isCached(slot)) {
+      code.i32(0);
+      if (n.type === "v128") code.op(0xfd, 0x00).memarg(slot);
+      else code.mem(loadOpcode(n.type, n.bits!, n.signed === true), slot);
+      return;
+    }
+    const base = baseSlot(slot);
+    if (!this.#holds(base)) {
+      // A lane that is used alone.
+      code.i32(0).mem(loadOpcode(n.type, bitsOf(n.type), false), slot);
+      return;
+    }
+    code.get(this.#local(base));
+    part(code, n, slot - base, base >= L.VECTOR);
   }
+
+  /** Write the low `bits` of what `value` pushes, a `type`, to a register. */
+  write({ slot }: Reg, type: Type, bits: number, value: () => void): void {
+    const code = this.#code;
+    if (slot < L.GPR) {
+      value();
+      code.op(W.drop);
+      return;
+    }
+    if (!isCached(slot)) {
+      code.i32(0);
+      value();
+      if (type === "v128") code.op(0xfd, 0x0b).memarg(slot);
+      else code.mem(storeOpcode(type, bits), slot);
+      return;
+    }
+    const base = baseSlot(slot);
+    const local = this.#local(base);
+    merged(code, bits, slot - base, () => code.get(local), value);
+    code.set(local);
+    this.#valid.add(base);
+    this.#dirty.add(base);
+  }
+
   /** Make memory right on a path that leaves the block. */
   flush(): void {
     for (const slot of this.#dirty) this.#store(slot);
@@ -137,10 +182,10 @@ export class RegisterCache {
     this.#code.i32(0);
     if (slot >= L.VECTOR) this.#code.op(0xfd, 0x00).memarg(slot);
     else this.#code.mem(W.i64_load, slot);
-    this.#code.set(this.local(slot));
+    this.#code.set(this.#local(slot));
   }
   #store(slot: number): void {
-    this.#code.i32(0).get(this.local(slot));
+    this.#code.i32(0).get(this.#local(slot));
     if (slot >= L.VECTOR) this.#code.op(0xfd, 0x0b).memarg(slot);
     else this.#code.mem(W.i64_store, slot);
   }
