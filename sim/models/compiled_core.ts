@@ -13,8 +13,9 @@ import type { Side } from "./hierarchy.ts";
 import type { Preset } from "./preset.ts";
 import { GrowingMemory } from "./growing_memory.ts";
 import { type SiteKeeper, SiteMemory } from "./site_memory.ts";
-import { BLOCK, INSTRUCTION, type WasmCore, wasmCore } from "./wasm/core.ts";
+import { BLOCK, INSTRUCTION } from "./wasm/block_index.ts";
 import type { WasmCache } from "./wasm/caches.ts";
+import { type WasmCore, wasmCore } from "./wasm/core.ts";
 import type { Cell } from "./wasm/function_writer.ts";
 
 /** What the module exports. */
@@ -110,7 +111,7 @@ export class CompiledCore implements EventReader {
   #describe(number: number): number {
     const block = this.#context.block(number);
     const { pc, count, offsets, physical, physical2 } = block;
-    const at = this.#memory.allocate(BLOCK.instructions + INSTRUCTION * (count + 1));
+    const at = this.#memory.allocate(BLOCK.instructions + INSTRUCTION.bytes * (count + 1));
     const { view } = this.#memory;
     const long = (offset: number, value: number) => {
       view.setUint32(at + offset, value >>> 0, true);
@@ -132,33 +133,34 @@ export class CompiledCore implements EventReader {
     long(BLOCK.whole, 0);
     let run = count;
     for (let i = count; i >= 0; i--) {
-      const here = at + BLOCK.instructions + INSTRUCTION * i;
-      view.setUint16(here, offsets[i], true);
+      const here = at + BLOCK.instructions + INSTRUCTION.bytes * i;
+      view.setUint16(here + INSTRUCTION.offset, offsets[i], true);
       if (i === count) continue;
       const first = lineOf(offsets[i]);
       const last = lineOf(offsets[i + 1] - 1);
       if (last !== first) run = i;
       else if (i + 1 < count && lineOf(offsets[i + 1]) !== first) run = i + 1;
-      view.setUint8(here + 2, first - base);
-      view.setUint8(here + 3, run);
+      view.setUint8(here + INSTRUCTION.line, first - base);
+      view.setUint8(here + INSTRUCTION.run, run);
     }
-    view.setInt32(this.#core.index + 4 * number, at, true);
+    view.setInt32(this.#core.blocks.address + 4 * number, at, true);
     this.#described = Math.max(this.#described, number + 1);
     return at;
   }
   forgetBlocks(): void {
     this.#collectBlocks();
-    new Int32Array(this.#memory.view.buffer, this.#core.index, this.#described).fill(0);
+    const { address } = this.#core.blocks;
+    new Int32Array(this.#memory.view.buffer, address, this.#described).fill(0);
     this.#described = 0;
     // Counts of where events happened stay where they are.
     if (this.#sites === null) this.#memory.free = this.#core.end;
   }
   #collectBlocks(): void {
     if (this.#sites === null) return;
-    const { index } = this.#core;
+    const { address } = this.#core.blocks;
     const { view } = this.#memory;
     for (let number = 0; number < this.#described; number++) {
-      const at = view.getInt32(index + 4 * number, true);
+      const at = view.getInt32(address + 4 * number, true);
       if (at === 0) continue;
       const whole = Number(view.getBigInt64(at + BLOCK.whole, true));
       view.setBigInt64(at + BLOCK.whole, 0n, true);
@@ -186,9 +188,9 @@ export class CompiledCore implements EventReader {
     const { largePages, hasLargePages } = this.#context;
     if (largePages === this.#sizesKnown) return;
     this.#sizesKnown = largePages;
-    const { sizes, sizeBytes } = this.#core;
-    this.#memory.view.setInt32(this.#core.hasLargePages.address, hasLargePages ? 1 : 0, true);
-    new Uint8Array(this.#memory.view.buffer, sizes, sizeBytes).fill(0);
+    const { hasLarge, table, tableBytes } = this.#core.pageSizes;
+    this.#memory.view.setInt32(hasLarge.address, hasLargePages ? 1 : 0, true);
+    new Uint8Array(this.#memory.view.buffer, table, tableBytes).fill(0);
   }
 
   enterThread(thread: number): void {
@@ -226,18 +228,18 @@ export class CompiledCore implements EventReader {
 
   /** Counters under their report names; `inlined` are those of the parts that are not in the stream. */
   report(inlined: Readonly<Record<string, number>> = {}): Record<string, number> {
-    const { translation: t, caches, branches: b, ...core } = this.#core;
+    const { translation: t, caches, branches: b, counters } = this.#core;
     const { filtered } = this.parts;
-    const loads = filtered ? inlined.loads : this.#read(core.loads);
-    const stores = filtered ? inlined.stores : this.#read(core.stores);
-    const instructions = filtered ? inlined.instructions : this.#read(core.instructions);
+    const loads = filtered ? inlined.loads : this.#read(counters.loads);
+    const stores = filtered ? inlined.stores : this.#read(counters.stores);
+    const instructions = filtered ? inlined.instructions : this.#read(counters.instructions);
     const report: Record<string, number> = {};
     if (this.kinds.accesses) Object.assign(report, { loads, stores });
     if (t !== null) {
       Object.assign(report, {
-        "itlb.accesses": instructions + this.#read(core.fetchStraddles),
+        "itlb.accesses": instructions + this.#read(counters.fetchStraddles),
         "itlb.misses": this.#read(t.itlbMisses),
-        "dtlb.accesses": loads + stores + this.#read(core.dataStraddles),
+        "dtlb.accesses": loads + stores + this.#read(counters.dataStraddles),
         "dtlb.misses": this.#read(t.dtlbMisses),
         "stlb.accesses": this.#read(t.stlbAccesses),
         "stlb.misses": this.#read(t.stlbMisses),
@@ -267,12 +269,12 @@ export class CompiledCore implements EventReader {
     for (const name of ["l1i", "l1d", "l2", "llc"] as const) {
       if (caches[name] !== null) this.#reportLevel(report, name, caches[name]);
     }
-    report["l1i.accesses"] = instructions + this.#read(core.fetchLineStraddles) +
+    report["l1i.accesses"] = instructions + this.#read(counters.fetchLineStraddles) +
       this.#context.quietStraddles;
-    const references = this.#read(t?.references ?? core.references);
+    const references = this.#read(t?.references ?? counters.references);
     if (filtered) report["walks.references"] = references;
     const walks = caches.walks === caches.l1d ? references : 0;
-    report["l1d.accesses"] = loads + stores + this.#read(core.lineStraddles) + walks;
+    report["l1d.accesses"] = loads + stores + this.#read(counters.lineStraddles) + walks;
     return report;
   }
   #reportLevel(report: Record<string, number>, name: string, level: WasmCache): void {

@@ -248,6 +248,14 @@ export class WasmCaches {
     for (const one of [this.llc, this.l2, this.l1i, this.l1d]) one?.writeAccess(m);
   }
 
+  /** Notes what the last level has missed; what comes back writes what happens if it missed since. */
+  watchLast(f: FunctionWriter): ((then: () => void) => void) | null {
+    const last = this.llc ?? this.l2;
+    if (last === null) return null;
+    const before = f.keep(last.misses.value);
+    return (then) => f.if(ne(last.misses.value, before), then);
+  }
+
   /** What keys of lines of the space in `space`, an i64, have beside the number. */
   tag(space: Value): Value {
     return shl(space, ADDRESS_BITS - Math.log2(this.line));

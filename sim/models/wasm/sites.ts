@@ -14,6 +14,7 @@ import {
   geS,
   geU,
   i32,
+  i64,
   load,
   type Local,
   ltU,
@@ -41,6 +42,9 @@ const CONTEXT = 8;
 const ENTRIES = 1 << 14;
 const ENTRY = 16;
 const VALUE = 8;
+
+/** The address of an event that is not of data. */
+export const NO_DATA = i64(-1);
 
 /** Offsets in a block's description: number of its function, address of its instructions' records; i32. */
 export interface SiteOffsets {
@@ -91,7 +95,7 @@ export class WasmSites {
   /** Tables that are right in one space only: where, and bytes. */
   readonly pages: number;
   readonly pageBytes: number = ENTRIES * ENTRY;
-  /** `at(site, index, address)`: an event at an instruction of the block; `address` is of data, or -1. */
+  /** `at(site, index, address)`: an event at an instruction of the block; `address` is of data, or `NO_DATA`. */
   readonly at: Callable;
   /** `spend(symbol, instructions)`: so many of a function retired. */
   readonly spend: Callable;
