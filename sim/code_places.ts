@@ -70,7 +70,7 @@ function inObject(object: string, elf: ElfFile, address: number): CodePlace {
   const sorted = rangesOf(elf);
   const range = rangeAt(sorted, address);
   if (range === undefined) {
-    const unnamedSince = sorted[after(sorted, address) - 1]?.end ?? 0;
+    const unnamedSince = sorted[firstAfter(sorted, address, startOf) - 1]?.end ?? 0;
     const symbol = hexadecimal(address);
     return { object, symbol, plt: false, offset: 0, address, unnamedSince, elf };
   }
@@ -96,15 +96,21 @@ let lastSorted: readonly Range[] | undefined;
 let lastRange: Range | undefined;
 
 function find(sorted: readonly Range[], address: number): Range | undefined {
-  const range = sorted[after(sorted, address) - 1];
+  const range = sorted[firstAfter(sorted, address, startOf) - 1];
   return range !== undefined && address < range.end ? range : undefined;
 }
-/** Index of the first range that begins after `address`. */
-function after(sorted: readonly Range[], address: number): number {
+const startOf = ({ start }: Range): number => start;
+
+/** Index of the first of `sorted` that begins after `address`. */
+export function firstAfter<T>(
+  sorted: readonly T[],
+  address: number,
+  startOf: (entry: T) => number,
+): number {
   let low = 0;
   for (let high = sorted.length; low < high;) {
     const middle = (low + high) >> 1;
-    if (sorted[middle].start <= address) low = middle + 1;
+    if (startOf(sorted[middle]) <= address) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -2,7 +2,7 @@
  * Functions in code that has neither symbols nor unwind tables: they begin where calls went to, or where control
  * first came to what no call led to.
  */
-import { type CodePlace, hexadecimal } from "../code_places.ts";
+import { type CodePlace, firstAfter, hexadecimal } from "../code_places.ts";
 
 export class UnnamedFunctions {
   /** First addresses in an object, ascending. */
@@ -18,7 +18,7 @@ export class UnnamedFunctions {
     const { object, address, unnamedSince } = place;
     if (unnamedSince === null) return place;
     const starts = this.#starts.get(object) ?? [];
-    const last = starts[after(starts, address) - 1];
+    const last = starts[firstAfter(starts, address, itself) - 1];
     if (last === undefined || last < unnamedSince) {
       this.#add(object, address);
       return place;
@@ -30,19 +30,10 @@ export class UnnamedFunctions {
     const starts = this.#starts.get(object);
     if (starts === undefined) this.#starts.set(object, [address]);
     else {
-      const at = after(starts, address);
+      const at = firstAfter(starts, address, itself);
       if (starts[at - 1] !== address) starts.splice(at, 0, address);
     }
   }
 }
 
-/** Index of the first of `sorted` that is greater than `address`. */
-function after(sorted: readonly number[], address: number): number {
-  let low = 0;
-  for (let high = sorted.length; low < high;) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+const itself = (address: number): number => address;
