@@ -8,6 +8,7 @@ const ATTENTION = 30;
 const ESCAPE = 0x1d;
 const ESCAPES = 3;
 const ESCAPE_WINDOW = 1000;
+const NOTHING = new Uint8Array();
 /** setTimeout takes no more. */
 const LONGEST_WAIT = 2 ** 31 - 1;
 const NEWLINE = 10;
@@ -74,7 +75,7 @@ export class TerminalSeat implements Seat, Disposable {
   take(): Uint8Array | null {
     const next = this.#typed.shift();
     if (next !== undefined) return next;
-    return this.#gone ? null : new Uint8Array();
+    return this.#gone ? null : NOTHING;
   }
 
   pause(): Promise<void> | null {

@@ -42,7 +42,7 @@ import type { OpenFile } from "./open_file.ts";
 import { checkAccess } from "./permission.ts";
 import { PathOnly } from "./regular_file.ts";
 import type { Task } from "./task.ts";
-import { TerminalFile } from "./tty/tty.ts";
+import { PtySlave } from "./tty/pty.ts";
 import { Last, Walk } from "./walk.ts";
 
 /** Flags that last as long as the open file description. */
@@ -181,8 +181,8 @@ export function openLocation(
 
 /** A terminal that a session leader opens by its name becomes its controlling one. */
 export function offerTerminal(process: Process | undefined, file: OpenFile): void {
-  if (!(file instanceof TerminalFile) || !file.readable || process === undefined) return;
-  if (file.inode.rdev === file.terminal?.device) file.terminal.offer(process);
+  if (!(file instanceof PtySlave) || !file.readable || process === undefined) return;
+  if (file.inode.rdev === file.terminal.device) file.terminal.offer(process);
 }
 
 /** `may_open`: kind, permission and mount. */

@@ -20,7 +20,7 @@ import * as request from "../ioctl.ts";
 import { OpenFile, type UserMemory } from "../open_file.ts";
 import { LineDiscipline } from "./line_discipline.ts";
 import { Control, Local } from "./termios.ts";
-import { type KernelLink, TerminalFile, Tty } from "./tty.ts";
+import { type KernelLink, Tty } from "./tty.ts";
 
 /** Major number of slave ends (UNIX98_PTY_SLAVE_MAJOR). */
 const PTY_MAJOR = 136;
@@ -170,8 +170,8 @@ export class Pty extends Tty {
 }
 
 /** The slave end. */
-export class PtySlave extends TerminalFile {
-  constructor(override readonly terminal: Pty, inode: Inode, location: Location, flags: number) {
+export class PtySlave extends OpenFile {
+  constructor(readonly terminal: Pty, inode: Inode, location: Location, flags: number) {
     super(inode, location, flags);
     terminal.slaves++;
     terminal.wasOpened = true;

@@ -11,7 +11,7 @@ import type { Kernel } from "../../kernel.ts";
 import type { Process } from "../../process.ts";
 import { SIGTTOU, SIGWINCH } from "../../signal_numbers.ts";
 import * as request from "../ioctl.ts";
-import { OpenFile, type UserMemory } from "../open_file.ts";
+import type { UserMemory } from "../open_file.ts";
 import { Local, Termios, TERMIOS2_SIZE, TERMIOS_SIZE } from "./termios.ts";
 
 /** The kernel, once there is one. */
@@ -202,10 +202,4 @@ export abstract class Tty implements ControllingTerminal {
   #answer(value: number, argument: number, memory: UserMemory): number {
     return memory.copyOut(argument, new Uint8Array(Int32Array.of(value).buffer));
   }
-}
-
-/** An open terminal that can become a controlling one. */
-export abstract class TerminalFile extends OpenFile {
-  /** The terminal, or null for a stream that is none. */
-  abstract readonly terminal: Tty | null;
 }
