@@ -19,7 +19,7 @@ import {
   type VectorOp,
 } from "./sse_integer.ts";
 import { storeMaskedBytes } from "./sse_moves.ts";
-import { wait } from "./x87.ts";
+import { wait } from "./x87_helpers.ts";
 
 /** Go to MMX operation: all registers valid, TOP 0. */
 function enter(x: Instruction): void {

@@ -11,7 +11,7 @@ import { Flow } from "../ir/decoded.ts";
 import { AVX_OFFSET, AVX_SIZE, Component, PKRU_OFFSET, xcr0, XSAVE_SIZE } from "./features.ts";
 import type { Instruction } from "./instruction.ts";
 import { type Encoding, row, type Semantic } from "./row.ts";
-import * as X from "./x87.ts";
+import * as X from "./fxsave.ts";
 
 const AVX = 1 << Component.Avx, PKRU = 1 << Component.Pkru;
 const X87 = 1 << Component.X87, SSE = 1 << Component.Sse;
