@@ -11,6 +11,7 @@ import { exitThread, finishVfork } from "./exit.ts";
 import { buildStack, MAX_ARG_STRLEN } from "./exec_stack.ts";
 import { decodeName, nameLength } from "./fs/file_name.ts";
 import type { Kernel } from "./kernel.ts";
+import { mapSigreturn } from "./sigreturn_page.ts";
 import { accessCredentials, type Process, RLIMIT_STACK, Shared } from "./process.ts";
 import { installFilters } from "./seccomp.ts";
 import { SS_DISABLE } from "./signal_numbers.ts";
@@ -175,7 +176,7 @@ export function enterProgram(
   process.auxv = stack.auxv;
   process.name = program.filename.replace(/.*\//s, "").slice(0, 15);
   thread.name = process.name;
-  process.sigreturnPage = kernel.mapSigreturn(space);
+  process.sigreturnPage = mapSigreturn(abi, space);
 
   abi.start(cpu, image.entry, stack.pointer);
   if (image.threadPointer !== undefined) cpu.threadPointer = image.threadPointer;
@@ -209,5 +210,5 @@ function leaveOldImage(kernel: Kernel, thread: Thread): void {
     process.descriptors = new Shared(process.descriptors.value.fork());
   }
   process.descriptors.value.closeOnExec();
-  if (process.space.drop()) kernel.freeSpace(old);
+  if (process.space.drop()) old.release();
 }

@@ -53,7 +53,7 @@ function exitProcess(kernel: Kernel, process: Process, status: number): void {
   process.exitStatus = status;
   leaderExited(kernel, process);
   kernel.strace?.exited(process, status, kernel.threads.size);
-  dropResources(kernel, process);
+  dropResources(process);
   finishVfork(process);
   for (const child of process.children) {
     child.parent = null;
@@ -80,10 +80,10 @@ function exitProcess(kernel: Kernel, process: Process, status: number): void {
 }
 
 /** Give back address space, descriptors and directories; the last holder frees them. */
-export function dropResources(kernel: Kernel, process: Process): void {
+function dropResources(process: Process): void {
   if (process.descriptors.drop()) process.descriptors.value.release();
   process.fs.drop();
-  if (process.space.drop()) kernel.freeSpace(process.space.value);
+  if (process.space.drop()) process.space.value.release();
 }
 
 /** A vfork child has its own image or is gone: its parent goes on. */

@@ -6,9 +6,8 @@
 import type { Cpu, CpuExit } from "../cpu/cpu.ts";
 import type { CoreDump } from "../debug/core_dump.ts";
 import { CLOCK, CLOCK_RATE, RANDOM } from "../cpu/layout.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_NONE, PROT_READ } from "../memory/abi.ts";
 import { AddressSpace } from "../memory/address_space.ts";
-import { type AddressLayout, addressLayout } from "../memory/address_layout.ts";
+import { addressLayout } from "../memory/address_layout.ts";
 import { Domain, type Memory } from "../memory/memory.ts";
 import { aarch64 } from "./abi/aarch64.ts";
 import type { Abi } from "./abi/abi.ts";
@@ -19,9 +18,8 @@ import { x86_64 } from "./abi/x86_64.ts";
 import { ThreadCall } from "./call.ts";
 import { Clock } from "./clock.ts";
 import type { Debugger } from "./debugger.ts";
-import { readArguments, runHandler, SyscallHooks } from "./dispatch.ts";
+import { SyscallHooks } from "./dispatch.ts";
 import { guestLoader } from "./elf_loader.ts";
-import { ENOSYS } from "./errno.ts";
 import {
   AT_FDCWD,
   checkArguments,
@@ -30,11 +28,21 @@ import {
   type ExecRequest,
   findProgram,
 } from "./exec.ts";
-import { endProcess, exitThread } from "./exit.ts";
+import { describeDeadlock } from "./deadlock.ts";
+import { endProcess } from "./exit.ts";
 import { FatalSignal } from "./fatal_signal.ts";
 import { FutexTable } from "./futex.ts";
 import { acquireTerminal } from "./job_control.ts";
+import { type KernelCounters, noCounts } from "./kernel_counters.ts";
 import { KernelError } from "./kernel_error.ts";
+import {
+  type CpuIdentity,
+  DEFAULT_QUANTUM,
+  type KernelOptions,
+  type Outcome,
+  type SpawnOptions,
+} from "./kernel_options.ts";
+import { beginCall, resumeCall } from "./syscall_entry.ts";
 import { whyNotLoaded } from "./load_failure.ts";
 import {
   type Credentials,
@@ -48,113 +56,18 @@ import { Random } from "./random.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Vfs } from "./seam.ts";
-import { SECCOMP_MODE_DISABLED } from "./seccomp.ts";
-import { askSeccomp } from "./seccomp_entry.ts";
 import { SharedMemory } from "./shared_memory.ts";
 import { deliverSignals, forceSignal } from "./signals.ts";
 import type { StracePrinter } from "./strace/printer.ts";
-import { BLOCKED, NO_RESULT, type SyscallRow, SyscallTable } from "./syscall.ts";
+import { SyscallTable } from "./syscall.ts";
 import { symbolizeAddress } from "./symbolize.ts";
-import { syscallName } from "../../lib/linker/syscall_names.ts";
 import { Thread } from "./thread.ts";
 import { TimerQueue } from "./timers.ts";
 
-/** Instructions that a thread runs before the next has its turn, unless told otherwise. */
-export const DEFAULT_QUANTUM = 100_000;
 /** Page fault error code: a protection key forbade the access. */
 const PF_PK = 32;
 /** Process id of the first program. */
 const FIRST_PID = 100;
-
-/** A processor as CPUID names it. */
-export interface CpuIdentity {
-  readonly family: number;
-  readonly model: number;
-  readonly stepping: number;
-  readonly name: string;
-  /** Names of its features, as Linux spells them. */
-  readonly flags: string;
-}
-
-export interface KernelOptions {
-  readonly memory: Memory;
-  readonly cpu: Cpu;
-  readonly vfs: Vfs;
-  /** Rows of all system calls (`syscalls/table.ts`). */
-  readonly rows: Iterable<SyscallRow>;
-  readonly clock?: Clock;
-  /** Seeds getrandom and AT_RANDOM. */
-  readonly seed?: number;
-  /** Seeds the places of stack, program, libraries and heap; null (the default) fixes them. */
-  readonly layoutSeed?: number | null;
-  /** Places that are given, whatever the seed says. */
-  readonly layout?: Partial<AddressLayout>;
-  /** AT_HWCAP and AT_HWCAP2, as the CPU announces itself. */
-  readonly hwcap?: number;
-  readonly hwcap2?: number;
-  /** Levels of the instruction set by the names that libraries' folders have, best first. */
-  readonly isaLevels?: readonly string[];
-  /** x86_64: what /proc/cpuinfo says of the processor. */
-  readonly identity?: CpuIdentity;
-  /** aarch64: MIDR_EL1. */
-  readonly midr?: number;
-  /** AT_PLATFORM, when it is not the architecture's name. */
-  readonly platform?: string;
-  readonly hostname?: string;
-  readonly release?: string;
-  /** Instructions a turn. */
-  readonly quantum?: number;
-  /** Stop the machine after so many instructions. */
-  readonly maxInstructions?: number;
-  readonly loader?: ExecLoader;
-  readonly strace?: StracePrinter;
-  /** Hooks of user scripts, made before the kernel. */
-  readonly syscalls?: SyscallHooks;
-  /** Where messages of the machine itself go: fatal signals, unknown system calls. */
-  readonly report?: (message: string) => void;
-  /** Name of the code at `pc` for messages, where more is known of it than the mapped file tells. */
-  readonly symbolize?: (process: Process, pc: number) => string | undefined;
-}
-
-/** How a run of the machine ended. */
-export interface Outcome {
-  /** Exit code: the program's, or 128 + N after a fatal signal. */
-  readonly code: number;
-  /** The signal that killed the program. */
-  readonly signal?: number;
-  /** True when `maxInstructions` was reached. */
-  readonly limit?: true;
-}
-
-/** What a spawned program gets. */
-export interface SpawnOptions {
-  /** Guest path of the program; argv[0] by default. */
-  readonly path?: string;
-  readonly argv: readonly string[];
-  readonly env?: readonly string[];
-  readonly cwd?: string;
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
-/** Exact counts of what the kernel did. */
-export interface KernelCounters {
-  syscalls: number;
-  /** Calls by name. */
-  readonly byName: Map<string, number>;
-  /** Calls that succeeded without effect, by name. */
-  readonly noops: Map<string, number>;
-  /** Calls with an unknown number. */
-  readonly unknown: Map<number, number>;
-  /** Calls that filters of seccomp(2) judged, those they refused, and their instructions. */
-  filtered: number;
-  refused: number;
-  filterInstructions: number;
-  signals: number;
-  contextSwitches: number;
-  processes: number;
-  threads: number;
-}
 
 export class Kernel {
   readonly memory: Memory;
@@ -184,19 +97,9 @@ export class Kernel {
   readonly release: string;
   /** Modelled CPUs that the guest is shown. */
   readonly cpus = 1;
-  readonly counters: KernelCounters = {
-    syscalls: 0,
-    byName: new Map(),
-    noops: new Map(),
-    unknown: new Map(),
-    filtered: 0,
-    refused: 0,
-    filterInstructions: 0,
-    signals: 0,
-    contextSwitches: 0,
-    processes: 0,
-    threads: 0,
-  };
+  /** The CPU's state memory: registers of the loaded thread, clock, seeds. */
+  readonly state: DataView;
+  readonly counters: KernelCounters = noCounts();
   /** Instructions retired by all threads. */
   instructions = 0;
   /** The thread whose registers are in the CPU. */
@@ -214,8 +117,6 @@ export class Kernel {
   debugger: Debugger | null = null;
 
   readonly #options: KernelOptions;
-  /** State memory. */
-  readonly #state: DataView;
   readonly #quantum: number;
   readonly #maxInstructions: number;
   #nextId = FIRST_PID;
@@ -250,9 +151,9 @@ export class Kernel {
     this.#maxInstructions = options.maxInstructions ?? Infinity;
     this.report = options.report ?? ((message) => console.error(message));
     const { buffer, byteOffset } = this.cpu.stateBytes;
-    this.#state = new DataView(buffer, byteOffset);
-    this.#state.setFloat64(CLOCK_RATE, this.clock.nanosecondsPerInstruction, true);
-    this.#state.setUint32(RANDOM, options.seed ?? 1, true);
+    this.state = new DataView(buffer, byteOffset);
+    this.state.setFloat64(CLOCK_RATE, this.clock.nanosecondsPerInstruction, true);
+    this.state.setUint32(RANDOM, options.seed ?? 1, true);
     this.memory.observer = this.cpu;
   }
 
@@ -272,11 +173,6 @@ export class Kernel {
     const layout = addressLayout(this.abi.arch, seed, stackLimit, this.memory.granule);
     const given = this.#options.layout;
     return new AddressSpace(this.memory, { layout: { ...layout, ...given }, stackLimit });
-  }
-
-  /** Nobody uses `space` any more. */
-  freeSpace(space: AddressSpace): void {
-    space.release();
   }
 
   newThread(tid: number, process: Process): Thread {
@@ -403,8 +299,8 @@ export class Kernel {
         this.clock.jumpTo(next);
         continue;
       }
-      if (this.debugger === null) throw new KernelError(this.#deadlock());
-      this.#hostWork = this.debugger.idle(this.#deadlock());
+      if (this.debugger === null) throw new KernelError(describeDeadlock(this.threads.values()));
+      this.#hostWork = this.debugger.idle(describeDeadlock(this.threads.values()));
     }
   }
 
@@ -439,7 +335,7 @@ export class Kernel {
   /** One turn of a runnable thread. */
   #turn(thread: Thread): void {
     this.switchTo(thread);
-    if (thread.call.blocked !== null) this.#resumeCall(thread);
+    if (thread.call.blocked !== null) resumeCall(this, thread);
     if (this.#mayRun(thread)) this.#goOn(thread, this.#quantum);
   }
 
@@ -533,13 +429,13 @@ export class Kernel {
 
   /** Let RDTSC and CNTVCT_EL0, which count nanoseconds, show modelled time. */
   #publishTime(): void {
-    setNumber64(this.#state, CLOCK, this.clock.now);
+    setNumber64(this.state, CLOCK, this.clock.now);
   }
 
   #handle(thread: Thread, exit: CpuExit): void {
     switch (exit.kind) {
       case "syscall":
-        return this.#beginCall(thread);
+        return beginCall(this, thread);
       case "fault":
         return this.#fault(thread, exit);
       case "host": {
@@ -558,7 +454,7 @@ export class Kernel {
 
   #fault(thread: Thread, exit: CpuExit & { kind: "fault" }): void {
     const { trapno = 0, address, signal, code, resume = false } = exit;
-    if (this.abi.vsyscall?.(this.cpu, thread.process.space.value)) return this.#beginCall(thread);
+    if (this.abi.vsyscall?.(this.cpu, thread.process.space.value)) return beginCall(this, thread);
     let { error = 0 } = exit;
     let key = 0;
     if (signal === SIGSEGV && code === SEGV_PKUERR) {
@@ -570,120 +466,6 @@ export class Kernel {
     thread.faultDetail = exit.detail;
     this.counters.signals++;
     forceSignal(thread, faultInfo(signal, code, address, key));
-  }
-
-  #beginCall(thread: Thread): void {
-    const { call } = thread;
-    const { cpu, abi, counters } = this;
-    const number = cpu.regNumber(abi.number) | 0;
-    counters.syscalls++;
-    const row = this.table.row(number);
-    const restricted = thread.seccomp.mode !== SECCOMP_MODE_DISABLED;
-    if (row === undefined) {
-      if (!restricted || this.#admits(thread, number)) this.#unknownCall(thread, number);
-      return;
-    }
-    counters.byName.set(row.name, (counters.byName.get(row.name) ?? 0) + 1);
-    call.begin(row, number);
-    readArguments(this.#state, abi, row, call.args);
-    this.strace?.enter(thread);
-    if (restricted && !this.#admits(thread, number)) return;
-    this.#settle(thread, runHandler(call, this.syscalls));
-  }
-
-  /** Whether the thread's filters let the call begin; if not, it has its result or its end. */
-  #admits(thread: Thread, number: number): boolean {
-    const { counters, abi } = this;
-    const verdict = askSeccomp(this, thread, number);
-    counters.filtered++;
-    counters.filterInstructions += verdict.executed;
-    if (verdict.effect === "allow") return true;
-    counters.refused++;
-    // What the call would have come back with stays as it was: the number, or the first argument.
-    const kept = abi.arch === "x86_64" ? number : NO_RESULT;
-    const known = this.table.row(number) !== undefined;
-    const result = verdict.effect === "errno" ? verdict.result : kept;
-    if (verdict.effect !== "exit") {
-      if (known) this.finishCall(thread, result);
-      else {
-        abi.leave(this.cpu);
-        if (result !== NO_RESULT) this.cpu.setRegNumber(abi.result, result);
-      }
-    }
-    if (verdict.effect === "signal") forceSignal(thread, verdict.info);
-    if (verdict.effect === "exit") exitThread(this, thread, verdict.status);
-    return false;
-  }
-
-  #unknownCall(thread: Thread, number: number): void {
-    const { unknown } = this.counters;
-    if (!unknown.has(number)) {
-      const name = syscallName(this.abi.arch, number) ?? "of no name";
-      this.report(`isthmus: system call ${name} (${this.abi.arch} ${number}) is unknown: ENOSYS`);
-    }
-    unknown.set(number, (unknown.get(number) ?? 0) + 1);
-    this.strace?.unknown(thread, number);
-    this.abi.leave(this.cpu);
-    this.cpu.setRegNumber(this.abi.result, -ENOSYS);
-  }
-
-  #resumeCall(thread: Thread): void {
-    const { call } = thread;
-    call.resumed = true;
-    this.#settle(thread, runHandler(call, this.syscalls));
-  }
-
-  /** A handler has answered. */
-  #settle(thread: Thread, result: number): void {
-    if (result === BLOCKED) {
-      this.strace?.blocked(thread);
-      return;
-    }
-    if (thread.status === "dead") return;
-    this.finishCall(thread, result);
-  }
-
-  /** The loaded thread's call is over: write the result, unless it is NO_RESULT. */
-  finishCall(thread: Thread, result: number): void {
-    const { call } = thread;
-    thread.stopWaiting();
-    thread.status = "runnable";
-    call.blocked = null;
-    call.state = undefined;
-    if (call.row.support?.startsWith("noop") && result >= 0) {
-      const { noops } = this.counters;
-      noops.set(call.row.name, (noops.get(call.row.name) ?? 0) + 1);
-    }
-    this.strace?.leave(thread, result);
-    if (this.syscalls.any) {
-      for (const hook of this.syscalls.of(call.row.name)) hook.exit?.(call, call.args, result);
-    }
-    if (result === NO_RESULT) return;
-    this.abi.leave(this.cpu);
-    this.cpu.setRegNumber(this.abi.result, result);
-    this.onCallEnd?.(thread);
-  }
-
-  /** A signal handler interrupts the call, which starts again afterwards. */
-  abandonCall(thread: Thread): void {
-    thread.call.state = undefined;
-    this.abi.leave(this.cpu);
-    this.cpu.pc -= this.abi.syscallSize;
-  }
-
-  /**
-   * The page with the standard sigreturn sequence, for an architecture without SA_RESTORER; its
-   * address, or 0 where every handler brings its own.
-   */
-  mapSigreturn(space: AddressSpace): number {
-    if (this.abi.sigreturnCode === null) return 0;
-    const { size } = space.granule;
-    // Let the address space find room, then put the page there.
-    const at = space.mmap(0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
-    if (at < 0 || space.munmap(at, size) < 0) return 0;
-    if (space.mapSpecial(at, size, PROT_READ | PROT_EXEC, "[sigpage]") < 0) return 0;
-    space.poke(at, this.abi.sigreturnCode);
-    return at;
   }
 
   /** Name the signal that kills a process, with pc and registers; not SIGPIPE, of which no shell speaks either. */
@@ -700,18 +482,5 @@ export class Kernel {
   /** Stop the machine now: every process ends as if killed. */
   shutDown(): void {
     for (const process of [...this.processes.values()]) endProcess(this, process, 9);
-  }
-
-  #deadlock(): string {
-    const lines = ["deadlock: every thread sleeps and nothing can wake one"];
-    for (const thread of this.threads.values()) {
-      const { call, process } = thread;
-      const queues = thread.waitingOn.map((queue) => queue.name).join(", ") || "nothing";
-      lines.push(
-        `  ${process.name} (pid ${process.pid}, tid ${thread.tid})` +
-          (process.stopped ? " is stopped" : ` in ${call.row.name}, waiting for ${queues}`),
-      );
-    }
-    return lines.join("\n");
   }
 }

@@ -11,6 +11,7 @@ import { dumpCore } from "./core_file.ts";
 import { EINTR } from "./errno.ts";
 import { endProcess, notifyParent } from "./exit.ts";
 import type { Kernel } from "./kernel.ts";
+import { abandonCall, finishCall } from "./syscall_entry.ts";
 import type { Process } from "./process.ts";
 import { abortRestartable } from "./rseq.ts";
 import {
@@ -193,10 +194,10 @@ function interruptCall(kernel: Kernel, thread: Thread, action: SignalAction): vo
   blocked.abandoned?.();
   const result = blocked.interrupted?.() ?? -EINTR;
   if (result < 0) kernel.strace?.interrupted(thread, blocked);
-  if (blocked.interrupted) return kernel.finishCall(thread, result);
+  if (blocked.interrupted) return finishCall(kernel, thread, result);
   const restart = (blocked.onSignal ?? "restart") === "restart" && (action.flags & SA_RESTART);
-  if (!restart) return kernel.finishCall(thread, -EINTR);
-  kernel.abandonCall(thread);
+  if (!restart) return finishCall(kernel, thread, -EINTR);
+  abandonCall(kernel, thread);
 }
 
 function enterHandler(

@@ -68,7 +68,7 @@ function finish(call: Call, { space, program, image }: Loading): number {
     ? image
     : enterProgram(kernel, thread, space, program, image);
   if (result < 0) {
-    kernel.freeSpace(space);
+    space.release();
     return result;
   }
   return NO_RESULT;
