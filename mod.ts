@@ -7,14 +7,10 @@
  */
 
 // The machine.
-export {
-  type CoreResult,
-  Machine,
-  MachineError,
-  type MachineOptions,
-  type MountOption,
-  type Result,
-} from "./sim/machine.ts";
+export type { CoreResult, Result } from "./sim/machine/result.ts";
+export { Machine } from "./sim/machine.ts";
+export { MachineError } from "./sim/machine/error.ts";
+export type { MachineOptions, MountOption } from "./sim/machine/options.ts";
 export type { Arch } from "./sim/arch.ts";
 export type { SyscallHook, SyscallHooks } from "./sim/kernel/dispatch.ts";
 export { BytesInput, CapturedOutput, type StandardStreams } from "./sim/kernel/fs/streams.ts";

@@ -1,7 +1,7 @@
 /** The options that say what the machine is: shared by every command that runs a program. */
 import { isLinkerName } from "../../lib/elf/linker_name.ts";
 import type { Module } from "../../lib/linker/module.ts";
-import type { MachineOptions, MountOption } from "../../sim/machine.ts";
+import type { MachineOptions, MountOption } from "../../sim/machine/options.ts";
 import type { PredictorChoice } from "../../sim/models/core_choice.ts";
 import type { Preset } from "../../sim/models/preset.ts";
 import type { Level } from "../../sim/cpu/x86_64/level.ts";

@@ -1,5 +1,5 @@
 /** Writes where events happened, in the format that a file's name asks for. */
-import type { Result } from "../../sim/machine.ts";
+import type { Result } from "../../sim/machine/result.ts";
 import type { AttributionReport } from "../../sim/study/attribution.ts";
 import { attributionText } from "../../sim/study/attribution_text.ts";
 import { eventsOf, foldedStacks, pprof, speedscope } from "../../sim/study/profile_formats.ts";

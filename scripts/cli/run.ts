@@ -1,5 +1,6 @@
 /** `isthmus run`: one program on one machine. */
-import { Machine, type Result } from "../../sim/machine.ts";
+import { Machine } from "../../sim/machine.ts";
+import type { Result } from "../../sim/machine/result.ts";
 import type { Roi } from "../../sim/roi.ts";
 import type { Manifest } from "../../sim/study/manifest.ts";
 import { type CommandSpec, type Parsed, printJson, UsageError } from "./command.ts";

@@ -1,5 +1,5 @@
 /** Runs side by side, object by object: as text and as CSV. */
-import type { Result } from "../../sim/machine.ts";
+import type { Result } from "../../sim/machine/result.ts";
 import type { AttributionReport } from "../../sim/study/attribution.ts";
 import { alignRows, formatChange, formatCount } from "../../sim/study/table.ts";
 import { csvLines } from "../sweep/export.ts";

@@ -1,5 +1,7 @@
 /** What a result was made from, so that it can be made again. */
-import type { Machine, MachineOptions, Result } from "../machine.ts";
+import type { Machine } from "../machine.ts";
+import type { MachineOptions } from "../machine/options.ts";
+import type { Result } from "../machine/result.ts";
 import { readMappedFile } from "../kernel/symbolize.ts";
 import type { PredictorChoice } from "../models/core_choice.ts";
 import { VERSION } from "../../lib/version.ts";

@@ -1,6 +1,8 @@
 /** Running a program for its numbers: output is kept, and the result says what it was made from. */
 import { BytesInput, CapturedOutput } from "../kernel/fs/streams.ts";
-import { Machine, type MachineOptions, type Result } from "../machine.ts";
+import { Machine } from "../machine.ts";
+import type { MachineOptions } from "../machine/options.ts";
+import type { Result } from "../machine/result.ts";
 import { type Manifest, manifestOf } from "./manifest.ts";
 
 /** A study cannot be made, or its runs cannot be compared. */

@@ -1,5 +1,5 @@
 /** One result as text. */
-import type { Result } from "../machine.ts";
+import type { Result } from "../machine/result.ts";
 import { alignRows, formatCount } from "./table.ts";
 
 /** All of a result's numbers, exact ones apart from what the cost model estimates. */

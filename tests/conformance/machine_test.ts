@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { Machine, type MachineOptions, type Result } from "../../sim/machine.ts";
+import { Machine } from "../../sim/machine.ts";
+import type { MachineOptions } from "../../sim/machine/options.ts";
+import type { Result } from "../../sim/machine/result.ts";
 import { available, capture } from "../../scripts/tools/command.ts";
 import { hasRoot, worldOf } from "../../scripts/tools/conformance/suite.ts";
 

@@ -1,6 +1,6 @@
 /** What iFed's table measures: programs of Debian 12, and the ways to link them. */
 import type { Arch } from "../../../sim/arch.ts";
-import type { MachineOptions } from "../../../sim/machine.ts";
+import type { MachineOptions } from "../../../sim/machine/options.ts";
 import { ifed, linux } from "../../../modules/mod.ts";
 
 /** A program with arguments; `{triplet}` stands for the architecture's. */

@@ -2,7 +2,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { BytesInput, CapturedOutput } from "../../../sim/kernel/fs/streams.ts";
 import { KernelError } from "../../../sim/kernel/kernel_error.ts";
-import { Machine, type MachineOptions } from "../../../sim/machine.ts";
+import { Machine } from "../../../sim/machine.ts";
+import type { MachineOptions } from "../../../sim/machine/options.ts";
 
 const guests = new URL("../../guests/prebuilt/", import.meta.url);
 const guest = (arch: string, name: string): Uint8Array =>
