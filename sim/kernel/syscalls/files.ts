@@ -1,33 +1,17 @@
 /** Opening, reading and writing files. */
-import { Timespec } from "../abi/structs.ts";
-import {
-  EAGAIN,
-  EBADF,
-  EFAULT,
-  EFBIG,
-  EINVAL,
-  EISDIR,
-  ENODEV,
-  EOPNOTSUPP,
-  ESPIPE,
-  EXDEV,
-} from "../errno.ts";
+import { EBADF, EFAULT, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, ESPIPE } from "../errno.ts";
 import * as attributes from "../fs/attributes.ts";
 import {
   AT_FDCWD,
   flagsFromGuest,
   MAX_RW_COUNT,
-  O_APPEND,
   O_CLOEXEC,
   O_CREAT,
   O_LARGEFILE,
-  O_NONBLOCK,
   O_PATH,
   O_TMPFILE_BIT,
   O_TRUNC,
   O_WRONLY,
-  POLLIN,
-  POLLOUT,
   S_IFIFO,
 } from "../fs/constants.ts";
 import { failed } from "../fs/inode.ts";
@@ -37,7 +21,6 @@ import type { OpenFile } from "../fs/open_file.ts";
 import { fifoReady, PipeEnd } from "../fs/pipe.ts";
 import {
   atEnd,
-  brokenPipe,
   drainUser,
   fileOf,
   fillUser,
@@ -45,7 +28,6 @@ import {
   readFile,
   readVector,
   type Span,
-  startOf,
   tableOf,
   taskOf,
   vfsOf,
@@ -174,9 +156,13 @@ function positionedVector(
 }
 
 const RWF_HIPRI = 1;
+
 const RWF_DSYNC = 2;
+
 const RWF_SYNC = 4;
+
 const RWF_NOWAIT = 8;
+
 const RWF_APPEND = 16;
 
 /** preadv2 and pwritev2: position -1 is the file's own; the flags change nothing in memory. */
@@ -219,7 +205,9 @@ function ftruncate(call: Call, fd: number, size: number): number {
 }
 
 const FALLOC_KEEP_SIZE = 1;
+
 const FALLOC_PUNCH_HOLE = 2;
+
 const FALLOC_ZERO_RANGE = 16;
 
 /** Space is never reserved: what counts is the size, and the zeros of a hole. */
@@ -247,162 +235,6 @@ function fallocate(call: Call, fd: number, mode: number, offset: number, length:
   return (mode & FALLOC_KEEP_SIZE) === 0 && end > inode.size ? file.truncate(end) : 0;
 }
 
-/** Where a transfer between two files stands while it waits for the reader. */
-interface Transfer {
-  done: number;
-}
-
-const TRANSFER_CHUNK = 65536;
-
-/**
- * Move up to `count` bytes from `source` to `target`, each at its own position or at the one given;
- * sleeps for a pipe or socket that has nothing or no room.
- */
-function transfer(
-  call: Call,
-  source: OpenFile,
-  target: OpenFile,
-  count: number,
-  from: number | null,
-  to: number | null,
-  mayWait: boolean,
-): number {
-  const state = (call.state ??= { done: 0 }) as Transfer;
-  const buffer = new Uint8Array(Math.min(count, TRANSFER_CHUNK));
-  while (state.done < count) {
-    // Take from a stream no more than the target can hold, so that nothing is lost.
-    if ((target.poll() & POLLOUT) === 0) {
-      if (state.done > 0 || !mayWait) return state.done || -EAGAIN;
-      return call.block(target.waitQueues(POLLOUT));
-    }
-    const want = buffer.subarray(0, Math.min(count - state.done, roomOf(target)));
-    const got = from === null ? source.read(want) : source.readAt(from + state.done, want);
-    if (got === -EAGAIN && state.done === 0 && mayWait) {
-      return call.block(source.waitQueues(POLLIN));
-    }
-    if (got <= 0) return state.done || got;
-    const part = want.subarray(0, got);
-    const put = to === null ? target.write(part) : target.writeAt(to + state.done, part);
-    if (put < 0) return state.done || brokenPipe(call, put);
-    state.done += put;
-    if (put < got || !source.splittable) return state.done;
-  }
-  return state.done;
-}
-
-function roomOf(file: OpenFile): number {
-  return file instanceof PipeEnd ? file.pipe.room : TRANSFER_CHUNK;
-}
-
-/** Read a 64-bit file offset at `va`; null for a null pointer. */
-function offsetAt(call: Call, va: number): number | null | "fault" {
-  if (va === 0) return null;
-  const value = call.space.readU64(va);
-  return value < 0 ? "fault" : value;
-}
-
-function sendfile(call: Call, outFd: number, inFd: number, va: number, count: number): number {
-  const source = fileOf(call, inFd);
-  const target = fileOf(call, outFd);
-  if (source === null || target === null || !source.readable || !target.writable) return -EBADF;
-  if (!source.splittable) return -EINVAL;
-  if (target.flags & O_APPEND) return -EINVAL;
-  const offset = offsetAt(call, va);
-  if (offset === "fault") return -EFAULT;
-  const limit = Math.min(count, MAX_RW_COUNT);
-  const result = transfer(call, source, target, limit, offset, null, mayWait(target));
-  if (offset !== null && result > 0) call.space.writeU64(va, offset + result);
-  return result;
-}
-
-const mayWait = (file: OpenFile): boolean => (file.flags & O_NONBLOCK) === 0;
-
-function copyFileRange(
-  call: Call,
-  inFd: number,
-  inOffset: number,
-  outFd: number,
-  outOffset: number,
-  count: number,
-  flags: number,
-): number {
-  if (flags !== 0) return -EINVAL;
-  const source = fileOf(call, inFd);
-  const target = fileOf(call, outFd);
-  if (source === null || target === null || !source.readable || !target.writable) return -EBADF;
-  if (target.flags & O_APPEND) return -EBADF;
-  if (source.inode.isDirectory || target.inode.isDirectory) return -EISDIR;
-  if (!source.inode.isRegular || !target.inode.isRegular) return -EINVAL;
-  if (source.inode.fileSystem !== target.inode.fileSystem) return -EXDEV;
-  const from = offsetAt(call, inOffset);
-  const to = offsetAt(call, outOffset);
-  if (from === "fault" || to === "fault") return -EFAULT;
-  const limit = Math.min(count, MAX_RW_COUNT);
-  const result = transfer(call, source, target, limit, from, to, false);
-  if (result > 0) {
-    if (from !== null) call.space.writeU64(inOffset, from + result);
-    if (to !== null) call.space.writeU64(outOffset, to + result);
-  }
-  return result;
-}
-
-const SPLICE_F_NONBLOCK = 2;
-
-function splice(
-  call: Call,
-  inFd: number,
-  inOffset: number,
-  outFd: number,
-  outOffset: number,
-  count: number,
-  flags: number,
-): number {
-  const source = fileOf(call, inFd);
-  const target = fileOf(call, outFd);
-  if (source === null || target === null || !source.readable || !target.writable) return -EBADF;
-  const fromPipe = source instanceof PipeEnd;
-  const toPipe = target instanceof PipeEnd;
-  if (!fromPipe && !toPipe) return -EINVAL;
-  if ((fromPipe && inOffset !== 0) || (toPipe && outOffset !== 0)) return -ESPIPE;
-  const from = offsetAt(call, inOffset);
-  const to = offsetAt(call, outOffset);
-  if (from === "fault" || to === "fault") return -EFAULT;
-  const wait = (flags & SPLICE_F_NONBLOCK) === 0 && mayWait(source) && mayWait(target);
-  const result = transfer(call, source, target, Math.min(count, MAX_RW_COUNT), from, to, wait);
-  if (result > 0) {
-    if (from !== null) call.space.writeU64(inOffset, from + result);
-    if (to !== null) call.space.writeU64(outOffset, to + result);
-  }
-  return result;
-}
-
-/** Duplicate what waits in one pipe into another, taking nothing. */
-function tee(call: Call, inFd: number, outFd: number, count: number, flags: number): number {
-  const source = fileOf(call, inFd);
-  const target = fileOf(call, outFd);
-  if (source === null || target === null || !source.readable || !target.writable) return -EBADF;
-  if (!(source instanceof PipeEnd) || !(target instanceof PipeEnd)) return -EINVAL;
-  if (source.pipe === target.pipe) return -EINVAL;
-  const length = Math.min(count, source.pipe.length, target.pipe.room);
-  if (length === 0) {
-    if (source.pipe.length === 0 && source.pipe.writers === 0) return 0;
-    if (flags & SPLICE_F_NONBLOCK) return -EAGAIN;
-    return call.block([source.pipe.readable, target.pipe.writable]);
-  }
-  const buffer = new Uint8Array(length);
-  source.pipe.peek(buffer);
-  return target.write(buffer);
-}
-
-function vmsplice(call: Call, fd: number, va: number, count: number): number {
-  const file = fileOf(call, fd);
-  if (file === null) return -EBADF;
-  if (!(file instanceof PipeEnd)) return -EBADF;
-  const spans = readVector(call.space, va, count);
-  if (failed(spans)) return spans;
-  return file.writable ? writeFile(call, file, spans) : readFile(call, file, spans);
-}
-
 /** fsync and its kin: there is no store below memory but a writable host folder's own. */
 function sync(call: Call, fd: number): number {
   const file = fileOf(call, fd);
@@ -416,84 +248,6 @@ function fadvise(call: Call, fd: number, _offset: number, _length: number, advic
   if (file === null) return -EBADF;
   if (file instanceof PipeEnd) return -ESPIPE;
   return advice < 0 || advice > 5 ? -EINVAL : 0;
-}
-
-/** utimensat and its forebears set times from two structures at `va`. */
-function utimensat(call: Call, fd: number, va: number, times: number, flags: number): number {
-  if (flags & ~(0x100 | 0x1000)) return -EINVAL;
-  const [atime, mtime] = times === 0 ? ["now", "now"] as const : readTimes(call, times);
-  if (atime === "fault" || mtime === "fault") return -EFAULT;
-  if (atime === "invalid" || mtime === "invalid") return -EINVAL;
-  const task = taskOf(call);
-  if (va === 0) {
-    const file = tableOf(call).get(fd);
-    if (file === null) return -EBADF;
-    return attributes.setTimes(task, file.location, atime, mtime, vfsOf(call).now());
-  }
-  const at = pathAt(call, fd, va);
-  if (failed(at)) return at;
-  const found = at.path === "" && (flags & 0x1000) !== 0
-    ? startOf(call, fd, "")
-    : vfsOf(call).resolve(task, at.start, at.path, (flags & 0x100) === 0);
-  if (failed(found)) return found;
-  return attributes.setTimes(task, found, atime, mtime, vfsOf(call).now());
-}
-
-type TimeArgument = attributes.NewTime | "fault" | "invalid";
-
-const UTIME_NOW = 0x3fffffff;
-const UTIME_OMIT = 0x3ffffffe;
-
-function readTimes(call: Call, va: number): [TimeArgument, TimeArgument] {
-  const bytes = new Uint8Array(32);
-  if (call.space.copyIn(va, bytes) < 0) return ["fault", "fault"];
-  const one = (at: number): TimeArgument => {
-    const { sec, nsec } = Timespec.decode(bytes, at);
-    if (nsec === UTIME_NOW) return "now";
-    if (nsec === UTIME_OMIT) return "omit";
-    return nsec < 0 || nsec >= 1e9 ? "invalid" : { seconds: sec, nanoseconds: nsec };
-  };
-  return [one(0), one(16)];
-}
-
-/** utimes and futimesat: two struct timeval. */
-function utimes(call: Call, fd: number, va: number, times: number): number {
-  if (times === 0) return utimensat(call, fd, va, 0, 0);
-  const bytes = new Uint8Array(32);
-  if (call.space.copyIn(times, bytes) < 0) return -EFAULT;
-  const [atime, mtime] = [0, 16].map((at) => Timespec.decode(bytes, at));
-  const valid = (usec: number) => usec >= 0 && usec < 1e6;
-  if (!valid(atime.nsec) || !valid(mtime.nsec)) return -EINVAL;
-  return setPathTimes(call, fd, va, [
-    { seconds: atime.sec, nanoseconds: atime.nsec * 1000 },
-    { seconds: mtime.sec, nanoseconds: mtime.nsec * 1000 },
-  ]);
-}
-
-/** utime: two time_t. */
-function utime(call: Call, va: number, times: number): number {
-  if (times === 0) return utimensat(call, AT_FDCWD, va, 0, 0);
-  const atime = call.space.readU64(times);
-  const mtime = call.space.readU64(times + 8);
-  if (atime < 0 || mtime < 0) return -EFAULT;
-  return setPathTimes(call, AT_FDCWD, va, [
-    { seconds: atime, nanoseconds: 0 },
-    { seconds: mtime, nanoseconds: 0 },
-  ]);
-}
-
-function setPathTimes(
-  call: Call,
-  fd: number,
-  va: number,
-  [atime, mtime]: readonly [attributes.NewTime, attributes.NewTime],
-): number {
-  const task = taskOf(call);
-  const at = pathAt(call, fd, va);
-  if (failed(at)) return at;
-  const found = vfsOf(call).resolve(task, at.start, at.path, true);
-  if (failed(found)) return found;
-  return attributes.setTimes(task, found, atime, mtime, vfsOf(call).now());
 }
 
 const NOTHING_TO_SYNC = "noop: files live in memory; there is no store to bring up to date";
@@ -583,29 +337,6 @@ export const fileRows: readonly SyscallRow[] = [
     args: ["fd", "flags:fallocate", "off", "off"],
     run: fallocate,
   },
-  { name: "sendfile", x86_64: 40, aarch64: 71, args: ["fd", "fd", "ptr", "size"], run: sendfile },
-  {
-    name: "copy_file_range",
-    x86_64: 326,
-    aarch64: 285,
-    args: ["fd", "ptr", "fd", "ptr", "size", "uint"],
-    run: copyFileRange,
-  },
-  {
-    name: "splice",
-    x86_64: 275,
-    aarch64: 76,
-    args: ["fd", "ptr", "fd", "ptr", "size", "flags:splice"],
-    run: splice,
-  },
-  { name: "tee", x86_64: 276, aarch64: 77, args: ["fd", "fd", "size", "flags:splice"], run: tee },
-  {
-    name: "vmsplice",
-    x86_64: 278,
-    aarch64: 75,
-    args: ["fd", "struct:iovec", "int", "flags:splice"],
-    run: vmsplice,
-  },
   { name: "fsync", x86_64: 74, aarch64: 82, args: ["fd"], run: sync, support: NOTHING_TO_SYNC },
   { name: "fdatasync", x86_64: 75, aarch64: 83, args: ["fd"], run: sync, support: NOTHING_TO_SYNC },
   { name: "sync", x86_64: 162, aarch64: 81, args: [], run: () => 0, support: NOTHING_TO_SYNC },
@@ -634,26 +365,4 @@ export const fileRows: readonly SyscallRow[] = [
     run: (call, fd) => fileOf(call, fd) === null ? -EBADF : 0,
     support: "noop: files are in memory when they are read",
   },
-  {
-    name: "utimensat",
-    x86_64: 280,
-    aarch64: 88,
-    args: ["dirfd", "path", "struct:timespec2", "flags:at"],
-    run: utimensat,
-  },
-  {
-    name: "utimes",
-    x86_64: 235,
-    aarch64: -1,
-    args: ["path", "struct:timeval2"],
-    run: (call, path, times) => utimes(call, AT_FDCWD, path, times),
-  },
-  {
-    name: "futimesat",
-    x86_64: 261,
-    aarch64: -1,
-    args: ["dirfd", "path", "struct:timeval2"],
-    run: utimes,
-  },
-  { name: "utime", x86_64: 132, aarch64: -1, args: ["path", "struct:utimbuf"], run: utime },
 ];

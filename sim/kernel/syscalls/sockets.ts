@@ -50,7 +50,7 @@ import {
   vfsOf,
 } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
-import { installPair } from "./descriptors.ts";
+import { installPair } from "./pipes.ts";
 import {
   getsockopt,
   IPPROTO_TCP,

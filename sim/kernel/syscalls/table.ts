@@ -3,17 +3,31 @@ import type { SyscallRow } from "../syscall.ts";
 import { attributeRows } from "./attributes.ts";
 import { descriptorRows } from "./descriptors.ts";
 import { directoryRows } from "./directories.ts";
+import { eventRows } from "./event_files.ts";
+import { lockRows } from "./file_locks.ts";
+import { fileTimeRows } from "./file_times.ts";
 import { fileRows } from "./files.ts";
+import { inotifyRows } from "./inotify.ts";
+import { memfdRows } from "./memfd.ts";
+import { pipeRows } from "./pipes.ts";
 import { pollRows } from "./poll.ts";
 import { processRows } from "./process_table.ts";
 import { socketRows } from "./sockets.ts";
+import { transferRows } from "./transfers.ts";
 
 export const syscallRows: readonly SyscallRow[] = [
   ...processRows,
   ...attributeRows,
   ...descriptorRows,
   ...directoryRows,
+  ...eventRows,
   ...fileRows,
+  ...fileTimeRows,
+  ...inotifyRows,
+  ...lockRows,
+  ...memfdRows,
+  ...pipeRows,
   ...pollRows,
   ...socketRows,
+  ...transferRows,
 ];
