@@ -224,8 +224,7 @@ export class Region extends GuestLowering {
   }
   protected override refills(): boolean {
     const { source, block, index } = this.#region;
-    return source.misses(block, index) &&
-      this.#pending.endure(this.linker.instrumentation!.dataWays);
+    return source.misses(block, index);
   }
   protected override looked(): void {
     this.#pending.other({});
@@ -243,8 +242,26 @@ export class Region extends GuestLowering {
     }
     code.get(address);
     this.ordinal(number);
-    code.call(refill).op(W.i32_eqz);
+    code.call(refill);
+    this.#replaced();
     this.#events.reload();
+  }
+  /**
+   * Turn the address of a stamp on the stack into whether a refill failed, or went into the entry of a cluster under way:
+   * what follows of that is to be looked up again.
+   */
+  #replaced(): void {
+    const { code } = this;
+    const replaceable = this.#pending.replaceable(this.linker.instrumentation!.dataWays);
+    if (replaceable.length === 0) {
+      code.op(W.i32_eqz);
+      return;
+    }
+    const stamp = this.temporary("i32");
+    code.tee(stamp).op(W.i32_eqz);
+    for (const { stamp: known } of replaceable) {
+      code.get(stamp).get(known).op(W.i32_eq, W.i32_or);
+    }
   }
   protected override missedLoad(): void {
     this.#side();

@@ -28,9 +28,10 @@ export class PendingStamps {
     for (const { since } of this.#pending.values()) since.add(what);
   }
 
-  /** Whether no page under way can be the least recent of its set, if there are so many `ways`. */
-  endure(ways: number): boolean {
-    return [...this.#pending.values()].every(({ since }) => since.size < ways - 1);
+  /** Clusters whose page may be the least recent of its set, if there are so many `ways`. */
+  replaceable(ways: number): Cluster[] {
+    return [...this.#pending].filter(([, { since }]) => since.size >= ways - 1)
+      .map(([cluster]) => cluster);
   }
 
   /**
