@@ -22,6 +22,8 @@ export class ThreadCall implements Call {
   wokenBy: WaitQueue | null = null;
   /** How the call is blocked, while it is; null when the thread is not in a call. */
   blocked: BlockOptions | null = null;
+  /** When the call slept first; null when it has not. */
+  #sleptAt: number | null = null;
 
   constructor(readonly kernel: Kernel, readonly thread: Thread) {}
 
@@ -50,6 +52,7 @@ export class ThreadCall implements Call {
     this.state = undefined;
     this.wokenBy = null;
     this.blocked = null;
+    this.#sleptAt = null;
   }
 
   block(queues: WaitQueue | readonly WaitQueue[], options: BlockOptions = NO_OPTIONS): number {
@@ -61,8 +64,10 @@ export class ThreadCall implements Call {
     this.blocked = options;
     this.timedOut = false;
     this.wokenBy = null;
-    if (options.deadline !== undefined && options.deadline < Infinity) {
-      thread.timeout = kernel.timers.at(options.deadline, () => {
+    const slept = this.#sleptAt ??= kernel.clock.now;
+    const deadline = options.deadline ?? slept + (options.timeout ?? Infinity);
+    if (deadline < Infinity) {
+      thread.timeout = kernel.timers.at(deadline, () => {
         this.timedOut = true;
         thread.wakeUp();
       });

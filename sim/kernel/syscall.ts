@@ -94,6 +94,8 @@ export type Interruption =
 export interface BlockOptions {
   /** Monotonic time in nanoseconds (`clock.now`) at which the call is run again with `timedOut`. */
   readonly deadline?: number;
+  /** Instead of a deadline: nanoseconds from when this call slept first, however often it was woken. */
+  readonly timeout?: number;
   readonly onSignal?: Interruption;
   /**
    * Result when a signal handler interrupts a call that has made progress (a write of which some

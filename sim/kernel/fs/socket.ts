@@ -70,6 +70,8 @@ export interface Received {
 /** Bytes a receiver holds before senders wait (net.core.wmem_default). */
 const BUFFER = 212992;
 const MAX_DATAGRAM = 65507;
+/** Longest backlog (net.core.somaxconn). */
+const SOMAXCONN = 4096;
 
 const EMPTY: Received = { count: 0, total: 0, from: null, files: [], sender: null };
 
@@ -105,6 +107,9 @@ export class Socket extends OpenFile {
   shutWrite = false;
   /** Options a program has set, by `level:name`: what it reads back. */
   readonly options: Map<string, number> = new Map();
+  /** Nanoseconds that receiving (accepting) and sending (connecting) wait at most; 0: for ever. */
+  receiveTimeout = 0;
+  sendTimeout = 0;
   /** Removes the name of an AF_UNIX socket file's binding. */
   unbind: (() => void) | null = null;
 
@@ -164,7 +169,7 @@ export class Socket extends OpenFile {
       if (error < 0) return error;
     }
     this.backlog ??= [];
-    this.#backlogLimit = Math.max(1, Math.min(backlog >>> 0, 4096));
+    this.#backlogLimit = Math.min(backlog >>> 0, SOMAXCONN);
     return 0;
   }
 
@@ -180,7 +185,7 @@ export class Socket extends OpenFile {
     if (address.family === AF_INET && !isLocal(address.host)) return -ENETUNREACH;
     if (target === undefined || target.backlog === null) return -ECONNREFUSED;
     if (target.kind !== this.kind) return -EPROTOTYPE;
-    if (target.backlog.length >= target.#backlogLimit + 1) return -EAGAIN;
+    if (target.backlog.length > target.#backlogLimit) return -EAGAIN;
     if (this.local === null && this.family === AF_INET) {
       const error = this.bind({ family: AF_INET, host: INADDR_LOOPBACK, port: 0 });
       if (error < 0) return error;

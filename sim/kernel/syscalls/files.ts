@@ -19,6 +19,7 @@ import { writeInode } from "../fs/mapped_pages.ts";
 import { open as openPath } from "../fs/open.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import { fifoReady, PipeEnd } from "../fs/pipe.ts";
+import { Socket } from "../fs/socket.ts";
 import {
   atEnd,
   drainUser,
@@ -34,6 +35,7 @@ import {
   writeFile,
 } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
+import { readSocket, writeSocket } from "./messages.ts";
 
 /** An open that waits for the other end of a FIFO. */
 interface FifoOpen {
@@ -93,28 +95,37 @@ const one = (address: number, length: number): Span[] => [
   { address, length: Math.min(length, MAX_RW_COUNT) },
 ];
 
+/** Read at the position; a socket receives. */
+function readSpans(call: Call, file: OpenFile, spans: readonly Span[]): number {
+  return file instanceof Socket ? readSocket(call, file, spans) : readFile(call, file, spans);
+}
+
+function writeSpans(call: Call, file: OpenFile, spans: readonly Span[]): number {
+  return file instanceof Socket ? writeSocket(call, file, spans) : writeFile(call, file, spans);
+}
+
 function read(call: Call, fd: number, va: number, count: number): number {
   const file = fileOf(call, fd);
-  return file === null ? -EBADF : readFile(call, file, one(va, count));
+  return file === null ? -EBADF : readSpans(call, file, one(va, count));
 }
 
 function write(call: Call, fd: number, va: number, count: number): number {
   const file = fileOf(call, fd);
-  return file === null ? -EBADF : writeFile(call, file, one(va, count));
+  return file === null ? -EBADF : writeSpans(call, file, one(va, count));
 }
 
 function readv(call: Call, fd: number, va: number, count: number): number {
   const file = fileOf(call, fd);
   if (file === null) return -EBADF;
   const spans = readVector(call.space, va, count);
-  return failed(spans) ? spans : readFile(call, file, spans);
+  return failed(spans) ? spans : readSpans(call, file, spans);
 }
 
 function writev(call: Call, fd: number, va: number, count: number): number {
   const file = fileOf(call, fd);
   if (file === null) return -EBADF;
   const spans = readVector(call.space, va, count);
-  return failed(spans) ? spans : writeFile(call, file, spans);
+  return failed(spans) ? spans : writeSpans(call, file, spans);
 }
 
 /** Read at a position of its own; a file without positions answers -ESPIPE. */

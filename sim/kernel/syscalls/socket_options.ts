@@ -1,11 +1,12 @@
 /** Socket options: what programs set is remembered, what they ask is answered. */
-import { Timespec } from "../abi/structs.ts";
-import { EBADF, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP } from "../errno.ts";
+import { Timeval } from "../abi/structs.ts";
+import { EBADF, EDOM, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP } from "../errno.ts";
 import { failed } from "../fs/inode.ts";
 import { Socket, type SocketKind } from "../fs/socket.ts";
 import { AF_INET, AF_UNIX } from "../fs/socket_address.ts";
 import { fileOf } from "../fs/user_io.ts";
 import type { Call } from "../syscall.ts";
+import { readStruct } from "../user_struct.ts";
 
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
@@ -57,7 +58,7 @@ export function setsockopt(
     return -EOPNOTSUPP;
   }
   if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
-    return length < 16 ? -EINVAL : 0;
+    return setTimeout(call, file, name, va, length);
   }
   if (length < 4) return -EINVAL;
   const value = call.space.readU32(va);
@@ -66,6 +67,24 @@ export function setsockopt(
   const isBuffer = level === SOL_SOCKET && (name === SO_SNDBUF || name === SO_RCVBUF);
   file.options.set(`${level}:${name}`, isBuffer ? Math.max(4608, value * 2) : value);
   return 0;
+}
+
+/** SO_RCVTIMEO and SO_SNDTIMEO, a struct timeval (socket(7)). */
+function setTimeout(call: Call, file: Socket, name: number, va: number, length: number): number {
+  if (length < Timeval.size) return -EINVAL;
+  const time = readStruct(call.space, Timeval, va);
+  if (time === null) return -EFAULT;
+  if (time.usec < 0 || time.usec >= 1e6) return -EDOM;
+  // A time before now does not wait: no more than a nanosecond (sock_set_timeout).
+  const nanoseconds = time.sec < 0 ? 1 : time.sec * 1e9 + time.usec * 1e3;
+  if (name === SO_RCVTIMEO) file.receiveTimeout = nanoseconds;
+  else file.sendTimeout = nanoseconds;
+  return 0;
+}
+
+function timevalOf(nanoseconds: number): Uint8Array {
+  const sec = Math.floor(nanoseconds / 1e9);
+  return Timeval.encode({ sec, usec: Math.floor((nanoseconds - sec * 1e9) / 1e3) });
 }
 
 export function getsockopt(
@@ -113,8 +132,9 @@ function optionBytes(file: Socket, level: number, name: number): Uint8Array | nu
       return new Uint8Array(Int32Array.of(pid, uid, gid).buffer);
     }
     case SO_RCVTIMEO:
+      return timevalOf(file.receiveTimeout);
     case SO_SNDTIMEO:
-      return Timespec.encode({});
+      return timevalOf(file.sendTimeout);
     default:
       return number(set ?? 0);
   }
