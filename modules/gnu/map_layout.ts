@@ -12,7 +12,6 @@ export const MAP_SIZE = 2048;
 
 /** Words at the start of a `struct link_map` that `<link.h>` shows to programs. */
 export const MAP_ADDR = 0;
-export const MAP_NAME = 8;
 export const MAP_LD = 16;
 export const MAP_NEXT = 24;
 export const MAP_PREV = 32;

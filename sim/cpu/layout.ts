@@ -76,7 +76,6 @@ export const THREAD_SIZE = 0x480;
 /** Why generated code returned, beyond its return code: fault address (u64), access kind and size. */
 export const FAULT_ADDRESS = 0x480;
 export const FAULT_ACCESS = 0x488;
-export const FAULT_SIZE = 0x48c;
 /** Record at which an exit or fault happened (u32), and the link slot to patch (u32). */
 export const EXIT_RECORD = 0x490;
 export const EXIT_SLOT = 0x494;

@@ -120,6 +120,7 @@ export function findProgram(
     if (script === null) {
       return { file, filename: request.path, argv, env: request.env };
     }
+    file.close();
     if (typeof script === "number") return script;
     if (depth === SCRIPT_DEPTH) return -ELOOP;
     const before = script.argument === undefined ? [script.path] : [script.path, script.argument];

@@ -38,6 +38,8 @@ export interface Executable {
   readonly backing: MapSource;
   /** Read up to `into.length` bytes at `offset`; returns how many were there. */
   read(offset: number, into: Uint8Array): number;
+  /** Close it again: a script, once its first line is known. */
+  close(): void;
 }
 
 /** The ids that file access is checked against. */

@@ -34,11 +34,10 @@ import {
   SS_DISABLE,
   SS_ONSTACK,
 } from "./signal_numbers.ts";
-import { type SignalAction, SigSet, UNBLOCKABLE } from "./signal_state.ts";
+import { type SignalAction, UNBLOCKABLE } from "./signal_state.ts";
 import type { Thread } from "./thread.ts";
 
 const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
-const NONE = new SigSet();
 /** In a wait status: WCOREDUMP. */
 const CORE_DUMPED = 0x80;
 
@@ -248,9 +247,4 @@ function stop(kernel: Kernel, process: Process, signo: number): void {
   process.stopped = true;
   process.unreported = (signo << 8) | 0x7f;
   notifyParent(kernel, process, CLD_STOPPED, signo);
-}
-
-/** Whether something would be delivered with nothing blocked (for tests and /proc). */
-export function anyPending(thread: Thread): boolean {
-  return thread.pending.deliverable(NONE) || thread.process.pending.deliverable(NONE);
 }

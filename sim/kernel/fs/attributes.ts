@@ -6,7 +6,7 @@ import { EACCES, EINVAL, EISDIR, EOPNOTSUPP, EPERM, EROFS } from "../errno.ts";
 import { S_IFMT, S_ISGID, S_ISUID, W_OK } from "./constants.ts";
 import { inodeAt, type Location } from "./dentry.ts";
 import type { AttributeChange, Inode, Timestamp } from "./inode.ts";
-import { IN_ATTRIB, IN_MODIFY, notify } from "./inotify.ts";
+import { IN_ATTRIB, IN_MODIFY, notify } from "./watches.ts";
 import { truncateInode } from "./mapped_pages.ts";
 import { mayAccess } from "./open.ts";
 import { type Credentials, inGroup } from "./permission.ts";

@@ -85,11 +85,6 @@ export function inodeAt(location: Location): Inode {
   return inode;
 }
 
-/** Whether two locations are the same place. */
-export function sameLocation(a: Location, b: Location): boolean {
-  return a.dentry === b.dentry && a.mount === b.mount;
-}
-
 /**
  * Absolute path of a location below `root`, or null when the location is not below it. `deleted`
  * says that some name on the way has been removed.

@@ -11,7 +11,7 @@ import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "./constants.ts";
 import type { CachedFile } from "../../memory/page_cache.ts";
 import type { FileSystem } from "./file_system.ts";
 import type { Location } from "./dentry.ts";
-import type { Watch } from "./inotify.ts";
+import { IN_DELETE_SELF, IN_IGNORED, notifySelf, type Watch } from "./watches.ts";
 import type { FileLocks } from "./locks.ts";
 import type { OpenFile } from "./open_file.ts";
 
@@ -214,6 +214,13 @@ export abstract class Inode {
   afterUnlink(): void {}
   /** The name it is known by has moved. */
   afterRename(_directory: Inode, _name: string): void {}
+  /** A name or an open description has gone: with the last of both the inode goes, too. */
+  discardUnused(): void {
+    if (this.nlink > 0 || this.users > 0) return;
+    notifySelf(this, IN_DELETE_SELF);
+    notifySelf(this, IN_IGNORED);
+    this.fileSystem.discard(this);
+  }
   /** The last name and the last open description are gone: free what the inode holds. */
   evict(): void {}
 }

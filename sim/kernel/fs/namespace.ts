@@ -36,15 +36,15 @@ import { inodeAt } from "./dentry.ts";
 import { nameLength } from "./file_name.ts";
 import { failed, type Inode, type NewFile } from "./inode.ts";
 import {
+  IN_ATTRIB,
   IN_CREATE,
   IN_DELETE,
-  IN_DELETE_SELF,
   IN_MOVE_SELF,
   IN_MOVED_FROM,
   IN_MOVED_TO,
   notifyName,
   notifySelf,
-} from "./inotify.ts";
+} from "./watches.ts";
 import { checkAccess, checkSticky } from "./permission.ts";
 import type { Task } from "./task.ts";
 import { Last, Walk } from "./walk.ts";
@@ -162,7 +162,9 @@ export function link(task: Task, source: Location, start: Location, path: string
   if (inode.nlink === 0 && !source.dentry.name.startsWith("#")) return -ENOENT;
   if (inode.nlink >= 65000) return -EMLINK;
   const error = walk.dentry.inode!.link(dentry.name, inode);
-  return enter(dentry, error < 0 ? error : inode);
+  if (error < 0) return error;
+  notifySelf(inode, IN_ATTRIB); // its count of names
+  return enter(dentry, inode);
 }
 
 /** `may_linkat` with fs.protected_hardlinks=1, as distributions set it. */
@@ -221,16 +223,11 @@ function remove(result: number, victim: Dentry): number {
   const inode = victim.inode!;
   const directory = victim.parent!.inode!;
   victim.drop();
-  notifyName(directory, victim.name, inode, IN_DELETE);
-  gone(inode);
-  return 0;
-}
-
-/** A name of `inode` has gone. */
-function gone(inode: Inode): void {
   inode.afterUnlink();
-  if (inode.nlink <= 0) notifySelf(inode, IN_DELETE_SELF);
-  if (inode.nlink <= 0 && inode.users === 0) inode.fileSystem.discard(inode);
+  if (!inode.isDirectory) notifySelf(inode, IN_ATTRIB); // its count of names
+  inode.discardUnused();
+  notifyName(directory, victim.name, inode, IN_DELETE);
+  return 0;
 }
 
 /** renameat2: `flags` of RENAME_NOREPLACE, RENAME_EXCHANGE. */
@@ -280,12 +277,14 @@ export function rename(
     target.move(oldDirectory, oldName);
   } else {
     source.move(newDirectory, newName);
-    if (replaced !== null) gone(replaced);
+    replaced?.afterUnlink();
   }
   const cookie = ++oldDirectory.inode!.fileSystem.renames;
   notifyName(oldDirectory.inode!, oldName, moved, IN_MOVED_FROM, cookie);
   notifyName(newDirectory.inode!, newName, moved, IN_MOVED_TO, cookie);
+  if (!exchange && replaced !== null) notifySelf(replaced, IN_ATTRIB);
   notifySelf(moved, IN_MOVE_SELF);
+  if (!exchange && replaced !== null) replaced.discardUnused();
   moved.afterRename(newDirectory.inode!, newName);
   if (exchange) replaced!.afterRename(oldDirectory.inode!, oldName);
   return 0;

@@ -26,7 +26,6 @@ import {
   O_TRUNC,
   O_WRONLY,
   R_OK,
-  S_IFIFO,
   S_IFREG,
   S_IFSOCK,
   W_OK,
@@ -34,7 +33,7 @@ import {
 } from "./constants.ts";
 import { Dentry, inodeAt, type Location } from "./dentry.ts";
 import { failed, type Inode } from "./inode.ts";
-import { IN_CREATE, IN_OPEN, notify, notifyName } from "./inotify.ts";
+import { IN_CREATE, IN_MODIFY, IN_OPEN, notify, notifyName } from "./watches.ts";
 import { truncateInode } from "./mapped_pages.ts";
 import { newAttributes } from "./namespace.ts";
 import type { Process } from "../process.ts";
@@ -144,7 +143,9 @@ function openTemporary(task: Task, walk: Walk, flags: number, mode: number): Ope
   if (failed(inode)) return inode;
   const dentry = new Dentry(walk.dentry, `#${inode.ino}`, inode);
   dentry.unlinked = true;
-  return inode.open(flags & ~CREATION_FLAGS, { mount: walk.mount, dentry }, task.opener);
+  const file = inode.open(flags & ~CREATION_FLAGS, { mount: walk.mount, dentry }, task.opener);
+  if (!failed(file)) notify(inode, dentry, IN_OPEN);
+  return file;
 }
 
 /** Open what a walk has reached; a file just made is not checked against its own mode. */
@@ -166,7 +167,8 @@ export function openLocation(
     if (denied < 0) return denied;
   }
   const file = inode.open(flags & ~CREATION_FLAGS, location, task.opener);
-  if (!failed(file) && (flags & O_TRUNC) !== 0 && !created && inode.isRegular) {
+  const emptied = (flags & O_TRUNC) !== 0 && !created && inode.isRegular;
+  if (!failed(file) && emptied) {
     const error = truncateInode(inode, 0, task.opener.privileged);
     if (error < 0) {
       file.retain().release();
@@ -174,6 +176,7 @@ export function openLocation(
     }
   }
   if (failed(file)) return file;
+  if (emptied) notify(inode, location.dentry, IN_MODIFY);
   notify(inode, location.dentry, IN_OPEN);
   if ((flags & O_NOCTTY) === 0) offerTerminal(task.opener.process as Process | undefined, file);
   return file;
@@ -212,9 +215,4 @@ export function mayAccess(task: Task, location: Location, wanted: number): numbe
 export function mayExecute(task: Task, inode: Inode): number {
   if (!inode.isRegular) return -EACCES;
   return checkAccess(inode, X_OK, task.credentials);
-}
-
-/** Whether an open of `inode` is of a FIFO, which may have to wait for its partner. */
-export function isFifo(inode: Inode): boolean {
-  return inode.type === S_IFIFO;
 }

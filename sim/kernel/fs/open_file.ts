@@ -8,6 +8,7 @@ import type { MapSource } from "../../memory/vma.ts";
 import type { WaitQueue } from "../wait_queue.ts";
 import {
   O_ACCMODE,
+  O_PATH,
   O_RDONLY,
   O_WRONLY,
   POLLIN,
@@ -17,6 +18,7 @@ import {
 } from "./constants.ts";
 import type { Location } from "./dentry.ts";
 import type { Inode } from "./inode.ts";
+import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY, notify } from "./watches.ts";
 
 const NEVER: readonly WaitQueue[] = [];
 
@@ -58,9 +60,11 @@ export abstract class OpenFile {
   release(): void {
     if (--this.#references !== 0) return;
     this.closed();
+    if ((this.flags & O_PATH) === 0) this.#tell(this.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     this.#closeListeners?.forEach((listener) => listener());
     const { inode } = this;
-    if (--inode.users === 0 && inode.nlink <= 0) inode.fileSystem.discard(inode);
+    inode.users--;
+    inode.discardUnused();
   }
 
   /** Call `listener` when the last reference goes; epoll holds none of its own. */
@@ -69,6 +73,20 @@ export abstract class OpenFile {
   }
   offClose(listener: () => void): void {
     this.#closeListeners?.delete(listener);
+  }
+
+  #tell(event: number): void {
+    notify(this.inode, this.location.dentry, event);
+  }
+  /** A call has read `count` bytes, which those who watch the file are told; answers `count`. */
+  wasRead(count: number): number {
+    if (count > 0) this.#tell(IN_ACCESS);
+    return count;
+  }
+  /** The same of bytes written. */
+  wasWritten(count: number): number {
+    if (count > 0) this.#tell(IN_MODIFY);
+    return count;
   }
 
   /** The last reference is gone. */

@@ -11,9 +11,9 @@ import {
 } from "./constants.ts";
 import type { Location } from "./dentry.ts";
 import { type DirectoryEntry, failed, type Inode, type Opener, type Timestamp } from "./inode.ts";
-import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY, notify } from "./inotify.ts";
 import { readInode, truncateInode, writeInode } from "./mapped_pages.ts";
 import { OpenFile } from "./open_file.ts";
+import { IN_ACCESS, IN_MODIFY, notify } from "./watches.ts";
 
 /** A position in a file that has a size. */
 abstract class SeekableFile extends OpenFile {
@@ -30,8 +30,6 @@ abstract class SeekableFile extends OpenFile {
   protected override closed(): void {
     this.inode.locks?.ranges.clear(this);
     this.inode.locks?.whole.clear(this);
-    const mask = this.writable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE;
-    notify(this.inode, this.location.dentry, mask);
   }
 
   override flush(owner: object): void {
@@ -106,9 +104,7 @@ export class RegularFile extends SeekableFile {
   protected writeTo(position: number, from: Uint8Array): number {
     if (from.length === 0) return 0;
     if (position + from.length > MAX_FILE_SIZE) return -EFBIG;
-    const count = writeInode(this.inode, position, from, this.#privileged);
-    if (count > 0) notify(this.inode, this.location.dentry, IN_MODIFY);
-    return count;
+    return writeInode(this.inode, position, from, this.#privileged);
   }
 
   override truncate(size: number): number {
@@ -175,10 +171,11 @@ export class Directory extends SeekableFile {
       !failed(this.inode.lookup(entry.name));
   }
 
-  /** `count` entries have been handed out. */
+  /** `count` entries have been handed out: watchers are told even of none. */
   advance(count: number): void {
     this.position += count;
     if (count > 0) this.inode.accessed();
+    notify(this.inode, this.location.dentry, IN_ACCESS);
   }
 }
 

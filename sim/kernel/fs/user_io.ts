@@ -262,7 +262,9 @@ export function readFile(call: Call, file: OpenFile, spans: readonly Span[]): nu
   if (!file.readable) return -EBADF;
   if (isInterrupted(call)) return stopped(call);
   if (atEnd(file, file.offset)) return 0;
-  if (file.splittable) return fillUser(call.space, spans, (into) => file.read(into));
+  if (file.splittable) {
+    return file.wasRead(fillUser(call.space, spans, (into) => file.read(into)));
+  }
   const buffer = chunk(totalLength(spans));
   const count = call.timedOut ? file.readExpired(buffer) : file.read(buffer);
   if (count === -ERESTART) return stopped(call);
@@ -278,7 +280,9 @@ export function readFile(call: Call, file: OpenFile, spans: readonly Span[]): nu
 export function writeFile(call: Call, file: OpenFile, spans: readonly Span[]): number {
   if (!file.writable) return -EBADF;
   if (isInterrupted(call)) return stopped(call);
-  if (file.splittable) return drainUser(call.space, spans, (from) => file.write(from));
+  if (file.splittable) {
+    return file.wasWritten(drainUser(call.space, spans, (from) => file.write(from)));
+  }
   const total = totalLength(spans);
   let done = typeof call.state === "number" ? call.state : 0;
   do {

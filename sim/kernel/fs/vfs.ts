@@ -41,6 +41,7 @@ import { DevPtsFs } from "./tty/devpts.ts";
 import { MachineTerminal } from "./tty/machine_terminal.ts";
 import type { KernelLink } from "./tty/tty.ts";
 import { Walk } from "./walk.ts";
+import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_OPEN, notify } from "./watches.ts";
 
 /** Device numbers of the anonymous file systems; mounts are numbered from 0x20 (0:32) on. */
 const FIRST_MOUNT_DEVICE = 0x20;
@@ -66,6 +67,7 @@ export interface ExecutableFile {
   readonly backing: MapSource;
   readonly inode: Inode;
   read(offset: number, into: Uint8Array): number;
+  close(): void;
 }
 
 const SYSTEM: Credentials = { uid: 0, gid: 0 };
@@ -333,6 +335,8 @@ export class Vfs {
     if (denied) return denied;
     const backing = this.mapSource(inode, location, { readable: true, writable: false });
     if (backing === null) return -EPERM;
+    const tell = (event: number): void => notify(inode, location.dentry, event);
+    tell(IN_OPEN);
     return {
       path: this.pathName(location, fs.root),
       size: inode.size,
@@ -341,7 +345,12 @@ export class Vfs {
       gid: inode.gid,
       backing,
       inode,
-      read: (offset, into) => readInode(inode, offset, into),
+      read: (offset, into) => {
+        const count = readInode(inode, offset, into);
+        if (count > 0) tell(IN_ACCESS);
+        return count;
+      },
+      close: () => tell(IN_CLOSE_NOWRITE),
     };
   }
 }

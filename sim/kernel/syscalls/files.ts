@@ -134,14 +134,18 @@ function readAt(call: Call, file: OpenFile, spans: readonly Span[], position: nu
   if (!file.readable) return -EBADF;
   if (!file.splittable) return file.readAt(position, new Uint8Array(0));
   if (atEnd(file, position)) return 0;
-  return fillUser(call.space, spans, (into, done) => file.readAt(position + done, into));
+  return file.wasRead(
+    fillUser(call.space, spans, (into, done) => file.readAt(position + done, into)),
+  );
 }
 
 function writeAt(call: Call, file: OpenFile, spans: readonly Span[], position: number): number {
   if (position < 0) return -EINVAL;
   if (!file.writable) return -EBADF;
   if (!file.splittable) return -ESPIPE;
-  return drainUser(call.space, spans, (from, done) => file.writeAt(position + done, from));
+  return file.wasWritten(
+    drainUser(call.space, spans, (from, done) => file.writeAt(position + done, from)),
+  );
 }
 
 type Positioned = typeof readAt;

@@ -3,8 +3,9 @@ import { EBADF, EINVAL, ENOTDIR } from "../errno.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../fs/constants.ts";
 import { inodeAt } from "../fs/dentry.ts";
 import { failed } from "../fs/inode.ts";
-import { IN_DONT_FOLLOW, IN_MASK_CREATE, IN_ONLYDIR, InotifyFile } from "../fs/inotify.ts";
+import { InotifyFile } from "../fs/inotify.ts";
 import { fileOf, pathAt, taskOf, vfsOf } from "../fs/user_io.ts";
+import { IN_DONT_FOLLOW, IN_MASK_CREATE, IN_ONLYDIR } from "../fs/watches.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { anonymous, install } from "./new_file.ts";
 

@@ -50,6 +50,12 @@ function transfer(
   return state.done;
 }
 
+/** Bytes have gone from `source` to `target`: those who watch them are told. */
+function tell(source: OpenFile, target: OpenFile, count: number): void {
+  if (source.splittable) source.wasRead(count);
+  if (target.splittable) target.wasWritten(count);
+}
+
 function roomOf(file: OpenFile): number {
   return file instanceof PipeEnd ? file.pipe.room : TRANSFER_CHUNK;
 }
@@ -71,6 +77,7 @@ function sendfile(call: Call, outFd: number, inFd: number, va: number, count: nu
   if (offset === "fault") return -EFAULT;
   const limit = Math.min(count, MAX_RW_COUNT);
   const result = transfer(call, source, target, limit, offset, null, mayWait(target));
+  tell(source, target, result);
   if (offset !== null && result > 0) call.space.writeU64(va, offset + result);
   return result;
 }
@@ -99,6 +106,7 @@ function copyFileRange(
   if (from === "fault" || to === "fault") return -EFAULT;
   const limit = Math.min(count, MAX_RW_COUNT);
   const result = transfer(call, source, target, limit, from, to, false);
+  tell(source, target, result);
   if (result > 0) {
     if (from !== null) call.space.writeU64(inOffset, from + result);
     if (to !== null) call.space.writeU64(outOffset, to + result);
@@ -129,6 +137,7 @@ function splice(
   if (from === "fault" || to === "fault") return -EFAULT;
   const wait = (flags & SPLICE_F_NONBLOCK) === 0 && mayWait(source) && mayWait(target);
   const result = transfer(call, source, target, Math.min(count, MAX_RW_COUNT), from, to, wait);
+  tell(source, target, result);
   if (result > 0) {
     if (from !== null) call.space.writeU64(inOffset, from + result);
     if (to !== null) call.space.writeU64(outOffset, to + result);

@@ -85,7 +85,6 @@ function unary(opcode: number, type: ValueType): (a: Value) => Value {
 export const not = (a: Value): Value => unary(a.type === "i64" ? W.i64_eqz : W.i32_eqz, "i32")(a);
 export const wrap = unary(W.i32_wrap_i64, "i32");
 export const extend = unary(W.i64_extend_i32_u, "i64");
-export const extendSigned = unary(W.i64_extend_i32_s, "i64");
 export const ctz: (a: Value) => Value = unary(0x68, "i32");
 /** An f64 of what is not negative and below 2^53, and back. */
 export const toNumber = unary(0xba, "f64");
