@@ -275,7 +275,7 @@ static void events(void) {
   struct itimerspec timer = {{0, 2000000}, {0, 1000000}}, old;
   SHOW(timerfd_settime(fd, 0, &timer, NULL));
   SHOW(read(fd, &value, 8));
-  SHOW(value);
+  SHOW(value >= 1); /* more on a machine that is late */
   usleep(5000);
   SHOW(read(fd, &value, 8));
   SHOW(value >= 2);
