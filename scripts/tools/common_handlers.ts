@@ -24,12 +24,15 @@ import {
   resultsOf,
   withFlagKind,
 } from "../../sim/cpu/handlers.ts";
+import { instrumentationOf } from "../../sim/cpu/instrumentation.ts";
 import { Decoded, type Isa } from "../../sim/cpu/ir/decoded.ts";
 import type { Helper } from "../../sim/cpu/ir/types.ts";
+import * as L from "../../sim/cpu/layout.ts";
 import type { Linker } from "../../sim/cpu/wasm/cold.ts";
 import type { Instrumentation } from "../../sim/cpu/wasm/events.ts";
 import { ModuleBuilder } from "../../sim/cpu/wasm/module.ts";
 import { FIRST_SLOT, runtimeModule } from "../../sim/cpu/wasm/runtime.ts";
+import { Hierarchy } from "../../sim/models/hierarchy.ts";
 import { isInlined, presets } from "../../sim/models/preset.ts";
 import { importsOf } from "../imports.ts";
 
@@ -83,12 +86,11 @@ export function keysOf(isa: Isa, list: string): number[] {
 
 /** What the models of all presets ask of generated code for an architecture. */
 export function instrumentations(arch: Arch): Instrumentation[] {
-  const pcShift = arch === "aarch64" ? 2 : 0;
-  const made = presets.filter(isInlined).map(({ direction, targetBuffer, returnStack }) => ({
-    ...{ historyBits: direction.kind === "gshare" ? direction.historyBits : 0, pcShift },
-    targets: { sets: targetBuffer.entries / targetBuffer.ways, ways: targetBuffer.ways },
-    ...{ dataWays: 0, returnStack, branches: true, sites: false },
-  }));
+  const state = new WebAssembly.Memory({ initial: L.LINK_HEAT / 65536 });
+  const made = presets.filter(isInlined).map((preset) => {
+    const hierarchy = new Hierarchy(preset.tlb, state, L.STAMPS, () => {});
+    return instrumentationOf(preset, arch, hierarchy, { branches: true, sites: false });
+  });
   return [...new Map(made.map((models) => [runtimeName(models), models])).values()];
 }
 

@@ -48,8 +48,11 @@ export function helperName(helper: string): string {
 /** Name of the runtime module for some instrumentation. */
 export function runtimeName(models: Instrumentation | null): string {
   if (models === null) return "plain";
-  const { historyBits, pcShift, targets: { sets, ways }, returnStack, sites } = models;
-  return `${historyBits}_${pcShift}_${sets}_${ways}_${returnStack}${sites ? "_sites" : ""}`;
+  const { historyBits, pcShift, targets: { sets, ways }, returnStack, sites, tlbs } = models;
+  const shapes = [...tlbs?.instructions ?? [], ...tlbs?.data ?? []]
+    .map((tlb) => `${tlb.address.toString(16)}.${tlb.sets}.${tlb.ways}`);
+  const parts = [historyBits, pcShift, sets, ways, returnStack, ...shapes];
+  return parts.join("_") + (sites ? "_sites" : "");
 }
 
 /** Properties of a handler as block building needs them. */

@@ -133,18 +133,13 @@ export const RANDOM = 0x550;
 /** x86_64: the processor's XCR0 (u32), 0 without XSAVE; aarch64: 1 with FEAT_S1POE. */
 export const XCR0 = 0x558;
 /**
- * Modelled TLBs for `wasm/refill.ts`. `TLB_SHAPES`: those of 4 KiB pages for instructions and data, and
- * level 2 of instructions and of data, which may be the same; each as four u32: address of its entries, ways (0: the host does it all), sets - 1, and misses that
- * were refilled. An entry is the stamp (u64) and the tag (u64, all ones when empty): the page's number, log2 of
+ * Modelled TLBs for `wasm/refill.ts`. `TLB_MISSES`: misses that were refilled (u32 each), in those of 4 KiB pages for
+ * instructions and for data, and in level 2 of instructions and of data, which may be the same. An entry is the stamp
+ * (u64) and the tag (u64, all ones when empty): the page's number, log2 of
  * its size from `TAG_BITS_SHIFT` on, its space from `TAG_SPACE_SHIFT` on. `SPACE_TAG` (u64) is the tag of
  * page 0 of 4 KiB in the running space.
  */
-export const TLB_SHAPES = 0x5b0;
-export const TLB_SHAPE = 16;
-export const TLB_BASE = 0;
-export const TLB_WAYS = 4;
-export const TLB_MASK = 8;
-export const TLB_MISSES = 12;
+export const TLB_MISSES = 0x5b0;
 export const TLB_ENTRY = 16;
 export const TLB_STAMP = 0;
 export const TLB_TAG = 8;
@@ -193,23 +188,28 @@ export const SITE_SPACE = 0xc20;
 export const SITE_ADDRESS = 0xc28;
 
 /**
- * Soft TLBs (`soft_tlb.ts`), entries of 16 bytes. Those of loads and stores have one for each page number
- * modulo 2^20: the page's address (u64), its physical address (u32), and the address of the modelled
- * entry's stamp (u32). That of fetches has few.
+ * Soft TLBs (`soft_tlb.ts`). That of data has an entry of 32 bytes for each page number modulo 2^20: the page's address if
+ * loads may use it, the same if stores may (u64 each), its physical address, the address of the modelled entry's stamp,
+ * and, in models, where level 2 had it last (u32 each). An access reads one cache line of it, whatever comes of that.
+ * That of fetches has few entries, of 16 bytes: the page's address (u64), and the address of the stamp.
  */
 export const READ_TLB = 0x1000000;
-export const WRITE_TLB = 0x2000000;
-export const SOFT_TAG = 0;
-export const SOFT_PHYSICAL = 8;
-export const SOFT_STAMP = 12;
+export const WRITE_TLB: number = READ_TLB + 8;
+export const SOFT_PHYSICAL: number = READ_TLB + 16;
+export const SOFT_STAMP: number = READ_TLB + 20;
+export const SOFT_SECOND: number = READ_TLB + 24;
+export const SOFT_ENTRY = 32;
+/** An address shifted right by `SOFT_SHIFT`, and `SOFT_MASK`, is the byte offset of its entry. */
+export const SOFT_SHIFT = 7;
+export const SOFT_MASK = 0x1ffffe0;
 /** Over the page's address: its modelled entry was evicted, its translation still holds. */
 export const SOFT_EVICTED: bigint = 1n << 63n;
 export const FETCH_TLB = 0x30000;
 export const FETCH_STAMP = 12;
 export const FETCH_BITS = 12;
 export const FETCH_ENTRIES: number = 1 << FETCH_BITS;
-/** Byte offset of the place of address `va` in the soft TLBs of data. */
-export const dataPlace = (va: number): number => ((va >>> 0) >>> 8) & 0xfffff0;
+/** Byte offset of the place of address `va` in the soft TLB of data. */
+export const dataPlace = (va: number): number => (va >>> SOFT_SHIFT) & SOFT_MASK;
 /** Byte offset of the place of `page` (va / 4096) in the soft TLB of fetches; high bits are folded in. */
 export const fetchPlace = (page: number): number =>
   ((page ^ Math.floor(page / FETCH_ENTRIES)) & (FETCH_ENTRIES - 1)) << 4;

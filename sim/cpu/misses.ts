@@ -242,10 +242,8 @@ export class Misses {
     this.#stream?.sawPage(va, pageShift);
     if (this.#observe !== undefined || this.checksAlignment) return physical;
     if (this.#watched.any && this.#watched.onPage(space, va)) return physical;
-    this.#soft.fill(L.READ_TLB, va, physical, stamp);
-    if (writable && this.#blocks.codeFrames[physical >>> 12] === 0) {
-      this.#soft.fill(L.WRITE_TLB, va, physical, stamp);
-    }
+    const stores = writable && this.#blocks.codeFrames[physical >>> 12] === 0;
+    this.#soft.fill(va, physical, stamp, stores);
     return physical;
   }
 

@@ -1,27 +1,32 @@
 /**
  * The soft TLBs: what generated code looks translations up in, inline. Direct-mapped by the low 20 bits
- * of the page number, for loads and for stores; another one, by `layout.fetchPlace`, for fetches, which
- * only models need.
+ * of the page number; another one, by `layout.fetchPlace`, for fetches, which only models need.
  *
- * An entry for data holds its page's address, which XORed with an address of the page yields the offset in
- * it, and with any other address a number that is no offset. An empty entry holds zero: page 0, which only the
- * first place could match; there it holds an address that belongs elsewhere.
+ * An entry for data has a tag for loads and one for stores. A tag is the page's address, which XORed with an address of the page
+ * yields the offset in it, and with any other address a number that is no offset. An empty one is zero: page 0, which only
+ * the first place could match; there it is an address that belongs elsewhere. Loads may do what stores may.
  */
 import * as L from "./layout.ts";
 
 /** Entries filled since the last flush that are remembered one by one. */
 const LOG_SIZE = 1 << 16;
 const U32 = 4294967296;
-/** Bits of a data entry's word index that are its place, and what an empty entry at the first place holds. */
-const PLACE_MASK = (1 << 22) - 1;
+/** Word indices of the tags at the first place, and what they hold when empty. */
+const FIRST = L.READ_TLB >> 2;
 const ELSEWHERE = 4096;
+/** From an entry's tag for loads to that for stores, its physical address, its stamp's, in words. */
+const STORES = (L.WRITE_TLB - L.READ_TLB) >> 2;
+const PHYSICAL = (L.SOFT_PHYSICAL - L.READ_TLB) >> 2;
+const STAMP = (L.SOFT_STAMP - L.READ_TLB) >> 2;
 /** In place of an entry: a frame has or had more than one. */
 const SEVERAL = 0xffffffff;
 /** High half of `SOFT_EVICTED`. */
 const EVICTED = 0x80000000 | 0;
 
-function isEmpty(u32: Uint32Array, entry: number): boolean {
-  return u32[entry + 1] === 0 && u32[entry] === ((entry & PLACE_MASK) === 0 ? ELSEWHERE : 0);
+/** The low word of an empty tag at word index `tag`. */
+const emptyTag = (tag: number): number => tag === FIRST || tag === FIRST + STORES ? ELSEWHERE : 0;
+function isEmpty(u32: Uint32Array, tag: number): boolean {
+  return u32[tag + 1] === 0 && u32[tag] === emptyTag(tag);
 }
 
 export class SoftTlb {
@@ -37,24 +42,27 @@ export class SoftTlb {
     this.#stores = new Uint32Array(memory.buffer.byteLength / 4096);
     // Zeros match fetches from page 0.
     this.#u32[L.FETCHED >> 2] = 1;
-    this.#clear(L.READ_TLB >> 2);
-    this.#clear(L.WRITE_TLB >> 2);
+    this.#clear(FIRST);
     this.flush();
   }
 
-  /** `va` translates to `physical`, for loads or stores; `stamp` is the modelled entry's, or 0. */
-  fill(table: typeof L.READ_TLB | typeof L.WRITE_TLB, va: number, physical: number, stamp: number) {
-    const entry = (table + L.dataPlace(va)) >> 2;
+  /** `va` translates to `physical`, for loads, and if `stores` for those; `stamp` is the modelled entry's, or 0. */
+  fill(va: number, physical: number, stamp: number, stores: boolean): void {
+    const entry = (L.READ_TLB + L.dataPlace(va)) >> 2;
     const u32 = this.#u32;
     if (isEmpty(u32, entry)) {
       if (this.#logged === LOG_SIZE) this.#flushData();
       this.#log[this.#logged++] = entry;
     }
-    if (table === L.WRITE_TLB) this.#reach(physical >>> 12, entry);
     u32[entry] = va & ~4095;
     u32[entry + 1] = Math.floor(va / U32);
-    u32[entry + 2] = physical & ~4095;
-    u32[entry + 3] = stamp;
+    u32[entry + PHYSICAL] = physical & ~4095;
+    u32[entry + STAMP] = stamp;
+    if (stores) {
+      this.#reach(physical >>> 12, entry);
+      u32[entry + STORES] = u32[entry];
+      u32[entry + STORES + 1] = u32[entry + 1];
+    } else this.#clearTag(entry + STORES);
   }
 
   /** The page of `va` may be fetched from; its modelled entry's stamp is at `stamp`. */
@@ -71,26 +79,26 @@ export class SoftTlb {
   clearData(from: number, to: number): void {
     const end = Math.min(to, from + U32);
     for (let va = from; va < end; va += 4096) {
-      this.#drop(L.READ_TLB, va, from, to);
-      this.#drop(L.WRITE_TLB, va, from, to);
+      const entry = (L.READ_TLB + L.dataPlace(va)) >> 2;
+      const page = this.#u32[entry] + (this.#u32[entry + 1] & ~EVICTED) * U32;
+      if (page >= from - 4095 && page < to) this.#clear(entry);
     }
   }
-  #drop(table: number, va: number, from: number, to: number): void {
-    const entry = (table + L.dataPlace(va)) >> 2;
-    const page = this.#u32[entry] + (this.#u32[entry + 1] & ~EVICTED) * U32;
-    if (page >= from - 4095 && page < to) this.#clear(entry);
-  }
   #clear(entry: number): void {
-    this.#u32[entry] = (entry & PLACE_MASK) === 0 ? ELSEWHERE : 0;
-    this.#u32[entry + 1] = 0;
+    this.#clearTag(entry);
+    this.#clearTag(entry + STORES);
+  }
+  #clearTag(tag: number): void {
+    this.#u32[tag] = emptyTag(tag);
+    this.#u32[tag + 1] = 0;
   }
 
   /** The modelled entry of the 4 KiB page at `va` went; its translation is still known. */
   evictData(va: number): void {
-    for (const table of [L.READ_TLB, L.WRITE_TLB]) {
-      const entry = (table + L.dataPlace(va)) >> 2;
-      if (this.#u32[entry] + this.#u32[entry + 1] * U32 === va && va !== 0) {
-        this.#u32[entry + 1] |= EVICTED;
+    const entry = (L.READ_TLB + L.dataPlace(va)) >> 2;
+    for (const tag of [entry, entry + STORES]) {
+      if (this.#u32[tag] + this.#u32[tag + 1] * U32 === va && va !== 0) {
+        this.#u32[tag + 1] |= EVICTED;
       }
     }
   }
@@ -103,22 +111,20 @@ export class SoftTlb {
     this.#stores[frame] = others ? SEVERAL : entry;
   }
   #isOf(frame: number, entry: number): boolean {
-    return this.#u32[entry + 2] >>> 12 === frame && !isEmpty(this.#u32, entry);
+    return this.#u32[entry + PHYSICAL] >>> 12 === frame && !isEmpty(this.#u32, entry + STORES);
   }
 
   /** Stores may no longer reach `frame` unseen: it holds translated code now. */
   dropStores(frame: number): void {
-    const first = L.WRITE_TLB >> 2;
-    const u32 = this.#u32;
     const known = this.#stores[frame];
     this.#stores[frame] = 0;
     if (known !== SEVERAL) {
-      if (known !== 0 && this.#isOf(frame, known)) this.#clear(known);
+      if (known !== 0 && this.#isOf(frame, known)) this.#clearTag(known + STORES);
       return;
     }
     for (let i = 0; i < this.#logged; i++) {
       const entry = this.#log[i];
-      if (entry >= first && u32[entry + 2] >>> 12 === frame) this.#clear(entry);
+      if (this.#isOf(frame, entry)) this.#clearTag(entry + STORES);
     }
   }
 

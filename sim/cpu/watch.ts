@@ -3,8 +3,9 @@
  * that generated code keeps in state memory.
  */
 import { Hierarchy, Side } from "../models/hierarchy.ts";
-import { hasInlinedTargets, hasInlinedTlb, MOST_HISTORY, type Preset } from "../models/preset.ts";
+import { hasInlinedTlb, type Preset } from "../models/preset.ts";
 import { PAGE_SIZE } from "../models/tlb.ts";
+import { instrumentationOf } from "./instrumentation.ts";
 import * as L from "./layout.ts";
 import { Site } from "./site_kinds.ts";
 import type { SoftTlb } from "./soft_tlb.ts";
@@ -65,47 +66,27 @@ export class Watch {
   ) {
     this.#u32 = new Uint32Array(state.buffer);
     this.#soft = soft;
-    const pcShift = arch === "aarch64" ? 2 : 0;
     if (!hasInlinedTlb(preset.tlb)) {
       throw new RangeError(`the TLBs of ${preset.name} are not for generated code`);
     }
-    const { direction, returnStack, targetBuffer } = preset;
-    const historyBits = direction.kind === "gshare" ? direction.historyBits : 0;
-    if (historyBits > MOST_HISTORY) {
-      throw new RangeError(`history of ${historyBits} bits; at most ${MOST_HISTORY}`);
-    }
-    if (returnStack > 64) throw new RangeError(`return stack of ${returnStack}; at most 64`);
     if (Hierarchy.bytes(preset.tlb) > L.LINK_HEAT - L.STAMPS) {
       throw new RangeError("the modelled TLBs have too many entries");
     }
-    const { entries, ways } = targetBuffer;
-    if (branches && !hasInlinedTargets(targetBuffer)) {
-      throw new RangeError(`the target buffer of ${preset.name} is not for generated code`);
-    }
-    const targets = { sets: entries / ways, ways };
-    // Two-bit counters start weakly not taken.
-    new Uint8Array(state.buffer).fill(1, L.GSHARE, L.GSHARE + 2 ** historyBits);
-    new BigUint64Array(state.buffer, L.RETURN_STACK, 64).fill(NO_RETURN);
     this.hierarchy = new Hierarchy(
       preset.tlb,
       state,
       L.STAMPS,
       (side, address, bits, space) => this.#evicted(side, address, bits, space),
     );
-    const dataWays = this.hierarchy.smallPages[1].ways;
-    this.instrumentation = {
-      ...{ historyBits, pcShift, targets, dataWays, returnStack, branches, sites },
-    };
+    this.instrumentation = instrumentationOf(preset, arch, this.hierarchy, { branches, sites });
+    // Two-bit counters start weakly not taken.
+    new Uint8Array(state.buffer).fill(
+      1,
+      L.GSHARE,
+      L.GSHARE + 2 ** this.instrumentation.historyBits,
+    );
+    new BigUint64Array(state.buffer, L.RETURN_STACK, 64).fill(NO_RETURN);
     this.#pageSize = 2 ** this.hierarchy.granule;
-    // Generated code refills base pages of 4 KiB by itself.
-    const refills = this.hierarchy.granule === 12;
-    this.hierarchy.smallPages.forEach((tlb, i) => {
-      const at = (L.TLB_SHAPES + i * L.TLB_SHAPE) >> 2;
-      this.#u32[at + L.TLB_BASE / 4] = tlb.address;
-      const odd = tlb.mask < 0 || (i < 2 && tlb.ways % 4 !== 0);
-      this.#u32[at + L.TLB_WAYS / 4] = odd || !refills ? 0 : tlb.ways;
-      this.#u32[at + L.TLB_MASK / 4] = tlb.mask;
-    });
   }
 
   /** A level-1 entry went: so do the soft entries that it issued. */
@@ -144,20 +125,18 @@ export class Watch {
     counts.indirectMispredicted += this.#take(L.INDIRECTS + 4);
     counts.fetchStraddles += this.#take(L.FETCH_STRADDLES);
     const tlb = this.hierarchy.counts;
-    const instructions = this.#take(L.TLB_SHAPES + L.TLB_MISSES);
-    const data = this.#take(L.TLB_SHAPES + L.TLB_SHAPE + L.TLB_MISSES);
+    const instructions = this.#take(L.TLB_MISSES);
+    const data = this.#take(L.TLB_MISSES + 4);
     tlb.itlbMisses += instructions;
     tlb.dtlbMisses += data;
     tlb.stlbAccesses += instructions + data;
-    tlb.stlbMisses += this.#take(L.TLB_SHAPES + 2 * L.TLB_SHAPE + L.TLB_MISSES) +
-      this.#take(L.TLB_SHAPES + 3 * L.TLB_SHAPE + L.TLB_MISSES);
+    tlb.stlbMisses += this.#take(L.TLB_MISSES + 8) + this.#take(L.TLB_MISSES + 12);
   }
   /** Put events so far that attribution tells of into an array, by kind. What is not collected yet is in state memory. */
   events(into: Float64Array): void {
     const { counts, hierarchy: { counts: tlb } } = this;
     const u32 = (at: number): number => this.#u32[at >> 2];
-    const refilled = (shape: number): number =>
-      u32(L.TLB_SHAPES + shape * L.TLB_SHAPE + L.TLB_MISSES);
+    const refilled = (structure: number): number => u32(L.TLB_MISSES + 4 * structure);
     into[Site.ItlbMisses] = tlb.itlbMisses + refilled(0);
     into[Site.DtlbMisses] = tlb.dtlbMisses + refilled(1);
     into[Site.StlbMisses] = tlb.stlbMisses + refilled(2) + refilled(3);

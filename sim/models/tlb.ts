@@ -65,11 +65,6 @@ export class Tlb {
     for (let i = 0; i < entries; i++) this.#forget(i);
   }
 
-  /** `sets - 1` if the number of sets is a power of two, else -1. */
-  get mask(): number {
-    return this.#mask;
-  }
-
   /** The first entry of the set of `page`. */
   #first(page: number): number {
     return (this.#mask >= 0 ? page & this.#mask : page % this.sets) * this.ways;

@@ -4,6 +4,15 @@
  */
 import { type Node, NodeKind, type Statement } from "../ir/types.ts";
 
+/** Where the entries of a modelled TLB lie in state memory, and its geometry. */
+export interface ModelledTlb {
+  readonly address: number;
+  readonly sets: number;
+  readonly ways: number;
+}
+/** Level 1 and level 2 of a side; the latter may be of both. */
+export type ModelledTlbs = Readonly<Record<"instructions" | "data", readonly ModelledTlb[]>>;
+
 /** What the models need of generated code. */
 export interface Instrumentation {
   /** log2 of gshare's counters, and its history's length. */
@@ -12,8 +21,8 @@ export interface Instrumentation {
   readonly pcShift: number;
   /** Geometry of the target buffer. */
   readonly targets: { readonly sets: number; readonly ways: number };
-  /** Ways of the level-1 TLB for base pages of data. */
-  readonly dataWays: number;
+  /** The TLBs of base pages that generated code refills; null if the host does. */
+  readonly tlbs: ModelledTlbs | null;
   /** Entries of the return stack, at most 64. */
   readonly returnStack: number;
   /** Whether branches are watched at all. */

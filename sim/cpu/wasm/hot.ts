@@ -223,8 +223,8 @@ export class Region extends GuestLowering {
     this.#pending.write(this.code, this.#locals.now, () => this.temporary("i64"));
   }
   protected override refills(): boolean {
-    const { source, block, index } = this.#region;
-    return source.misses(block, index);
+    const { source, block, index, models } = this.#region;
+    return models?.tlbs != null && source.misses(block, index);
   }
   protected override looked(): void {
     this.#pending.other({});
@@ -252,7 +252,7 @@ export class Region extends GuestLowering {
    */
   #replaced(): void {
     const { code } = this;
-    const replaceable = this.#pending.replaceable(this.linker.instrumentation!.dataWays);
+    const replaceable = this.#pending.replaceable(this.linker.instrumentation!.tlbs!.data[0].ways);
     if (replaceable.length === 0) {
       code.op(W.i32_eqz);
       return;

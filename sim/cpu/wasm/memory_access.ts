@@ -2,9 +2,10 @@
 import {
   READ_TLB,
   SOFT_EVICTED,
+  SOFT_MASK,
   SOFT_PHYSICAL,
+  SOFT_SHIFT,
   SOFT_STAMP,
-  SOFT_TAG,
   WRITE_TLB,
 } from "../layout.ts";
 import type { Isa } from "../ir/decoded.ts";
@@ -30,7 +31,6 @@ interface Lookup {
   readonly place: number;
   readonly offset: number;
   readonly entry: number;
-  readonly table: number;
 }
 
 /** A lowering that reaches guest memory: inline soft TLB, runtime functions beyond it. */
@@ -105,7 +105,7 @@ export abstract class GuestLowering extends Lowering {
   }
 
   /**
-   * Look up the soft TLB `table` for `size` bytes from `address + shift` on; `hit` is lowered where it
+   * Look up the soft TLB, with its tags in `table`, for `size` bytes from `address + shift` on; `hit` is lowered where it
    * serves them, `missed` where the translation is not there or two pages are touched. Both leave a
    * `result`.
    */
@@ -148,7 +148,7 @@ export abstract class GuestLowering extends Lowering {
     code.op(W.end);
   }
 
-  /** Push whether the soft TLB `table` does not serve `size` bytes from `address + shift` on. */
+  /** Push whether the soft TLB, with its tags in `table`, does not serve `size` bytes from `address + shift` on. */
   #lookup(address: Node, shift: number, size: number, table: number): Lookup {
     const code = this.code;
     const l = {
@@ -156,12 +156,11 @@ export abstract class GuestLowering extends Lowering {
       place: this.temporary("i32"),
       offset: this.temporary("i64"),
       entry: this.#models ? this.temporary("i64") : -1,
-      table,
     };
     this.value(address);
     if (shift !== 0) code.i64(BigInt(shift)).op(W.i64_add);
-    code.tee(l.address).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
-      .tee(l.place).mem(W.i64_load, table + SOFT_TAG).get(l.address).op(W.i64_xor).tee(l.offset)
+    code.tee(l.address).op(W.i32_wrap_i64).i32(SOFT_SHIFT).op(W.i32_shr_u).i32(SOFT_MASK)
+      .op(W.i32_and).tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor).tee(l.offset)
       .i64(BigInt(4096 - size)).op(W.i64_gt_u);
     return l;
   }
@@ -170,15 +169,15 @@ export abstract class GuestLowering extends Lowering {
     return this.linker.instrumentation !== null;
   }
   /** Push the physical address of a lookup that hit. */
-  #physical({ place, offset, entry, table }: Lookup): void {
+  #physical({ place, offset, entry }: Lookup): void {
     const code = this.code;
     if (this.#models) code.get(entry).op(W.i32_wrap_i64);
-    else code.get(place).mem(W.i32_load, table + SOFT_PHYSICAL);
+    else code.get(place).mem(W.i32_load, SOFT_PHYSICAL);
     code.get(offset).op(W.i32_wrap_i64, W.i32_add);
   }
   /** With models, after a hit: read the rest of the entry, and push where the stamp is. */
-  #stamp({ place, entry, table }: Lookup): void {
-    this.code.get(place).mem(W.i64_load, table + SOFT_PHYSICAL).tee(entry)
+  #stamp({ place, entry }: Lookup): void {
+    this.code.get(place).mem(W.i64_load, SOFT_PHYSICAL).tee(entry)
       .i64(BigInt(8 * (SOFT_STAMP - SOFT_PHYSICAL))).op(W.i64_shr_u, W.i32_wrap_i64);
   }
 

@@ -18,14 +18,7 @@ import { ENTRY_TYPE, type ModuleBuilder } from "./module.ts";
 import * as R from "./records.ts";
 import { popReturn, pushReturn } from "./return_stack.ts";
 import { sharedAccesses } from "./shared_access.ts";
-import {
-  ACCESS_LOCALS,
-  refill,
-  REFILL_LOCALS,
-  refillAccess,
-  refillData,
-  refillFetch,
-} from "./refill.ts";
+import { refill, REFILL_LOCALS, refillAccess, refillFetch } from "./refill.ts";
 import {
   enterSite,
   ordinal,
@@ -94,11 +87,18 @@ export function runtimeModule(
 
   const address = (c: Code): Code => c.i32(0).get(0).mem(W.i64_store, L.FAULT_ADDRESS);
   // Parameters: the address, values, the size with the access's number, the record.
-  const refillAt = models === null ? -1 : m.function(
-    m.type(["i64", "i64", "i32"], ["i32"]),
-    REFILL_LOCALS,
-    refill(sites, stream?.lines),
-  );
+  const tlbs = models?.tlbs ?? null;
+  const [refillFetches, refillAt] = tlbs === null
+    ? [-1, -1]
+    : (["instructions", "data"] as const).map(
+      (side) =>
+        m.function(
+          m.type(["i64", "i64"], ["i32"]),
+          REFILL_LOCALS,
+          refill(side, tlbs, sites, stream?.lines),
+        ),
+    );
+  if (tlbs !== null) m.export("refill_data", refillAt);
   const slow = (
     name: keyof typeof runtimeSignatures,
     host: number,
@@ -110,7 +110,7 @@ export function runtimeModule(
     const { params, results } = runtimeSignatures[name];
     const size = params.length - 2;
     const c = new Code();
-    const locals = models === null ? [] : refillAccess(
+    const locals = models === null || tlbs === null ? [] : refillAccess(
       c,
       table,
       size,
@@ -118,7 +118,7 @@ export function runtimeModule(
       models.pcShift === 2,
       (place) => {
         // The physical address.
-        c.get(place).mem(W.i32_load, table + L.SOFT_PHYSICAL)
+        c.get(place).mem(W.i32_load, L.SOFT_PHYSICAL)
           .get(0).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_add);
         if (stream?.lines !== undefined) {
           const kind = table === L.READ_TLB ? EventKind.Load : EventKind.Store;
@@ -190,10 +190,9 @@ export function runtimeModule(
   ): number =>
     define(name, runtimeSignatures[name].params, runtimeSignatures[name].results, code, locals);
   const fetch_ = new Code();
-  const fetchLocals = models === null ? [] : refillFetch(fetch_, refillAt);
+  const fetchLocals = tlbs === null ? [] : refillFetch(fetch_, refillFetches);
   const fetchSlow = signed("fetch_slow", address(fetch_).call(fetchMiss), fetchLocals);
   if (models !== null) {
-    signed("refill_data", refillData(refillAt), ACCESS_LOCALS);
     signed("indirect", indirect(models, sites), INDIRECT_LOCALS);
     signed("predict", predict(models, sites?.mispredicted), PREDICT_LOCALS);
     signed("push_return", pushed(models, sites), ["i32"]);

@@ -63,7 +63,7 @@ export function sharedAccesses(
     c.op(W.if, typeCode.i32).get(0);
     slowArguments(c, bits / 8, told);
     c.call(slow.load).op(W.else);
-    hit(c, L.READ_TLB, { told, place, offset }, models);
+    hit(c, { told, place, offset }, models);
     if (lines !== undefined) {
       c.set(at);
       appendShared(c, lines, EventKind.Load, bits / 8, { told, physical: at, place });
@@ -86,7 +86,7 @@ export function sharedAccesses(
     values.forEach((_, i) => c.get(1 + i));
     slowArguments(c, bits / 8, told);
     c.call(slow.store[bits === 256 ? "pair" : type]).op(W.drop, W.return, W.end);
-    hit(c, L.WRITE_TLB, { told, place, offset }, models);
+    hit(c, { told, place, offset }, models);
     c.set(at);
     if (lines !== undefined) {
       appendShared(c, lines, EventKind.Store, bits / 8, { told, physical: at, place });
@@ -108,21 +108,21 @@ interface Locals {
 
 /** Push whether the soft TLB does not serve `size` bytes at the address in parameter 0. */
 function lookup(c: Code, size: number, table: number, l: Locals): void {
-  c.get(0).op(W.i32_wrap_i64).i32(8).op(W.i32_shr_u).i32(0xfffff0).op(W.i32_and)
-    .tee(l.place).mem(W.i64_load, table + L.SOFT_TAG).get(0).op(W.i64_xor).tee(l.offset)
+  c.get(0).op(W.i32_wrap_i64).i32(L.SOFT_SHIFT).op(W.i32_shr_u).i32(L.SOFT_MASK).op(W.i32_and)
+    .tee(l.place).mem(W.i64_load, table).get(0).op(W.i64_xor).tee(l.offset)
     .i64(BigInt(4096 - size)).op(W.i64_gt_u).seldom();
 }
 
 /** After a hit: leave the model as a lookup would, push the physical address. */
-function hit(c: Code, table: number, l: Locals, models: Instrumentation | null): void {
+function hit(c: Code, l: Locals, models: Instrumentation | null): void {
   if (models !== null) {
-    c.get(l.place).mem(W.i32_load, table + L.SOFT_STAMP)
+    c.get(l.place).mem(W.i32_load, L.SOFT_STAMP)
       .stateLoad(W.i64_load, L.NOW).get(l.told).i32(-32).op(W.i32_and)
       .mem(W.i32_load16_u, R.INDEX).i32(6).op(W.i32_shl)
       .get(l.told).i32(31).op(W.i32_and).i32(1).op(W.i32_shl, W.i32_or, W.i64_extend_i32_u)
       .op(W.i64_add).mem(W.i64_store, 0);
   }
-  c.get(l.place).mem(W.i32_load, table + L.SOFT_PHYSICAL).get(l.offset).op(W.i32_wrap_i64)
+  c.get(l.place).mem(W.i32_load, L.SOFT_PHYSICAL).get(l.offset).op(W.i32_wrap_i64)
     .op(W.i32_add);
 }
 

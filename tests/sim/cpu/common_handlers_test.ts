@@ -73,7 +73,7 @@ for (const arch of ["x86_64", "aarch64"] as const) {
         historyBits,
         pcShift: 0,
         targets: { sets: 4, ways: 2 },
-        dataWays: 4,
+        tlbs: null,
         returnStack: 4,
         branches: true,
         sites: false,
