@@ -39,6 +39,7 @@ export function exitThread(kernel: Kernel, thread: Thread, status: number): void
     space.copyOut(thread.clearChildTid, new Uint8Array(4));
     kernel.futexes.wake(space, thread.clearChildTid, 1);
   }
+  if (thread.semaphoreUndo?.drop()) thread.semaphoreUndo.value.apply(process.pid);
   process.threads.delete(thread);
   process.usage.instructions += thread.retired;
   kernel.threads.delete(thread.tid);

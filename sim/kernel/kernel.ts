@@ -32,6 +32,7 @@ import { describeDeadlock } from "./deadlock.ts";
 import { endProcess } from "./exit.ts";
 import { FatalSignal } from "./fatal_signal.ts";
 import { FutexTable } from "./futex.ts";
+import { SystemVIpc } from "./ipc/mod.ts";
 import { acquireTerminal } from "./job_control.ts";
 import { type KernelCounters, noCounts } from "./kernel_counters.ts";
 import { KernelError } from "./kernel_error.ts";
@@ -56,7 +57,7 @@ import { Random } from "./random.ts";
 import { abortRestartable } from "./rseq.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Vfs } from "./seam.ts";
-import { SharedMemory } from "./shared_memory.ts";
+
 import { deliverSignals, forceSignal } from "./signals.ts";
 import type { StracePrinter } from "./strace/printer.ts";
 import { SyscallTable } from "./syscall.ts";
@@ -79,7 +80,7 @@ export class Kernel {
   readonly timers: TimerQueue = new TimerQueue();
   readonly scheduler: Scheduler = new Scheduler();
   readonly futexes: FutexTable = new FutexTable();
-  readonly sharedMemory: SharedMemory = new SharedMemory();
+  readonly ipc: SystemVIpc = new SystemVIpc();
   readonly random: Random;
   /** Hooks of user scripts. */
   readonly syscalls: SyscallHooks;

@@ -88,6 +88,8 @@ export type Interruption =
   | "restart"
   /** -EINTR whenever a handler runs (Linux's ERESTARTNOHAND): poll, select, pause, epoll, nanosleep. */
   | "interrupt"
+  /** -EINTR whenever a handler runs, as a plain error: semop, io_getevents. */
+  | "fail"
   /** Not by a signal, except a fatal one. */
   | "uninterruptible";
 

@@ -2,7 +2,8 @@
 import { THREAD_SIZE } from "../cpu/layout.ts";
 import { SS_DISABLE } from "./signal_numbers.ts";
 import { PendingSignals, SigSet } from "./signal_state.ts";
-import type { Process } from "./process.ts";
+import type { SemaphoreUndo } from "./ipc/semaphore_undo.ts";
+import type { Process, Shared } from "./process.ts";
 import { type Seccomp, SECCOMP_OFF } from "./seccomp.ts";
 import type { Timer } from "./timers.ts";
 import type { Waiter, WaitQueue } from "./wait_queue.ts";
@@ -51,6 +52,8 @@ export class Thread implements Waiter {
   /** rseq area, 0 when not registered. */
   rseq: { readonly address: number; readonly size: number; readonly signature: number } | null =
     null;
+  /** What semaphores get back at its end; threads of CLONE_SYSVSEM share it. */
+  semaphoreUndo: Shared<SemaphoreUndo> | null = null;
   /** Which system calls it may make. */
   seccomp: Seccomp = SECCOMP_OFF;
   /** PR_SET_NO_NEW_PRIVS. */

@@ -83,6 +83,13 @@ export class CachedFile {
     return Math.ceil(this.file.size / this.granule.size);
   }
 
+  /** Pages that are cached. */
+  get present(): number {
+    let count = 0;
+    for (const chunk of this.chunks.values()) count += chunk.count;
+    return count;
+  }
+
   /** Frame of page `index`, read in if absent; 0 when memory is exhausted. */
   load(index: number): number {
     const cached = this.frame(index);

@@ -4,6 +4,7 @@ import { CORE_PATTERN } from "../core_pattern.ts";
 import { ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Inode } from "./inode.ts";
+import { IPC_LIMITS, ipcTexts } from "./proc_ipc.ts";
 import { SyntheticDirectory, SyntheticFile, type SyntheticFs, SyntheticLink } from "./synthetic.ts";
 
 /** A tree of text files: a function is a file, an object a directory. */
@@ -183,6 +184,7 @@ export function systemEntries(
     version: () => `Linux version ${kernel.release} (isthmus@isthmus) ${version}\n`,
     vmstat: () => `nr_free_pages ${kernel.memory.frames.count - kernel.memory.frames.inUse}\n`,
     net: NET_HEADERS,
+    sysvipc: ipcTexts(kernel.ipc, granule.size),
     sys: {
       fs: {
         "file-max": "9223372036854775807\n",
@@ -203,7 +205,6 @@ export function systemEntries(
         core_pattern: `${CORE_PATTERN}\n`,
         domainname: "(none)\n",
         hostname: () => `${kernel.hostname}\n`,
-        msgmax: "8192\n",
         ngroups_max: "65536\n",
         osrelease: () => `${kernel.release}\n`,
         ostype: "Linux\n",
@@ -213,10 +214,7 @@ export function systemEntries(
         pid_max: "4194304\n",
         randomize_va_space: "0\n",
         sched_child_runs_first: "0\n",
-        sem: "32000\t1024000000\t500\t32000\n",
-        shmall: "18446744073692774399\n",
-        shmmax: "18446744073692774399\n",
-        shmmni: "4096\n",
+        ...IPC_LIMITS,
         "threads-max": "30000\n",
         version: () => `${version}\n`,
         random: {

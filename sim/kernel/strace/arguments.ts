@@ -7,7 +7,7 @@ import { readStrings } from "../user_strings.ts";
 import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
 import { argumentTypes } from "./operations.ts";
-import { pointer, quote, quoteShort, SHOWN } from "./strings.ts";
+import { octal, pointer, quote, quoteShort, SHOWN } from "./strings.ts";
 import { structText } from "./structs.ts";
 import { getUnsigned64 } from "../abi/struct.ts";
 
@@ -15,12 +15,6 @@ import { getUnsigned64 } from "../abi/struct.ts";
 const AT_FDCWD = -100;
 const O_CREAT = 0o100;
 const O_TMPFILE = 0o20000000;
-
-/** `0644`, `022`, `000` */
-function octal(mode: number): string {
-  const digits = mode.toString(8);
-  return digits.length > 2 ? `0${digits}` : digits.padStart(3, "0");
-}
 
 /** Whether an argument is only known once the call has returned. */
 export function isOutput(type: ArgType): boolean {

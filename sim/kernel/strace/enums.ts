@@ -6,6 +6,8 @@ function counted(prefix: string, names: string): Names {
   return names.split(" ").map((name, i) => [prefix + name, i] as const);
 }
 
+const IPC_COMMANDS = counted("IPC_", "RMID SET STAT INFO");
+
 const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment: string } } = {
   seccomp: {
     names: counted(
@@ -170,6 +172,38 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
       ["FIOCLEX", 0x5451],
     ],
     comment: "",
+  },
+  ipc_key: { names: [["IPC_PRIVATE", 0]], comment: "" },
+  semctl: {
+    names: [
+      ...IPC_COMMANDS,
+      ["GETPID", 11],
+      ["GETVAL", 12],
+      ["GETALL", 13],
+      ["GETNCNT", 14],
+      ["GETZCNT", 15],
+      ["SETVAL", 16],
+      ["SETALL", 17],
+      ["SEM_STAT", 18],
+      ["SEM_INFO", 19],
+      ["SEM_STAT_ANY", 20],
+    ],
+    comment: "SEM_???",
+  },
+  msgctl: {
+    names: [...IPC_COMMANDS, ["MSG_STAT", 11], ["MSG_INFO", 12], ["MSG_STAT_ANY", 13]],
+    comment: "MSG_???",
+  },
+  shmctl: {
+    names: [
+      ...IPC_COMMANDS,
+      ["SHM_LOCK", 11],
+      ["SHM_UNLOCK", 12],
+      ["SHM_STAT", 13],
+      ["SHM_INFO", 14],
+      ["SHM_STAT_ANY", 15],
+    ],
+    comment: "SHM_???",
   },
   family: {
     names: [["AF_UNSPEC", 0], ["AF_UNIX", 1], ["AF_INET", 2], ["AF_INET6", 10], ["AF_NETLINK", 16]],

@@ -3,6 +3,7 @@
  * (`enum:X`) by the name of the argument type.
  */
 import type { Arch } from "../../arch.ts";
+import { octal } from "./strings.ts";
 
 /** Names in order; a name whose bits are a subset of a later one must come after it. */
 export type Names = readonly (readonly [name: string, value: number])[];
@@ -13,6 +14,8 @@ interface FlagSet {
   readonly none?: string;
   /** What strace appends to unknown bits. */
   readonly comment: string;
+  /** The low nine bits are permissions, which come last, in octal. */
+  readonly mode?: boolean;
   /** Bits that hold one of several values rather than flags. */
   readonly choice?: { readonly mask: number; readonly names: Names };
 }
@@ -64,6 +67,8 @@ const OPEN: Record<Arch, Names> = {
     ["O_LARGEFILE", 0o400000],
   ],
 };
+
+const IPC_GET: Names = [["IPC_CREAT", 0o1000], ["IPC_EXCL", 0o2000]];
 
 const FLAGS: { readonly [set: string]: FlagSet } = {
   at: { names: AT, comment: "AT_???" },
@@ -219,6 +224,27 @@ const FLAGS: { readonly [set: string]: FlagSet } = {
     ],
     comment: "SPLICE_F_???",
   },
+  ipc_get: { names: IPC_GET, mode: true, comment: "" },
+  shmget: { names: [...IPC_GET, ["SHM_HUGETLB", 0o4000]], mode: true, comment: "" },
+  shmat: {
+    names: [
+      ["SHM_RDONLY", 0o10000],
+      ["SHM_RND", 0o20000],
+      ["SHM_REMAP", 0o40000],
+      ["SHM_EXEC", 0o100000],
+    ],
+    comment: "SHM_???",
+  },
+  semop: { names: [["SEM_UNDO", 0x1000], ["IPC_NOWAIT", 0o4000]], comment: "SEM_???" },
+  ipc_message: {
+    names: [
+      ["MSG_NOERROR", 0o10000],
+      ["MSG_EXCEPT", 0o20000],
+      ["MSG_COPY", 0o40000],
+      ["IPC_NOWAIT", 0o4000],
+    ],
+    comment: "MSG_???",
+  },
   fd: { names: [["FD_CLOEXEC", 1]], comment: "FD_???" },
   seals: {
     names: [
@@ -344,7 +370,7 @@ export function flagNames(set: string, value: number, arch: Arch): string {
     : FLAGS[set];
   if (flags === undefined) return `0x${(value >>> 0).toString(16)}`;
   const parts: string[] = [];
-  let rest = value | 0;
+  let rest = flags.mode ? value & ~0o777 : value | 0;
   if (flags.choice) {
     const { mask, names } = flags.choice;
     const chosen = names.find(([, number]) => number === (value & mask));
@@ -363,5 +389,6 @@ export function flagNames(set: string, value: number, arch: Arch): string {
     const hex = `0x${(rest >>> 0).toString(16)}`;
     parts.push(parts.length > 0 ? hex : `${hex} /* ${flags.comment} */`);
   }
+  if (flags.mode) parts.push(octal(value & 0o777));
   return parts.length > 0 ? parts.join("|") : flags.none ?? "0";
 }

@@ -21,6 +21,7 @@ const hex = (value: number): string => value === 0 ? "0" : `0x${value.toString(1
 const constant = (set: string): ResultText => (value) => `${value} (${enumName(set, value)})`;
 
 const NONE: Operation = { args: [] };
+const ADDRESS: Operation = { args: ["ptr"] };
 const INT: Operation = { args: ["int"] };
 const LOCK: Operation = { args: ["struct:flock"] };
 /** Calls that check that the rest is zero. */
@@ -85,20 +86,57 @@ const IOCTL: Operations = {
   0x5451: NONE,
 };
 
+/** include/uapi/linux/ipc.h, sem.h: SETVAL's number is printed as an address. */
+const SEMCTL: Operations = {
+  1: { args: ["struct:semid_ds_set"] },
+  2: { args: ["out:semid_ds"] },
+  3: { args: ["out:seminfo"] },
+  18: { args: ["out:semid_ds"] },
+  19: { args: ["out:seminfo"] },
+  20: { args: ["out:semid_ds"] },
+};
+/** include/uapi/linux/msg.h */
+const MSGCTL: Operations = {
+  1: { args: ["struct:msqid_ds_set"] },
+  2: { args: ["out:msqid_ds"] },
+  3: { args: ["out:msginfo"] },
+  11: { args: ["out:msqid_ds"] },
+  12: { args: ["out:msginfo"] },
+  13: { args: ["out:msqid_ds"] },
+};
+/** include/uapi/linux/shm.h */
+const SHMCTL: Operations = {
+  1: { args: ["struct:shmid_ds_set"] },
+  2: { args: ["out:shmid_ds"] },
+  3: { args: ["out:shminfo"] },
+  13: { args: ["out:shmid_ds"] },
+  14: { args: ["out:shm_info"] },
+  15: { args: ["out:shmid_ds"] },
+};
+
 interface Operations {
   readonly [operation: number]: Operation;
 }
 
-/** Which argument says what a call does, and what that means. */
-const CALLS: { readonly [name: string]: { readonly at: number; readonly by: Operations } } = {
+/** Which argument says what a call does, what that means, and what any other value means. */
+interface CallOperations {
+  readonly at: number;
+  readonly by: Operations;
+  readonly otherwise?: Operation;
+}
+
+const CALLS: { readonly [name: string]: CallOperations } = {
   fcntl: { at: 1, by: FCNTL },
   ioctl: { at: 1, by: IOCTL },
   prctl: { at: 0, by: PRCTL },
+  semctl: { at: 2, by: SEMCTL, otherwise: ADDRESS },
+  msgctl: { at: 1, by: MSGCTL },
+  shmctl: { at: 1, by: SHMCTL },
 };
 
 function operationOf({ row, args }: ThreadCall): Operation | undefined {
   const call = CALLS[row.name];
-  return call?.by[args[call.at]];
+  return call?.by[args[call.at]] ?? call?.otherwise;
 }
 
 /** Types of the arguments that `call` has. */

@@ -38,6 +38,12 @@ export function quoteShort(bytes: Uint8Array, length: number = bytes.length): st
     : quote(bytes.subarray(0, length));
 }
 
+/** `0644`, `022`, `000` */
+export function octal(mode: number): string {
+  const digits = mode.toString(8);
+  return digits.length > 2 ? `0${digits}` : digits.padStart(3, "0");
+}
+
 /** A guest address. */
 export function pointer(value: number): string {
   return value === 0 ? "NULL" : `0x${value.toString(16)}`;

@@ -21,6 +21,7 @@ import { SIGCHLD, signalName } from "../signal_numbers.ts";
 import { SigSet } from "../signal_state.ts";
 import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
+import { IPC_PRINTERS } from "./ipc_structs.ts";
 import { pointer, quote, quoteShort } from "./strings.ts";
 
 /** What a printer may look at beside the address: the argument after it, the architecture. */
@@ -32,9 +33,9 @@ export interface StructContext {
 }
 
 /** Text of the structure at `va`, or null if it cannot be read. */
-type Printer = (at: number, context: StructContext) => string | null;
+export type Printer = (at: number, context: StructContext) => string | null;
 
-function bytesAt(space: AddressSpace, at: number, length: number): DataView | null {
+export function bytesAt(space: AddressSpace, at: number, length: number): DataView | null {
   const bytes = space.readBytes(at, length);
   return typeof bytes === "number" ? null : new DataView(bytes.buffer);
 }
@@ -352,6 +353,7 @@ const PRINTERS: { readonly [name: string]: Printer } = {
   flock_owner: flock(true),
   winsize,
   epoll_event: epollEvent,
+  ...IPC_PRINTERS,
 };
 
 /** Text of the structure `name` at `at`; its address if it has no printer or cannot be read. */

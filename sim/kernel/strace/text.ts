@@ -109,6 +109,9 @@ export class StraceText implements StracePrinter {
     const open = this.#open.get(thread);
     if (!open) return;
     const after = argumentsAfter(thread.call, open.count, -EINTR);
+    if (onSignal === "fail") {
+      return this.#finish(thread, after, resultText(thread.call, -EINTR));
+    }
     const how = onSignal !== "interrupt"
       ? "ERESTARTSYS (To be restarted if SA_RESTART is set)"
       : deadline === undefined || deadline === Infinity

@@ -2,6 +2,7 @@
 import { setSavedRegister, setSavedThreadPointer } from "../abi/thread_state.ts";
 import { CloneArgs } from "../abi/structs.ts";
 import { E2BIG, EFAULT, EINVAL, ENOMEM, EPERM } from "../errno.ts";
+import { SemaphoreUndo } from "../ipc/semaphore_undo.ts";
 import { type Process, Shared } from "../process.ts";
 import { SIGCHLD, SS_DISABLE } from "../signal_numbers.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
@@ -17,6 +18,7 @@ const CLONE_PIDFD = 0x1000;
 const CLONE_VFORK = 0x4000;
 const CLONE_PARENT = 0x8000;
 const CLONE_THREAD = 0x10000;
+const CLONE_SYSVSEM = 0x40000;
 const CLONE_SETTLS = 0x80000;
 const CLONE_PARENT_SETTID = 0x100000;
 const CLONE_CHILD_CLEARTID = 0x200000;
@@ -126,6 +128,9 @@ function inherit(parent: Thread, child: Thread, flags: number): void {
   child.seccomp = parent.seccomp;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.mask = parent.mask.copy();
+  if ((flags & CLONE_SYSVSEM) !== 0) {
+    child.semaphoreUndo = (parent.semaphoreUndo ??= new Shared(new SemaphoreUndo())).hold();
+  }
   // A thread that shares the memory must not share the alternate stack, unless its parent waits.
   child.signalStack = (flags & CLONE_VM) !== 0 && (flags & CLONE_VFORK) === 0
     ? { sp: 0, flags: SS_DISABLE, size: 0 }

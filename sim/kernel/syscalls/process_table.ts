@@ -11,7 +11,9 @@ import { pidfdRows } from "./pidfd.ts";
 import { protectionKeyRows } from "./protection_keys.ts";
 import { schedulingRows } from "./scheduling.ts";
 import { seccompRows } from "./seccomp.ts";
-import { sharedMemoryRows } from "./shared_memory.ts";
+import { messageQueueRows } from "./ipc/message_queues.ts";
+import { semaphoreRows } from "./ipc/semaphores.ts";
+import { sharedMemoryRows } from "./ipc/shared_memory.ts";
 import { signalRows } from "./signals.ts";
 import { timeRows } from "./time.ts";
 import { timerRows } from "./timers.ts";
@@ -28,6 +30,8 @@ export const processRows: readonly SyscallRow[] = [
   ...timerRows,
   ...memoryRows,
   ...sharedMemoryRows,
+  ...semaphoreRows,
+  ...messageQueueRows,
   ...protectionKeyRows,
   ...identityRows,
   ...limitRows,

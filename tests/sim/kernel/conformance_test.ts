@@ -66,6 +66,8 @@ for (
     "settings",
     "seccomp",
     "shared_memory",
+    "semaphores",
+    "message_queues",
     "terminals",
   ]
 ) {

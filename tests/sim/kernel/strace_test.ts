@@ -16,12 +16,17 @@ function comparable(text: string): string[] {
       .replace(/(getpid\(\) += )\d+/, "$1PID")
       .replace(/(tgkill\()\d+, \d+/, "$1PID, PID")
       .replace(/si_pid=\d+, si_uid=\d+/, "si_pid=PID, si_uid=UID")
+      // Identifiers, users and times of System V IPC.
+      .replace(/^((?:sem|msg|shm)(?!get)\w+\()\d+/, "$1ID")
+      .replace(/^((?:sem|msg|shm)get.*|.*_INFO.*)( += )\d+$/, "$1$2ID")
+      .replace(/(uid|gid|time|pid)=[1-9]\d*/g, "$1=SET")
+      .replace(/(uid|gid)=0/g, "$1=SET")
       // The column depends on the length of addresses.
       .replace(/ += /, " = ")
   );
 }
 
-for (const name of ["traced", "operations"]) {
+for (const name of ["traced", "operations", "traced_ipc"]) {
   Deno.test({
     name: `system calls of ${name}.c are printed as strace prints them${
       missing && ` (skipped: needs ${missing})`

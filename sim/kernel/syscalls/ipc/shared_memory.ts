@@ -1,29 +1,32 @@
 /** System V shared memory: shmget(2), shmat(2), shmdt(2), shmctl(2), after ipc/shm.c. */
-import { Struct } from "../abi/struct.ts";
-import { EACCES, EEXIST, EFAULT, EINVAL, ENOENT, ENOSPC, EPERM } from "../errno.ts";
-import { Segment, SHMMNI } from "../shared_memory.ts";
-import type { Call, SyscallRow } from "../syscall.ts";
-import { readStruct, writeStruct } from "../user_struct.ts";
+import { Struct } from "../../abi/struct.ts";
+import { EACCES, EEXIST, EFAULT, EINVAL } from "../../errno.ts";
+import { Segment, SHMMAX, SHMMNI } from "../../ipc/shared_memory.ts";
+import type { Call, SyscallRow } from "../../syscall.ts";
+import { readStruct, writeStruct } from "../../user_struct.ts";
+import {
+  getObject,
+  IPC_INFO,
+  IPC_PERM,
+  IPC_RMID,
+  IPC_SET,
+  IPC_STAT,
+  now,
+  ownObject,
+  permissionsOf,
+  readableObject,
+  setPermissions,
+} from "./common.ts";
 
-const IPC_PRIVATE = 0, IPC_CREAT = 0o1000, IPC_EXCL = 0o2000, SHM_HUGETLB = 0o4000;
+const SHM_HUGETLB = 0o4000;
 const SHM_RDONLY = 0o10000, SHM_RND = 0o20000, SHM_REMAP = 0o40000, SHM_EXEC = 0o100000;
-const IPC_RMID = 0, IPC_SET = 1, IPC_STAT = 2, IPC_INFO = 3;
 const SHM_LOCK = 11, SHM_UNLOCK = 12, SHM_STAT = 13, SHM_INFO = 14, SHM_STAT_ANY = 15;
 const PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4;
 const MAP_SHARED = 1, MAP_FIXED = 0x10, MAP_FIXED_NOREPLACE = 0x100000;
-/** Linux's default SHMMAX and SHMALL: ULONG_MAX less 2^24. */
-const SHMMAX = 2 ** 64 - 2 ** 24;
 
-/** struct shmid64_ds, which begins with struct ipc64_perm */
-const ShmidDs = new Struct("shmid64_ds", {
-  key: "i32",
-  uid: "u32",
-  gid: "u32",
-  cuid: "u32",
-  cgid: "u32",
-  mode: "u32",
-  seq: "u16",
-  unused: { zero: 22 },
+/** struct shmid64_ds */
+export const ShmidDs = new Struct("shmid64_ds", {
+  ...IPC_PERM,
   size: "u64",
   accessTime: "i64",
   detachTime: "i64",
@@ -34,7 +37,7 @@ const ShmidDs = new Struct("shmid64_ds", {
   reserved: { zero: 16 },
 });
 /** struct shminfo64 */
-const Limits = new Struct("shminfo64", {
+export const Shminfo = new Struct("shminfo64", {
   max: "u64",
   min: "u64",
   segments: "u64",
@@ -43,7 +46,7 @@ const Limits = new Struct("shminfo64", {
   reserved: { zero: 32 },
 });
 /** struct shm_info */
-const Usage = new Struct("shm_info", {
+export const ShmInfo = new Struct("shm_info", {
   used: "i32",
   total: "u64",
   resident: "u64",
@@ -52,36 +55,14 @@ const Usage = new Struct("shm_info", {
   successes: "u64",
 });
 
-const now = (call: Call): number => call.kernel.clock.realSeconds;
-
 function get(call: Call, key: number, size: number, flags: number): number {
-  const { sharedMemory, memory } = call.kernel;
-  const { credentials } = call.process;
-  const old = key === IPC_PRIVATE ? undefined : sharedMemory.byKey(key);
-  if (old !== undefined) {
-    const exclusive = IPC_CREAT | IPC_EXCL;
-    if ((flags & exclusive) === exclusive) return -EEXIST;
-    if (size > old.size) return -EINVAL;
-    const wanted = ((flags >> 6) | (flags >> 3) | flags) & 7;
-    return old.permits(credentials, wanted) ? old.shmid : -EACCES;
-  }
-  if (key !== IPC_PRIVATE && (flags & IPC_CREAT) === 0) return -ENOENT;
-  if (size < 1 || size > SHMMAX || (flags & SHM_HUGETLB) !== 0) return -EINVAL;
-  const made = sharedMemory.create((shmid) =>
-    new Segment(
-      ...[
-        shmid,
-        key,
-        size,
-        flags & 0o777,
-        { ...credentials },
-        call.process.pid,
-        now(call),
-      ] as const,
-      memory,
-    )
-  );
-  return made === undefined ? -ENOSPC : made.shmid;
+  const { ipc: { segments }, memory } = call.kernel;
+  const huge = (flags & SHM_HUGETLB) !== 0;
+  return getObject(call, segments, key, flags, {
+    check: (old) => size > old.size ? -EINVAL : 0,
+    refuse: () => size < 1 || size > SHMMAX || huge ? -EINVAL : 0,
+    make: (creation) => new Segment(creation, size, memory, (gone) => segments.delete(gone)),
+  });
 }
 
 function attach(call: Call, shmid: number, address: number, flags: number): number {
@@ -96,7 +77,7 @@ function attach(call: Call, shmid: number, address: number, flags: number): numb
     }
     mapping |= (flags & SHM_REMAP) !== 0 ? MAP_FIXED : MAP_FIXED_NOREPLACE;
   } else if ((flags & SHM_REMAP) !== 0) return -EINVAL;
-  const segment = call.kernel.sharedMemory.byId(shmid);
+  const segment = call.kernel.ipc.segments.byId(shmid);
   if (segment === undefined) return -EINVAL;
   const writable = (flags & SHM_RDONLY) === 0, executable = (flags & SHM_EXEC) !== 0;
   const wanted = 4 | (writable ? 2 : 0) | (executable ? 1 : 0);
@@ -129,13 +110,7 @@ function detach(call: Call, address: number): number {
 
 function status(call: Call, segment: Segment, to: number): number {
   return writeStruct(call.space, ShmidDs, to, {
-    key: segment.key,
-    uid: segment.uid,
-    gid: segment.gid,
-    cuid: segment.creator.euid,
-    cgid: segment.creator.egid,
-    mode: segment.mode,
-    seq: segment.shmid >> 15,
+    ...permissionsOf(segment),
     size: segment.size,
     accessTime: segment.accessTime,
     detachTime: segment.detachTime,
@@ -147,64 +122,61 @@ function status(call: Call, segment: Segment, to: number): number {
 }
 
 function control(call: Call, shmid: number, command: number, at: number): number {
-  const { sharedMemory } = call.kernel;
+  const { segments } = call.kernel.ipc;
   if (shmid < 0 || command < 0) return -EINVAL;
-  const { segments } = sharedMemory;
-  const last = Math.max(0, ...segments.map((segment) => segment.shmid & 0x7fff));
   switch (command) {
     case IPC_INFO: {
       const limits = { max: SHMMAX, min: 1, segments: SHMMNI, perProcess: SHMMNI, all: SHMMAX };
-      return writeStruct(call.space, Limits, at, limits) < 0 ? -EFAULT : last;
+      return writeStruct(call.space, Shminfo, at, limits) < 0 ? -EFAULT : segments.lastIndex;
     }
     case SHM_INFO: {
       const page = call.space.granule.size;
-      const total = segments.reduce((sum, { size }) => sum + Math.ceil(size / page), 0);
-      const usage = { used: segments.length, total };
-      return writeStruct(call.space, Usage, at, usage) < 0 ? -EFAULT : last;
+      const total = segments.objects.reduce((sum, { size }) => sum + Math.ceil(size / page), 0);
+      const usage = { used: segments.size, total };
+      return writeStruct(call.space, ShmInfo, at, usage) < 0 ? -EFAULT : segments.lastIndex;
     }
-  }
-  const byPlace = command === SHM_STAT || command === SHM_STAT_ANY;
-  const segment = byPlace
-    ? segments.find((one) => (one.shmid & 0x7fff) === shmid)
-    : sharedMemory.byId(shmid);
-  if (segment === undefined) return -EINVAL;
-  const { credentials } = call.process;
-  const { euid } = credentials;
-  const owns = euid === 0 || euid === segment.uid || euid === segment.creator.euid;
-  switch (command) {
     case IPC_STAT:
     case SHM_STAT:
     case SHM_STAT_ANY: {
-      if (command !== SHM_STAT_ANY && !segment.permits(credentials, 4)) return -EACCES;
+      const byIndex = command !== IPC_STAT;
+      const how = { byIndex, anybody: command === SHM_STAT_ANY };
+      const segment = readableObject(call, segments, shmid, how);
+      if (typeof segment === "number") return segment;
       const failed = status(call, segment, at);
-      return failed < 0 ? failed : byPlace ? segment.shmid : 0;
+      return failed < 0 ? failed : byIndex ? segment.identifier : 0;
     }
     case IPC_SET: {
       const given = readStruct(call.space, ShmidDs, at);
       if (given === null) return -EFAULT;
-      if (!owns) return -EPERM;
-      segment.uid = given.uid;
-      segment.gid = given.gid;
-      segment.mode = (segment.mode & ~0o777) | (given.mode & 0o777);
-      segment.changeTime = now(call);
-      return 0;
+      const segment = ownObject(call, segments, shmid);
+      return typeof segment === "number" ? segment : setPermissions(call, segment, given);
     }
-    case IPC_RMID:
-      if (!owns) return -EPERM;
+    case IPC_RMID: {
+      const segment = ownObject(call, segments, shmid);
+      if (typeof segment === "number") return segment;
       segment.remove();
       return 0;
+    }
     case SHM_LOCK:
-    case SHM_UNLOCK:
+    case SHM_UNLOCK: {
       // No memory is ever swapped out.
-      return owns ? 0 : -EPERM;
+      const segment = ownObject(call, segments, shmid);
+      return typeof segment === "number" ? segment : 0;
+    }
     default:
       return -EINVAL;
   }
 }
 
 export const sharedMemoryRows: readonly SyscallRow[] = [
-  { name: "shmget", x86_64: 29, aarch64: 194, args: ["int", "size", "mode"], run: get },
-  { name: "shmat", x86_64: 30, aarch64: 196, args: ["int", "ptr", "hex"], run: attach },
-  { name: "shmctl", x86_64: 31, aarch64: 195, args: ["int", "int", "ptr"], run: control },
+  {
+    name: "shmget",
+    x86_64: 29,
+    aarch64: 194,
+    args: ["enum:ipc_key", "size", "flags:shmget"],
+    run: get,
+  },
+  { name: "shmat", x86_64: 30, aarch64: 196, args: ["int", "ptr", "flags:shmat"], run: attach },
+  { name: "shmctl", x86_64: 31, aarch64: 195, args: ["int", "enum:shmctl", "ptr"], run: control },
   { name: "shmdt", x86_64: 67, aarch64: 197, args: ["ptr"], run: detach },
 ];
