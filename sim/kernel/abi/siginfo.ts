@@ -84,6 +84,21 @@ export function timerInfo(
   return bytes(view);
 }
 
+/** A message has come into an empty queue (mq_notify); the value is the sigevent's. */
+export function queueInfo(
+  signo: number,
+  sender: { pid: number; uid: number },
+  valueLow: number,
+  valueHigh: number,
+): Uint8Array {
+  const view = siginfo(signo, SI_MESGQ);
+  view.setInt32(16, sender.pid, true);
+  view.setUint32(20, sender.uid, true);
+  view.setUint32(24, valueLow, true);
+  view.setUint32(28, valueHigh, true);
+  return bytes(view);
+}
+
 /** si_code of SIGSYS: a seccomp filter refused a system call. */
 export const SYS_SECCOMP = 1;
 

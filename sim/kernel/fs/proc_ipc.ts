@@ -2,9 +2,25 @@
 import type { SystemVIpc } from "../ipc/mod.ts";
 import { MSGMAX, MSGMNB, MSGMNI } from "../ipc/message_queues.ts";
 import type { IpcObject } from "../ipc/objects.ts";
+import {
+  MSG_DEFAULT,
+  MSG_MAX,
+  MSGSIZE_DEFAULT,
+  MSGSIZE_MAX,
+  QUEUES_MAX,
+} from "../ipc/posix_queue.ts";
 import { SEMMNI, SEMMNS, SEMMSL, SEMOPM } from "../ipc/semaphores.ts";
 import { SHMMNI } from "../ipc/shared_memory.ts";
 import type { TextTree } from "./proc_system.ts";
+
+/** Files of `/proc/sys/fs/mqueue` (mq_overview(7)). */
+export const QUEUE_LIMITS: TextTree = {
+  msg_default: `${MSG_DEFAULT}\n`,
+  msg_max: `${MSG_MAX}\n`,
+  msgsize_default: `${MSGSIZE_DEFAULT}\n`,
+  msgsize_max: `${MSGSIZE_MAX}\n`,
+  queues_max: `${QUEUES_MAX}\n`,
+};
 
 /** A number right-aligned in a column. */
 const column = (value: number, width: number): string => String(value).padStart(width);

@@ -4,7 +4,7 @@ import { CORE_PATTERN } from "../core_pattern.ts";
 import { ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Inode } from "./inode.ts";
-import { IPC_LIMITS, ipcTexts } from "./proc_ipc.ts";
+import { IPC_LIMITS, ipcTexts, QUEUE_LIMITS } from "./proc_ipc.ts";
 import { SyntheticDirectory, SyntheticFile, type SyntheticFs, SyntheticLink } from "./synthetic.ts";
 
 /** A tree of text files: a function is a file, an object a directory. */
@@ -137,7 +137,7 @@ function loadAverage(kernel: Kernel): string {
   return `0.00 0.00 0.00 1/${kernel.threads.size} ${last}\n`;
 }
 
-const FILE_SYSTEMS = ["sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "sockfs", "overlay"]
+const FILE_SYSTEMS = ["sysfs", "tmpfs", "proc", "devtmpfs", "pipefs", "sockfs", "overlay", "mqueue"]
   .map((name) => `nodev\t${name}\n`).join("") + "\text4\n";
 
 /** A random UUID from the machine's seed. */
@@ -193,6 +193,7 @@ export function systemEntries(
         "pipe-max-size": "1048576\n",
         "protected_hardlinks": "1\n",
         "protected_symlinks": "1\n",
+        mqueue: QUEUE_LIMITS,
         inotify: {
           max_queued_events: "16384\n",
           max_user_instances: "128\n",

@@ -30,6 +30,7 @@ import type { MapSource } from "../../memory/vma.ts";
 import { failed, type Inode } from "./inode.ts";
 import { FilePages, readInode, writeInode } from "./mapped_pages.ts";
 import { MemoryFs } from "./memory_fs.ts";
+import { MqueueFs } from "./mqueue_fs.ts";
 import { Network } from "./network.ts";
 import { mayExecute } from "./open.ts";
 import type { Credentials } from "./permission.ts";
@@ -92,6 +93,8 @@ export class Vfs {
   readonly pseudoTerminals: DevPtsFs;
   /** The terminal that programs start on, if there is one; else the standard streams are pipes. */
   readonly terminal: MachineTerminal | null;
+  /** POSIX message queues, as mq_open finds them; /dev/mqueue shows the same. */
+  readonly messageQueues: Mount;
   #nextMount = 1;
 
   /** @param root the file system mounted at `/` */
@@ -107,6 +110,8 @@ export class Vfs {
     this.memory.device = 0x01;
     this.memory.pages = this.pages;
     this.#memoryMount = new Mount(-1, this.memory, null, false, "none");
+
+    this.messageQueues = new Mount(-1, new MqueueFs(now), null, false, "none");
 
     const streams = options.streams ?? hostStreams();
     this.pseudoTerminals = new DevPtsFs(now, this.kernelLink);
@@ -206,10 +211,11 @@ export class Vfs {
     return { mount: location.mount, dentry };
   }
 
-  /** Mount what every machine has beside its root: /dev, /dev/shm, /tmp, /run. */
+  /** Mount what every machine has beside its root: /dev, /dev/shm, /dev/mqueue, /tmp, /run. */
   mountStandard(): void {
     this.mount(new DeviceFs(this.now, this.devices), "/dev");
     this.mount(new MemoryFs(this.now, 0o1777, this.devices), "/dev/shm");
+    this.mount(this.messageQueues.fileSystem, "/dev/mqueue");
     this.mount(new MemoryFs(this.now, 0o1777, this.devices), "/tmp");
     this.mount(new MemoryFs(this.now, 0o755, this.devices), "/run");
   }

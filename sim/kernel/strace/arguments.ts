@@ -107,7 +107,7 @@ function shown(call: ThreadCall): readonly number[] {
   const { row, args } = call;
   const types = argumentTypes(call);
   const mode = types.indexOf("mode");
-  if (mode > 0 && types[mode - 1] === "flags:open" && mode === types.length - 1) {
+  if (mode > 0 && types[mode - 1] === "flags:open") {
     return upTo((args[mode - 1] & (O_CREAT | O_TMPFILE)) !== 0 ? types.length : mode);
   }
   if (row.name === "mremap") return upTo(args[3] & 6 ? 5 : 4);

@@ -173,6 +173,15 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
     ],
     comment: "",
   },
+  sigev: {
+    names: [
+      ["SIGEV_SIGNAL", 0],
+      ["SIGEV_NONE", 1],
+      ["SIGEV_THREAD", 2],
+      ["SIGEV_THREAD_ID", 4],
+    ],
+    comment: "SIGEV_???",
+  },
   ipc_key: { names: [["IPC_PRIVATE", 0]], comment: "" },
   semctl: {
     names: [

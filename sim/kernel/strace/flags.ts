@@ -235,6 +235,7 @@ const FLAGS: { readonly [set: string]: FlagSet } = {
     ],
     comment: "SHM_???",
   },
+  mq: { names: [["O_NONBLOCK", 0o4000]], comment: "O_???" },
   semop: { names: [["SEM_UNDO", 0x1000], ["IPC_NOWAIT", 0o4000]], comment: "SEM_???" },
   ipc_message: {
     names: [

@@ -1,13 +1,17 @@
-/** Structures of System V IPC as strace prints them. */
+/** Structures of System V IPC and of POSIX message queues as strace prints them. */
 import type { Arch } from "../../arch.ts";
+import { Sigevent } from "../abi/structs.ts";
 import { getSigned64, type Struct } from "../abi/struct.ts";
 import { Msginfo, MsqidDs } from "../syscalls/ipc/message_queues.ts";
 import { SemidDs, Seminfo } from "../syscalls/ipc/semaphore_control.ts";
 import { Sembuf } from "../syscalls/ipc/semaphores.ts";
 import { ShmidDs, ShmInfo, Shminfo } from "../syscalls/ipc/shared_memory.ts";
+import { MqAttr } from "../syscalls/ipc/posix_queues.ts";
 import { readStruct } from "../user_struct.ts";
+import { signalName } from "../signal_numbers.ts";
+import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
-import { octal, quoteShort } from "./strings.ts";
+import { octal, pointer, quoteShort } from "./strings.ts";
 import { bytesAt, type Printer } from "./structs.ts";
 
 /** strace's name of a field, and ours. */
@@ -80,10 +84,32 @@ const SHMID: Fields = [
 const prefixed = (prefix: string, fields: string): Fields =>
   fields.split(" ").map((field) => [prefix + field, field]);
 
+const mqAttr: Printer = (at, { space, arch }) => {
+  const values = readStruct(space, MqAttr, at);
+  if (values === null) return null;
+  const { flags, maxMessages, messageSize, messages } = values;
+  return `{mq_flags=${flagNames("mq", flags, arch)}, mq_maxmsg=${maxMessages}, ` +
+    `mq_msgsize=${messageSize}, mq_curmsgs=${messages}}`;
+};
+
+const sigevent: Printer = (at, { space }) => {
+  const values = readStruct(space, Sigevent, at);
+  if (values === null) return null;
+  const { valueLow, valueHigh, signo, notify } = values;
+  const value = valueHigh * 2 ** 32 + valueLow;
+  const shown = value === 0
+    ? ""
+    : `sigev_value={sival_int=${valueLow | 0}, sival_ptr=${pointer(value)}}, `;
+  const signal = notify === 0 ? signalName(signo).replace("SIG0", "0") : signo;
+  return `{${shown}sigev_signo=${signal}, sigev_notify=${enumName("sigev", notify)}}`;
+};
+
 /** Printers by the names that rows and operations use. */
 export const IPC_PRINTERS: { readonly [name: string]: Printer } = {
   sembuf,
   msgbuf,
+  mq_attr: mqAttr,
+  sigevent,
   semid_ds: printer(SemidDs, SEMID, { name: "sem_perm", given: false }),
   semid_ds_set: printer(SemidDs, [], { name: "sem_perm", given: true }),
   seminfo: printer(

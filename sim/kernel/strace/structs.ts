@@ -1,7 +1,7 @@
 /** Structures as strace prints them: the `struct:X` and `out:X` argument types. */
 import type { AddressSpace } from "../../memory/address_space.ts";
 import type { Arch } from "../../arch.ts";
-import { infoCode, infoSigno, SIGINFO_SIZE } from "../abi/siginfo.ts";
+import { infoCode, infoSigno, SI_MESGQ, SI_QUEUE, SIGINFO_SIZE } from "../abi/siginfo.ts";
 import { getSigned64, getUnsigned64 } from "../abi/struct.ts";
 import {
   CloneArgs,
@@ -181,7 +181,7 @@ export function siginfoText(info: Uint8Array): string {
     value();
   } else if (code <= 0) {
     sender();
-    if (code === -1) value();
+    if (code === SI_QUEUE || code === SI_MESGQ) value();
   }
   return `{${parts.join(", ")}}`;
 }

@@ -12,6 +12,7 @@ import { protectionKeyRows } from "./protection_keys.ts";
 import { schedulingRows } from "./scheduling.ts";
 import { seccompRows } from "./seccomp.ts";
 import { messageQueueRows } from "./ipc/message_queues.ts";
+import { posixQueueRows } from "./ipc/posix_queues.ts";
 import { semaphoreRows } from "./ipc/semaphores.ts";
 import { sharedMemoryRows } from "./ipc/shared_memory.ts";
 import { signalRows } from "./signals.ts";
@@ -32,6 +33,7 @@ export const processRows: readonly SyscallRow[] = [
   ...sharedMemoryRows,
   ...semaphoreRows,
   ...messageQueueRows,
+  ...posixQueueRows,
   ...protectionKeyRows,
   ...identityRows,
   ...limitRows,

@@ -68,6 +68,7 @@ for (
     "shared_memory",
     "semaphores",
     "message_queues",
+    "posix_queues",
     "terminals",
   ]
 ) {

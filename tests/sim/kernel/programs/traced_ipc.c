@@ -1,8 +1,9 @@
-/* Calls of System V IPC for strace's format: what they print must not depend on ids and times. */
+/* Calls of System V IPC and of POSIX message queues for strace's format: what they print must not depend on ids and times. */
 #include <asm/unistd.h>
 #include <linux/ipc.h>
 #include <linux/sem.h>
 #include <linux/msg.h>
+#include <linux/mqueue.h>
 #include "guest.h"
 
 int main(void) {
@@ -47,5 +48,23 @@ int main(void) {
   SYSTEM_CALL(__NR_shmat, id, 0, 010000 | 020000);
   SYSTEM_CALL(__NR_shmctl, id, IPC_STAT, 8);
   SYSTEM_CALL(__NR_shmctl, id, IPC_RMID, 0);
+
+  struct mq_attr attributes = {.mq_maxmsg = 3, .mq_msgsize = 50};
+  struct { i64 value; i32 signal, notify; i32 rest[12]; } event = {0, SIGUSR1, 0, {0}};
+  u32 priority = 1;
+  id = SYSTEM_CALL(__NR_mq_open, "traced_ipc", 04000 | O_RDWR | O_CREAT, 0600, &attributes);
+  SYSTEM_CALL(__NR_mq_open, "traced_ipc", O_RDONLY, 0, NULL);
+  SYSTEM_CALL(__NR_mq_notify, id, &event);
+  event.value = 7, event.notify = 1;
+  SYSTEM_CALL(__NR_mq_notify, id, &event);
+  SYSTEM_CALL(__NR_mq_notify, id, NULL);
+  SYSTEM_CALL(__NR_mq_timedsend, id, "hi", 2, 7, NULL);
+  SYSTEM_CALL(__NR_mq_timedsend, id, "hi", 2, 8, time);
+  SYSTEM_CALL(__NR_mq_timedreceive, id, &message, 60, &priority, NULL);
+  SYSTEM_CALL(__NR_mq_timedreceive, id, &message, 10, &priority, time);
+  SYSTEM_CALL(__NR_mq_getsetattr, id, &attributes, &attributes);
+  SYSTEM_CALL(__NR_mq_getsetattr, id, NULL, NULL);
+  SYSTEM_CALL(__NR_mq_unlink, "traced_ipc");
+  SYSTEM_CALL(__NR_mq_unlink, "traced_ipc");
   finish(0);
 }
