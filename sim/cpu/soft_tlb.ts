@@ -31,6 +31,7 @@ function isEmpty(u32: Uint32Array, tag: number): boolean {
 
 export class SoftTlb {
   readonly #u32: Uint32Array;
+  readonly #lastFrame: number;
   /** Word indices of data entries that may be filled. */
   readonly #log = new Uint32Array(LOG_SIZE);
   #logged = 0;
@@ -39,6 +40,7 @@ export class SoftTlb {
 
   constructor(memory: WebAssembly.Memory) {
     this.#u32 = new Uint32Array(memory.buffer);
+    this.#lastFrame = memory.buffer.byteLength - 4096;
     this.#stores = new Uint32Array(memory.buffer.byteLength / 4096);
     // Zeros match fetches from page 0.
     this.#u32[L.FETCHED >> 2] = 1;
@@ -48,6 +50,8 @@ export class SoftTlb {
 
   /** `va` translates to `physical`, for loads, and if `stores` for those; `stamp` is the modelled entry's, or 0. */
   fill(va: number, physical: number, stamp: number, stores: boolean): void {
+    // Code may read as many bytes as an access has from anywhere on a page, before it knows whether they lie on it.
+    if (physical >= this.#lastFrame) return;
     const entry = (L.READ_TLB + L.dataPlace(va)) >> 2;
     const u32 = this.#u32;
     if (isEmpty(u32, entry)) {

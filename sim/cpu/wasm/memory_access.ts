@@ -31,6 +31,8 @@ interface Lookup {
   readonly place: number;
   readonly offset: number;
   readonly entry: number;
+  /** The physical address, if it was read early; else -1. */
+  readonly physical: number;
 }
 
 /** A lowering that reaches guest memory: inline soft TLB, runtime functions beyond it. */
@@ -107,7 +109,7 @@ export abstract class GuestLowering extends Lowering {
   /**
    * Look up the soft TLB, with its tags in `table`, for `size` bytes from `address + shift` on; `hit` is lowered where it
    * serves them, `missed` where the translation is not there or two pages are touched. Both leave a
-   * `result`.
+   * `result`. `early` is lowered before it is known which, with the physical address that the entry says.
    */
   #access(
     address: Node,
@@ -118,11 +120,12 @@ export abstract class GuestLowering extends Lowering {
     hit: (l: Lookup) => void,
     missed: (l: Lookup) => void,
     number: number,
+    early?: (l: Lookup) => void,
   ): void {
     const code = this.code;
     if (this.missesLeave) {
       // An arm that is left for good: a baseline compiler merges no states there.
-      const l = this.#lookup(address, shift, size, table);
+      const l = this.#lookup(address, shift, size, table, early);
       code.seldom().op(W.if, typeCode.void);
       if (this.#models && this.refills()) {
         code.get(l.offset).i64(EVICTED).op(W.i64_xor).tee(l.offset).i64(BigInt(4096 - size))
@@ -134,6 +137,7 @@ export abstract class GuestLowering extends Lowering {
         missed(l);
         this.depth--;
         code.op(W.end);
+        if (early !== undefined) code.get(l.place).mem(W.i64_load, SOFT_PHYSICAL).set(l.entry);
       } else missed(l);
       code.op(W.end);
       hit(l);
@@ -149,19 +153,31 @@ export abstract class GuestLowering extends Lowering {
   }
 
   /** Push whether the soft TLB, with its tags in `table`, does not serve `size` bytes from `address + shift` on. */
-  #lookup(address: Node, shift: number, size: number, table: number): Lookup {
+  #lookup(
+    address: Node,
+    shift: number,
+    size: number,
+    table: number,
+    early?: (l: Lookup) => void,
+  ): Lookup {
     const code = this.code;
     const l = {
       address: this.temporary("i64"),
       place: this.temporary("i32"),
       offset: this.temporary("i64"),
       entry: this.#models ? this.temporary("i64") : -1,
+      physical: early === undefined ? -1 : this.temporary("i32"),
     };
     this.value(address);
     if (shift !== 0) code.i64(BigInt(shift)).op(W.i64_add);
     code.tee(l.address).op(W.i32_wrap_i64).i32(SOFT_SHIFT).op(W.i32_shr_u).i32(SOFT_MASK)
-      .op(W.i32_and).tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor).tee(l.offset)
-      .i64(BigInt(4096 - size)).op(W.i64_gt_u);
+      .op(W.i32_and).tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor).tee(l.offset);
+    if (early !== undefined) {
+      code.get(l.place).mem(W.i64_load, SOFT_PHYSICAL).tee(l.entry).op(W.i32_wrap_i64)
+        .get(l.address).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_add).set(l.physical);
+      early(l);
+    }
+    code.i64(BigInt(4096 - size)).op(W.i64_gt_u);
     return l;
   }
 
@@ -169,23 +185,33 @@ export abstract class GuestLowering extends Lowering {
     return this.linker.instrumentation !== null;
   }
   /** Push the physical address of a lookup that hit. */
-  #physical({ place, offset, entry }: Lookup): void {
+  #physical({ place, offset, entry, physical }: Lookup): void {
     const code = this.code;
+    if (physical >= 0) {
+      code.get(physical);
+      return;
+    }
     if (this.#models) code.get(entry).op(W.i32_wrap_i64);
     else code.get(place).mem(W.i32_load, SOFT_PHYSICAL);
     code.get(offset).op(W.i32_wrap_i64, W.i32_add);
   }
   /** With models, after a hit: read the rest of the entry, and push where the stamp is. */
-  #stamp({ place, entry }: Lookup): void {
-    this.code.get(place).mem(W.i64_load, SOFT_PHYSICAL).tee(entry)
-      .i64(BigInt(8 * (SOFT_STAMP - SOFT_PHYSICAL))).op(W.i64_shr_u, W.i32_wrap_i64);
+  #stamp({ place, entry, physical }: Lookup): void {
+    if (physical >= 0) this.code.get(entry);
+    else this.code.get(place).mem(W.i64_load, SOFT_PHYSICAL).tee(entry);
+    this.code.i64(BigInt(8 * (SOFT_STAMP - SOFT_PHYSICAL))).op(W.i64_shr_u, W.i32_wrap_i64);
   }
 
   /**
    * Push the physical address of the lowest byte of the access's cluster; the first access of it
    * translates.
    */
-  #cluster({ cluster, offset, first, last }: Placement, address: Node, number: number): void {
+  #cluster(
+    { cluster, offset, first, last }: Placement,
+    address: Node,
+    number: number,
+    early?: (l: Lookup) => void,
+  ): void {
     const code = this.code;
     const models = this.#models;
     if (first) {
@@ -208,6 +234,7 @@ export abstract class GuestLowering extends Lowering {
         },
         (l) => this.missedCluster(l.offset),
         number,
+        early,
       );
     }
     if (models && last) {
@@ -287,8 +314,19 @@ export abstract class GuestLowering extends Lowering {
     const code = this.code;
     const number = this.#number();
     const placement = this.placementOf(s);
+    const offset = placement?.offset ?? 0;
+    // Where pages are often missed, what is read may be far as well: it is on its way while the entry is refilled.
+    const early = bits <= 128 && placement?.first !== false && this.missesLeave &&
+      this.#models && this.refills();
+    const value = early ? this.temporary(type) : -1;
+    const read = ({ physical }: Lookup): void => {
+      code.get(physical);
+      if (type === "v128") code.op(0xfd, 0x00).memarg(offset);
+      else code.mem(loadOpcode(type, bits, signed), offset);
+      code.set(value);
+    };
     if (placement !== undefined) {
-      this.#cluster(placement, address, number);
+      this.#cluster(placement, address, number, early ? read : undefined);
       this.#append(EventKind.Load, bits / 8, placement.offset, () => this.value(address));
     } else {
       this.#access(
@@ -304,11 +342,12 @@ export abstract class GuestLowering extends Lowering {
         },
         (l) => this.missedLoad(l.address, bits / 8, number),
         number,
+        early ? read : undefined,
       );
       this.#countIfConditional(ONE_LOAD);
     }
-    const offset = placement?.offset ?? 0;
-    if (bits === 256) {
+    if (early) code.op(W.drop).get(value);
+    else if (bits === 256) {
       const at = this.temporary("i32");
       code.tee(at).op(0xfd, 0x00).memarg(offset).get(at).op(0xfd, 0x00).memarg(offset + 16);
     } else if (type === "v128") code.op(0xfd, 0x00).memarg(offset);

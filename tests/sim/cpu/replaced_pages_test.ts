@@ -22,16 +22,20 @@ const OUTER = 12;
 const [LEFT, AGAIN, AT, FIRST_POINTER, LOADED] = [0, 1, 2, 3, 15];
 const POINTERS = 4;
 
-/** Physical memory's first pages, mapped at their numbers. */
-class FlatSpace implements CpuSpace {
+/** Bytes of memory. */
+const END = RESERVED + (1 << 20);
+
+/** Code and table lie at physical memory's start; the frames of data go down from its end. */
+class HighSpace implements CpuSpace {
   readonly id = 1;
   readonly resolved = { physical: 0, pageShift: 12, writable: true };
   peekExecutable(va: number): number {
     return RESERVED + va;
   }
   resolve(va: number, _access: Access): number {
-    this.resolved.physical = RESERVED + va;
-    return va < 4096 * PAGES ? 0 : (11 << 8) | 1;
+    const page = Math.floor(va / 4096);
+    this.resolved.physical = page < 3 ? RESERVED + va : END - 4096 * (page - 2) + va % 4096;
+    return page < PAGES ? 0 : (11 << 8) | 1;
   }
 }
 
@@ -69,7 +73,7 @@ function randomLoop(draw: () => number): { code: number[][]; table: BigUint64Arr
 }
 
 function machine({ code, table }: ReturnType<typeof randomLoop>, options: Partial<EngineOptions>) {
-  const pages = RESERVED / 65536 + 16;
+  const pages = END / 65536;
   const physical = new WebAssembly.Memory({ initial: pages, maximum: pages });
   new Uint8Array(physical.buffer).set(code.flat(), RESERVED + CODE);
   new BigUint64Array(physical.buffer, RESERVED + TABLE).set(table);
@@ -78,7 +82,7 @@ function machine({ code, table }: ReturnType<typeof randomLoop>, options: Partia
   cpu.setReg(LEFT, BigInt(INNER));
   cpu.setReg(AGAIN, BigInt(OUTER));
   cpu.setReg(AT, BigInt(TABLE));
-  return { cpu, space: new FlatSpace() };
+  return { cpu, space: new HighSpace() };
 }
 
 /** The textbook's counters, fed one instruction after the other. */
