@@ -15,6 +15,7 @@ import { faultInfo, SEGV_PKUERR } from "./abi/siginfo.ts";
 import { SIGPIPE, SIGSEGV } from "./signal_numbers.ts";
 import { setNumber64 } from "./abi/struct.ts";
 import { x86_64 } from "./abi/x86_64.ts";
+import { AioLimit } from "./aio/context.ts";
 import { ThreadCall } from "./call.ts";
 import { Clock } from "./clock.ts";
 import type { Debugger } from "./debugger.ts";
@@ -80,6 +81,7 @@ export class Kernel {
   readonly timers: TimerQueue = new TimerQueue();
   readonly scheduler: Scheduler = new Scheduler();
   readonly futexes: FutexTable = new FutexTable();
+  readonly aio: AioLimit = new AioLimit();
   readonly ipc: SystemVIpc = new SystemVIpc();
   readonly random: Random;
   /** Hooks of user scripts. */

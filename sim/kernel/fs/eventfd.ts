@@ -44,6 +44,12 @@ export class EventFile extends OpenFile {
     return 8;
   }
 
+  /** Count one more, as far as it goes: a request has completed (eventfd_signal). */
+  signal(): void {
+    if (this.#count < MAXIMUM) this.#count++;
+    this.#changed.wake();
+  }
+
   override poll(): number {
     return (this.#count > 0n ? POLLIN | POLLRDNORM : 0) |
       (this.#count < MAXIMUM ? POLLOUT | POLLWRNORM : 0);

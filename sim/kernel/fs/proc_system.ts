@@ -187,6 +187,8 @@ export function systemEntries(
     sysvipc: ipcTexts(kernel.ipc, granule.size),
     sys: {
       fs: {
+        "aio-max-nr": `${kernel.aio.most}\n`,
+        "aio-nr": () => `${kernel.aio.used}\n`,
         "file-max": "9223372036854775807\n",
         "file-nr": "64\t0\t9223372036854775807\n",
         "nr_open": "1048576\n",

@@ -62,7 +62,8 @@ function argument(call: ThreadCall, i: number, result: number): string {
   }
   if (!type.includes(":")) return String(value);
   const [kind, name] = type.split(":");
-  const context = { space, arch: call.arch, next: call.args[i + 1] ?? 0 };
+  const [before, next] = [call.args[i - 1] ?? 0, call.args[i + 1] ?? 0];
+  const context = { space, arch: call.arch, next, before, result };
   switch (kind) {
     case "flags":
       return flagNames(name, value, call.arch);
@@ -137,7 +138,13 @@ function futexArgument(call: ThreadCall, i: number): string | null {
   const value = call.args[i];
   if (i === 3) {
     if (!FUTEX_TIMED.includes(operation)) return String(value | 0);
-    return structText("timespec", value, { space: call.space, arch: call.arch, next: 0 });
+    return structText("timespec", value, {
+      space: call.space,
+      arch: call.arch,
+      next: 0,
+      before: 0,
+      result: 0,
+    });
   }
   if (i !== 5 || !FUTEX_BITSETS.includes(operation)) return null;
   return value === 0xffffffff ? "FUTEX_BITSET_MATCH_ANY" : pointer(value);

@@ -173,6 +173,10 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
     ],
     comment: "",
   },
+  iocb: {
+    names: counted("IOCB_CMD_", "PREAD PWRITE FSYNC FDSYNC PREADX POLL NOOP PREADV PWRITEV"),
+    comment: "IOCB_CMD_???",
+  },
   sigev: {
     names: [
       ["SIGEV_SIGNAL", 0],

@@ -21,6 +21,7 @@ import { SIGCHLD, signalName } from "../signal_numbers.ts";
 import { SigSet } from "../signal_state.ts";
 import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
+import { AIO_PRINTERS } from "./aio_structs.ts";
 import { IPC_PRINTERS } from "./ipc_structs.ts";
 import { pointer, quote, quoteShort } from "./strings.ts";
 
@@ -30,6 +31,9 @@ export interface StructContext {
   readonly arch: Arch;
   /** The following argument, often a count. */
   readonly next: number;
+  /** The argument before it, and the call's result once there is one. */
+  readonly before: number;
+  readonly result: number;
 }
 
 /** Text of the structure at `va`, or null if it cannot be read. */
@@ -354,6 +358,7 @@ const PRINTERS: { readonly [name: string]: Printer } = {
   winsize,
   epoll_event: epollEvent,
   ...IPC_PRINTERS,
+  ...AIO_PRINTERS,
 };
 
 /** Text of the structure `name` at `at`; its address if it has no printer or cannot be read. */

@@ -129,7 +129,12 @@ function writev(call: Call, fd: number, va: number, count: number): number {
 }
 
 /** Read at a position of its own; a file without positions answers -ESPIPE. */
-function readAt(call: Call, file: OpenFile, spans: readonly Span[], position: number): number {
+export function readAt(
+  call: Call,
+  file: OpenFile,
+  spans: readonly Span[],
+  position: number,
+): number {
   if (position < 0) return -EINVAL;
   if (!file.readable) return -EBADF;
   if (!file.splittable) return file.readAt(position, new Uint8Array(0));
@@ -139,7 +144,12 @@ function readAt(call: Call, file: OpenFile, spans: readonly Span[], position: nu
   );
 }
 
-function writeAt(call: Call, file: OpenFile, spans: readonly Span[], position: number): number {
+export function writeAt(
+  call: Call,
+  file: OpenFile,
+  spans: readonly Span[],
+  position: number,
+): number {
   if (position < 0) return -EINVAL;
   if (!file.writable) return -EBADF;
   if (!file.splittable) return -ESPIPE;
@@ -178,7 +188,9 @@ const RWF_SYNC = 4;
 
 const RWF_NOWAIT = 8;
 
-const RWF_APPEND = 16;
+export const RWF_APPEND = 16;
+
+export const KNOWN_RWF = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
 
 /** preadv2 and pwritev2: position -1 is the file's own; the flags change nothing in memory. */
 function vector2(
@@ -186,7 +198,7 @@ function vector2(
   atFile: (call: Call, file: OpenFile, spans: readonly Span[]) => number,
 ): SyscallRow["run"] {
   return (call, fd, va, count, position, _high, flags) => {
-    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)) return -EOPNOTSUPP;
+    if (flags & ~KNOWN_RWF) return -EOPNOTSUPP;
     const file = fileOf(call, fd);
     if (file === null) return -EBADF;
     const spans = readVector(call.space, va, count);

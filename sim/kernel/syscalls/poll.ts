@@ -44,7 +44,7 @@ function timespecTimeout(call: Call, va: number): number {
 }
 
 /** Take the signal mask at `va` for the time of the call: 0 or -errno. */
-function takeMask(call: Call, va: number, size: number): number {
+export function takeMask(call: Call, va: number, size: number): number {
   if (va === 0 || call.resumed) return 0;
   if (size !== 8) return -EINVAL;
   const words = new Int32Array(2);

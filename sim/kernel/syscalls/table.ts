@@ -1,5 +1,6 @@
 /** Every system call's row. A new call is a row in its group's file; a new group is a line here. */
 import type { SyscallRow } from "../syscall.ts";
+import { aioRows } from "./aio.ts";
 import { attributeRows } from "./attributes.ts";
 import { descriptorRows } from "./descriptors.ts";
 import { directoryRows } from "./directories.ts";
@@ -17,6 +18,7 @@ import { transferRows } from "./transfers.ts";
 
 export const syscallRows: readonly SyscallRow[] = [
   ...processRows,
+  ...aioRows,
   ...attributeRows,
   ...descriptorRows,
   ...directoryRows,

@@ -69,6 +69,7 @@ for (
     "semaphores",
     "message_queues",
     "posix_queues",
+    "aio",
     "terminals",
   ]
 ) {
