@@ -49,6 +49,9 @@ import { whyNotLoaded } from "./load_failure.ts";
 import {
   type Credentials,
   credentials,
+  defaultLimits,
+  type Limit,
+  limitSpace,
   Process,
   RLIMIT_STACK,
   Shared,
@@ -171,11 +174,14 @@ export class Kernel {
   }
 
   /** A fresh, empty address space. */
-  newSpace(stackLimit?: number): AddressSpace {
+  newSpace(limits: readonly Limit[] = defaultLimits()): AddressSpace {
     const seed = this.#options.layoutSeed ?? null;
-    const layout = addressLayout(this.abi.arch, seed, stackLimit, this.memory.granule);
+    const { granule } = this.memory;
+    const layout = addressLayout(this.abi.arch, seed, limits[RLIMIT_STACK].soft, granule);
     const given = this.#options.layout;
-    return new AddressSpace(this.memory, { layout: { ...layout, ...given }, stackLimit });
+    const space = new AddressSpace(this.memory, { layout: { ...layout, ...given } });
+    limitSpace(space, limits);
+    return space;
   }
 
   newThread(tid: number, process: Process): Thread {
@@ -234,7 +240,7 @@ export class Kernel {
     if (tooBig < 0) throw failed(tooBig);
     const program = findProgram(this, process, request);
     if (typeof program === "number") throw failed(program);
-    const fresh = this.newSpace(process.limits[RLIMIT_STACK].soft);
+    const fresh = this.newSpace(process.limits);
     const image = await this.loader.load(this, process, fresh, program);
     if (typeof image === "number") {
       const why = whyNotLoaded(program.file, -image);

@@ -30,9 +30,12 @@ export interface Limit {
   readonly hard: number;
 }
 
+export const RLIMIT_FSIZE = 1;
+export const RLIMIT_DATA = 2;
 export const RLIMIT_STACK = 3;
 export const RLIMIT_CORE = 4;
 export const RLIMIT_NOFILE = 7;
+export const RLIMIT_AS = 9;
 const MIB = 1024 * 1024;
 const UNLIMITED: Limit = { soft: Infinity, hard: Infinity };
 
@@ -49,6 +52,13 @@ export function defaultLimits(): Limit[] {
   limits[13] = { soft: 0, hard: 0 }; // nice
   limits[14] = { soft: 0, hard: 0 }; // rtprio
   return limits;
+}
+
+/** Put a process's limits of memory into force in its address space. */
+export function limitSpace(space: AddressSpace, limits: readonly Limit[]): void {
+  space.stackLimit = limits[RLIMIT_STACK].soft;
+  space.sizeLimit = limits[RLIMIT_AS].soft;
+  space.dataLimit = limits[RLIMIT_DATA].soft;
 }
 
 /** User and group ids of a process (credentials(7)). */

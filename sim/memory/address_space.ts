@@ -57,6 +57,8 @@ export class AddressSpace implements CpuSpace {
   stackLimit: number;
   /** RLIMIT_AS in bytes. */
   sizeLimit = Infinity;
+  /** RLIMIT_DATA in bytes. */
+  dataLimit = Infinity;
   /** Bounds of the heap: where it starts, and the current break. */
   heapStart = 0;
   heapEnd = 0;
@@ -321,6 +323,7 @@ export class AddressSpace implements CpuSpace {
     if (root === 0) return -ENOMEM;
     const child = new AddressSpace(this.memory, this, root);
     child.sizeLimit = this.sizeLimit;
+    child.dataLimit = this.dataLimit;
     child.heapStart = this.heapStart;
     child.heapEnd = this.heapEnd;
     child.stackStart = this.stackStart;

@@ -33,6 +33,7 @@ import type { CachedFile } from "./page_cache.ts";
 import { populate } from "./page_fault.ts";
 import { MIN_ADDRESS, unmappedArea } from "./unmapped_area.ts";
 import { type MapSource, STACK_GUARD_PAGES, Vm, VM_ACCESS, Vma } from "./vma.ts";
+import { mayExpand } from "./size_limits.ts";
 import { MAX_MAP_COUNT, mergeNew, split, type VmaShape } from "./vma_merge.ts";
 
 /** Flags that `MAP_SHARED_VALIDATE` knows for files: LEGACY_MAP_MASK of include/linux/mman.h. */
@@ -183,10 +184,8 @@ function mapRegion(
   const { areas, memory } = space;
   const { size } = space.granule;
   const end = start + length;
-  if (space.sizeLimit !== Infinity) {
-    const others = space.totalPages - mappedPages(space, start, end);
-    if (others * size + length > space.sizeLimit) return -ENOMEM;
-  }
+  const more = length / size - mappedPages(space, start, end);
+  if (!mayExpand(space, flags, more)) return -ENOMEM;
   if ((flags & Vm.Account) !== 0 && overcommits(space, length)) return -ENOMEM;
   const failed = removeRange(space, start, end);
   if (failed < 0) return failed;

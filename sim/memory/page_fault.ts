@@ -10,6 +10,7 @@ import { FrameKind } from "./frames.ts";
 import type { CachedFile } from "./page_cache.ts";
 import { MIN_ADDRESS } from "./unmapped_area.ts";
 import { STACK_GUARD_PAGES, Vm, VM_ACCESS, type Vma } from "./vma.ts";
+import { mayExpand } from "./size_limits.ts";
 import { joinSet } from "./vma_merge.ts";
 
 /** Make the page of `va` present with the rights that `access` needs. */
@@ -99,6 +100,7 @@ function growStack(space: AddressSpace, va: number): Vma | null {
   joinSetOnce(space, vma);
   const grown = (vma.start - start) / size;
   if (grown > vma.pageOffset || vma.end - start > space.stackLimit) return null;
+  if (!mayExpand(space, vma.flags, grown)) return null;
   vma.start = start;
   vma.pageOffset -= grown;
   return vma;

@@ -17,6 +17,7 @@ import { FrameKind } from "./frames.ts";
 import { accessFlags, overcommits } from "./mapping.ts";
 import { readFlags } from "./page_fault.ts";
 import { Vm, VM_ACCESS, type Vma } from "./vma.ts";
+import { mayExpand } from "./size_limits.ts";
 import { modify } from "./vma_merge.ts";
 
 export function mprotect(
@@ -74,6 +75,8 @@ function protect(
 ): number {
   if (flags === vma.flags && key === vma.key) return 0;
   if ((flags & Vm.Write) !== 0) {
+    const pages = (end - start) / space.granule.size;
+    if (!mayExpand(space, flags, pages) && mayExpand(space, vma.flags, pages)) return -ENOMEM;
     const counted = Vm.Account | Vm.Write | Vm.Hugetlb | Vm.Shared | Vm.NoReserve;
     if ((vma.flags & counted) === 0) {
       if (overcommits(space, end - start)) return -ENOMEM;

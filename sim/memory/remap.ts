@@ -4,6 +4,7 @@ import { type AddressSpace, OutOfMemoryError } from "./address_space.ts";
 import { overcommits, removeRange } from "./mapping.ts";
 import { unmappedArea } from "./unmapped_area.ts";
 import { Vm, Vma } from "./vma.ts";
+import { mayExpand } from "./size_limits.ts";
 import { MAX_MAP_COUNT, mergeNew, type VmaShape } from "./vma_merge.ts";
 
 export function remap(
@@ -92,10 +93,8 @@ function one(
   if (newLength !== oldLength) {
     if ((vma.flags & Vm.DontExpand) !== 0) return -EFAULT;
     const growth = newLength - oldLength;
-    if (
-      growth > 0 && space.sizeLimit !== Infinity &&
-      space.totalPages * space.granule.size + growth > space.sizeLimit
-    ) return -ENOMEM;
+    const pages = growth / space.granule.size;
+    if (growth > 0 && !mayExpand(space, vma.flags, pages)) return -ENOMEM;
   }
   if (!placed) return expand(space, vma, address, oldLength, newLength, flags);
 

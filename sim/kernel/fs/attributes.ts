@@ -114,12 +114,17 @@ export function setTimes(
   return change(location, times);
 }
 
-/** truncate(2) of a location that has been walked to. */
-export function truncate(task: Task, location: Location, size: number): number {
+/** truncate(2) of a location that has been walked to; `refused` judges the size that the file has. */
+export function truncate(
+  task: Task,
+  location: Location,
+  size: number,
+  refused: (before: number) => number,
+): number {
   const inode = inodeAt(location);
   if (inode.isDirectory) return -EISDIR;
   if (!inode.isRegular) return -EINVAL;
-  const denied = mayAccess(task, location, W_OK);
+  const denied = mayAccess(task, location, W_OK) || refused(inode.size);
   if (denied) return denied;
   const error = truncateInode(inode, size, task.credentials.uid === 0);
   if (error === 0) notify(inode, location.dentry, IN_MODIFY);

@@ -2,15 +2,21 @@
  * epoll(7). Every registered file has an item that waits on the file's queues; a wake-up puts the
  * item on the ready list, and `collect` asks the files on it what holds now.
  */
-import { EEXIST, ELOOP, ENOENT, EPERM } from "../errno.ts";
+import { EEXIST, EINVAL, ELOOP, ENOENT, EPERM } from "../errno.ts";
 import { type Waiter, WaitQueue } from "../wait_queue.ts";
-import { POLLERR, POLLHUP, POLLIN, POLLRDNORM } from "./constants.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM } from "./constants.ts";
 import type { Location } from "./dentry.ts";
 import type { Inode } from "./inode.ts";
 import { OpenFile } from "./open_file.ts";
 
 const EPOLLET = 0x8000_0000 | 0;
 const EPOLLONESHOT = 0x4000_0000;
+/** One waiter is enough; in a machine of one processor each of them is told all the same. */
+export const EPOLLEXCLUSIVE = 0x1000_0000;
+const EPOLLWAKEUP = 0x2000_0000;
+/** What may be asked for with EPOLLEXCLUSIVE (EPOLLEXCLUSIVE_OK_BITS of fs/eventpoll.c). */
+const EXCLUSIVE_BITS = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET |
+  EPOLLEXCLUSIVE;
 /** Bits of an interest that are events rather than options. */
 const EVENT_BITS = 0x0fff_ffff;
 /** Longest chain of epolls watching epolls. */
@@ -29,6 +35,11 @@ export interface Occurrence {
   readonly events: number;
   readonly dataLow: number;
   readonly dataHigh: number;
+}
+
+/** Whether nothing is asked for that does not go with EPOLLEXCLUSIVE. */
+export function isExclusive({ events }: Interest): boolean {
+  return (events & ~EXCLUSIVE_BITS) === 0;
 }
 
 class Item implements Waiter {
@@ -104,6 +115,7 @@ export class EpollFile extends OpenFile {
   modify(fd: number, file: OpenFile, interest: Interest): number {
     const item = this.#find(fd, file);
     if (item === undefined) return -ENOENT;
+    if ((item.interest.events & EPOLLEXCLUSIVE) !== 0) return -EINVAL;
     item.interest = interest;
     item.listen();
     return 0;

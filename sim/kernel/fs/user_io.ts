@@ -14,6 +14,7 @@ import type { Call } from "../syscall.ts";
 import {
   AT_FDCWD,
   MAX_RW_COUNT,
+  O_APPEND,
   O_NONBLOCK,
   O_PATH,
   PATH_MAX,
@@ -26,6 +27,7 @@ import { decodeName } from "./file_name.ts";
 import { failed } from "./inode.ts";
 import type { OpenFile } from "./open_file.ts";
 import type { Credentials } from "./permission.ts";
+import { mayWrite } from "./size_limit.ts";
 import type { FsContext, Task } from "./task.ts";
 import type { Vfs } from "./vfs.ts";
 
@@ -116,6 +118,18 @@ export function readVector(space: AddressSpace, va: number, count: number): Span
     room -= taken;
   }
   return spans;
+}
+
+/** The first `length` bytes of `spans`. */
+export function firstOf(spans: readonly Span[], length: number): Span[] {
+  const kept: Span[] = [];
+  for (const span of spans) {
+    if (length === 0) break;
+    const taken = Math.min(span.length, length);
+    kept.push({ address: span.address, length: taken });
+    length -= taken;
+  }
+  return kept;
 }
 
 export function totalLength(spans: readonly Span[]): number {
@@ -276,12 +290,28 @@ export function readFile(call: Call, file: OpenFile, spans: readonly Span[]): nu
   return count <= 0 ? count : scatter(call.space, spans, buffer.subarray(0, count));
 }
 
+/** Write `spans`, which begin at `position` of a splittable file, view by view, as far as limits allow. */
+export function drainWithin(
+  call: Call,
+  file: OpenFile,
+  spans: readonly Span[],
+  position: number,
+  write: (from: Uint8Array, done: number) => number,
+): number {
+  const total = totalLength(spans);
+  const allowed = mayWrite(call, file, position, total);
+  if (allowed < 0) return allowed;
+  const kept = allowed < total ? firstOf(spans, allowed) : spans;
+  return file.wasWritten(drainUser(call.space, kept, write));
+}
+
 /** write and writev at the file's position: the count, -errno, or blocked until all is written. */
 export function writeFile(call: Call, file: OpenFile, spans: readonly Span[]): number {
   if (!file.writable) return -EBADF;
   if (isInterrupted(call)) return stopped(call);
   if (file.splittable) {
-    return file.wasWritten(drainUser(call.space, spans, (from) => file.write(from)));
+    const position = (file.flags & O_APPEND) !== 0 ? file.inode.size : file.offset;
+    return drainWithin(call, file, spans, position, (from) => file.write(from));
   }
   const total = totalLength(spans);
   let done = typeof call.state === "number" ? call.state : 0;

@@ -12,7 +12,6 @@ import {
 import { MAX_ARG_STRLEN } from "../exec_stack.ts";
 import { decodeName } from "../fs/file_name.ts";
 import { endProcess, exitThread } from "../exit.ts";
-import { RLIMIT_STACK } from "../process.ts";
 import { type Call, NO_RESULT, type SyscallRow } from "../syscall.ts";
 import { readStrings } from "../user_strings.ts";
 import type { AddressSpace } from "../../memory/address_space.ts";
@@ -52,7 +51,7 @@ function exec(
   if (tooBig < 0) return tooBig;
   const program = findProgram(kernel, process, request);
   if (typeof program === "number") return program;
-  const fresh = kernel.newSpace(process.limits[RLIMIT_STACK].soft);
+  const fresh = kernel.newSpace(process.limits);
   const image = kernel.loader.load(kernel, process, fresh, program);
   if (!(image instanceof Promise)) return finish(call, { space: fresh, program, image });
   const loading: Loading = { space: fresh, program, image: null };

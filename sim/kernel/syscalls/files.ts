@@ -5,6 +5,7 @@ import {
   AT_FDCWD,
   flagsFromGuest,
   MAX_RW_COUNT,
+  O_APPEND,
   O_CLOEXEC,
   O_CREAT,
   O_LARGEFILE,
@@ -15,6 +16,7 @@ import {
   S_IFIFO,
 } from "../fs/constants.ts";
 import { failed } from "../fs/inode.ts";
+import { mayResize } from "../fs/size_limit.ts";
 import { writeInode } from "../fs/mapped_pages.ts";
 import { open as openPath } from "../fs/open.ts";
 import type { OpenFile } from "../fs/open_file.ts";
@@ -22,7 +24,7 @@ import { fifoReady, PipeEnd } from "../fs/pipe.ts";
 import { Socket } from "../fs/socket.ts";
 import {
   atEnd,
-  drainUser,
+  drainWithin,
   fileOf,
   fillUser,
   pathAt,
@@ -153,8 +155,13 @@ export function writeAt(
   if (position < 0) return -EINVAL;
   if (!file.writable) return -EBADF;
   if (!file.splittable) return -ESPIPE;
-  return file.wasWritten(
-    drainUser(call.space, spans, (from, done) => file.writeAt(position + done, from)),
+  const start = (file.flags & O_APPEND) !== 0 ? file.inode.size : position;
+  return drainWithin(
+    call,
+    file,
+    spans,
+    start,
+    (from, done) => file.writeAt(position + done, from),
   );
 }
 
@@ -221,14 +228,17 @@ function truncate(call: Call, va: number, size: number): number {
   if (failed(at)) return at;
   const task = taskOf(call);
   const found = vfsOf(call).resolve(task, at.start, at.path, true);
-  return failed(found) ? found : attributes.truncate(task, found, size);
+  if (failed(found)) return found;
+  return attributes.truncate(task, found, size, (before) => mayResize(call, before, size));
 }
 
 function ftruncate(call: Call, fd: number, size: number): number {
   if (size < 0) return -EINVAL;
   const file = fileOf(call, fd);
   if (file === null) return -EBADF;
-  return file.writable && file.inode.isRegular ? file.truncate(size) : -EINVAL;
+  if (!file.writable || !file.inode.isRegular) return -EINVAL;
+  const refused = mayResize(call, file.inode.size, size);
+  return refused < 0 ? refused : file.truncate(size);
 }
 
 const FALLOC_KEEP_SIZE = 1;
@@ -259,7 +269,9 @@ function fallocate(call: Call, fd: number, mode: number, offset: number, length:
       if (error < 0) return error;
     }
   }
-  return (mode & FALLOC_KEEP_SIZE) === 0 && end > inode.size ? file.truncate(end) : 0;
+  if ((mode & FALLOC_KEEP_SIZE) !== 0 || end <= inode.size) return 0;
+  const refused = mayResize(call, inode.size, end);
+  return refused < 0 ? refused : file.truncate(end);
 }
 
 /** fsync and its kin: there is no store below memory but a writable host folder's own. */

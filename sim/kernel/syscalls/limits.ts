@@ -1,12 +1,11 @@
 /** Resource limits and usage. */
 import { Rlimit, Rusage } from "../abi/structs.ts";
 import { EFAULT, EINVAL, EPERM, ESRCH } from "../errno.ts";
-import { type Limit, type Process, RLIMIT_STACK } from "../process.ts";
+import { type Limit, limitSpace, type Process } from "../process.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { usageOf } from "../usage.ts";
 import { readStruct, writeStruct } from "../user_struct.ts";
 
-const RLIMIT_AS = 9;
 const COUNT = 16;
 /** RLIM_INFINITY rounds to 2^64 as a number; nothing real is above 2^63. */
 const INFINITE = 2 ** 63;
@@ -27,8 +26,7 @@ function change(call: Call, process: Process, resource: number, from: number): n
   const before = process.limits[resource];
   if (next.hard > before.hard && call.process.credentials.euid !== 0) return -EPERM;
   process.limits[resource] = next;
-  if (resource === RLIMIT_STACK) process.space.value.stackLimit = next.soft;
-  if (resource === RLIMIT_AS) process.space.value.sizeLimit = next.soft;
+  limitSpace(process.space.value, process.limits);
   return 0;
 }
 

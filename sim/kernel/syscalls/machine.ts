@@ -182,6 +182,21 @@ function capget(call: Call, header: number, data: number): number {
   return space.copyOut(data, bytes) < 0 ? -EFAULT : 0;
 }
 
+/** Sets that take nothing away and give nothing more are the caller's own; user 0 keeps all it has. */
+function capset(call: Call, header: number, data: number): number {
+  const { space, process } = call;
+  const version = space.readU32(header);
+  const pid = space.readU32(header + 4);
+  if (version < 0 || pid < 0) return -EFAULT;
+  if (version !== CAPABILITY_VERSION_3) {
+    return space.writeU32(header, CAPABILITY_VERSION_3) < 0 ? -EFAULT : -EINVAL;
+  }
+  if (pid !== 0 && pid !== call.thread.tid) return -EPERM;
+  const sets = new Uint8Array(24);
+  if (space.copyIn(data, sets) < 0) return -EFAULT;
+  return process.credentials.euid === 0 || sets.every((byte) => byte === 0) ? 0 : -EPERM;
+}
+
 export const machineRows: readonly SyscallRow[] = [
   { name: "uname", x86_64: 63, aarch64: 160, args: ["out:utsname"], run: uname },
   { name: "sysinfo", x86_64: 99, aarch64: 179, args: ["out:sysinfo"], run: sysinfo },
@@ -224,8 +239,8 @@ export const machineRows: readonly SyscallRow[] = [
     x86_64: 126,
     aarch64: 91,
     args: ["ptr", "ptr"],
-    run: ({ process }) => process.credentials.euid === 0 ? 0 : -EPERM,
-    support: "noop: only user 0 has capabilities, and keeps them",
+    run: capset,
+    support: "partial: only user 0 has capabilities, and keeps them",
   },
   {
     name: "sethostname",

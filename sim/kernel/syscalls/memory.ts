@@ -1,6 +1,5 @@
 /** Memory: mmap and its family, over the address space. */
 import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
-import { RLIMIT_STACK } from "../process.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 
 const PROT_WRITE = 2;
@@ -143,10 +142,7 @@ export const memoryRows: readonly SyscallRow[] = [
     x86_64: 12,
     aarch64: 214,
     args: ["ptr"],
-    run: ({ space, process }, address) => {
-      space.stackLimit = process.limits[RLIMIT_STACK].soft;
-      return space.brk(address);
-    },
+    run: ({ space }, address) => space.brk(address),
   },
   {
     name: "msync",

@@ -16,7 +16,7 @@ import {
   POLLWRBAND,
   POLLWRNORM,
 } from "../fs/constants.ts";
-import { EpollFile } from "../fs/epoll.ts";
+import { EPOLLEXCLUSIVE, EpollFile, isExclusive } from "../fs/epoll.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import { epollEvent, Pollfd } from "../fs/structs.ts";
 import { credentialsOf, fileOf, tableOf, vfsOf } from "../fs/user_io.ts";
@@ -229,6 +229,11 @@ function epollCtl(call: Call, epfd: number, operation: number, fd: number, va: n
   if (epoll === null || file === null || (file.flags & O_PATH) !== 0) return -EBADF;
   if (!(epoll instanceof EpollFile) || epoll === file) return -EINVAL;
   const interest = { ...event, events: event.events | 0 };
+  if ((interest.events & EPOLLEXCLUSIVE) !== 0) {
+    const nested = file instanceof EpollFile;
+    if (operation === EPOLL_CTL_MOD) return -EINVAL;
+    if (operation === EPOLL_CTL_ADD && (nested || !isExclusive(interest))) return -EINVAL;
+  }
   switch (operation) {
     case EPOLL_CTL_ADD:
       return epoll.add(fd, file, interest);

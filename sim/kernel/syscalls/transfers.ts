@@ -4,6 +4,7 @@ import { MAX_RW_COUNT, O_APPEND, O_NONBLOCK, POLLIN, POLLOUT } from "../fs/const
 import { failed } from "../fs/inode.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import { PipeEnd } from "../fs/pipe.ts";
+import { mayWrite } from "../fs/size_limit.ts";
 import { brokenPipe, fileOf, readFile, readVector, writeFile } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 
@@ -35,7 +36,10 @@ function transfer(
       if (state.done > 0 || !mayWait) return state.done || -EAGAIN;
       return call.block(target.waitQueues(POLLOUT));
     }
-    const want = buffer.subarray(0, Math.min(count - state.done, roomOf(target)));
+    const wanted = Math.min(count - state.done, roomOf(target));
+    const allowed = mayWrite(call, target, to === null ? target.offset : to + state.done, wanted);
+    if (allowed < 0) return state.done || allowed;
+    const want = buffer.subarray(0, allowed);
     const got = from === null ? source.read(want) : source.readAt(from + state.done, want);
     if (got === -EAGAIN && state.done === 0 && mayWait) {
       return call.block(source.waitQueues(POLLIN));

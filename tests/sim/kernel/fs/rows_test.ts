@@ -66,7 +66,17 @@ async function simulated(arch: Arch, path: string, name: string): Promise<string
   return stdout.text;
 }
 
-for (const name of ["files", "descriptors", "polling", "sockets", "watches", "socket_timeouts"]) {
+for (
+  const name of [
+    "files",
+    "descriptors",
+    "polling",
+    "sockets",
+    "watches",
+    "limits",
+    "socket_timeouts",
+  ]
+) {
   Deno.test({
     name: `${name} calls: the same as on Linux${note}`,
     ignore: !ready,

@@ -80,7 +80,7 @@ export class VirtualExecutor {
       case "lstat":
         return this.#at(path, name === "stat", (at) => described(inodeAt(at)));
       case "truncate":
-        return number < 0 ? -22 : this.#at(path, true, (at) => truncate(task, at, number));
+        return number < 0 ? -22 : this.#at(path, true, (at) => truncate(task, at, number, () => 0));
       case "chmod":
         return this.#at(path, true, (at) => chmod(task, at, number));
       case "access":

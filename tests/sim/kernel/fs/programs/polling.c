@@ -108,7 +108,28 @@ static void show_events(int epoll, int limit) {
   printf("\n");
 }
 
+/* EPOLLEXCLUSIVE: what goes with it, and what never changes it. */
+static void exclusive(void) {
+  int epoll = must(epoll_create1(0)), other = must(epoll_create1(0)), ends[2];
+  must(pipe(ends));
+  struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, other, &event));
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_MOD, ends[0], &event));
+  event.events = EPOLLIN;
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_MOD, ends[0], &event));
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_DEL, ends[0], NULL));
+  event.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLONESHOT;
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+  event.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLRDHUP;
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+  event.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLET;
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+  close(epoll), close(other), close(ends[0]), close(ends[1]);
+}
+
 static void epolls(void) {
+  exclusive();
   int epoll = must(epoll_create1(EPOLL_CLOEXEC));
   int ends[2], pair[2];
   must(pipe(ends));
