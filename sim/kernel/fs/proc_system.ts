@@ -3,6 +3,9 @@ import type { Arch } from "../../arch.ts";
 import { CORE_PATTERN } from "../core_pattern.ts";
 import { ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
+import type { Network } from "../net/network.ts";
+import { FIRST_EPHEMERAL, LAST_EPHEMERAL } from "../net/port_table.ts";
+import { netFiles } from "../net/proc_net.ts";
 import type { Inode } from "./inode.ts";
 import { IPC_LIMITS, ipcTexts, QUEUE_LIMITS } from "./proc_ipc.ts";
 import { SyntheticDirectory, SyntheticFile, type SyntheticFs, SyntheticLink } from "./synthetic.ts";
@@ -149,23 +152,14 @@ function uuid(kernel: Kernel): string {
   return bytes.toHex().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-") + "\n";
 }
 
-const NET_HEADERS: TextTree = {
-  dev: "Inter-|   Receive                                                |  Transmit\n" +
-    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs " +
-    "drop fifo colls carrier compressed\n    lo: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-  tcp: "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  " +
-    "timeout inode\n",
-  udp: "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  " +
-    "timeout inode ref pointer drops\n",
-  unix: "Num       RefCount Protocol Flags    Type St Inode Path\n",
-  route: "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n",
-  if_inet6: "",
-};
+/** `/proc/sys/net/ipv6/conf`: of each interface. */
+const IPV6: TextTree = { disable_ipv6: "0\n" };
 
 /** The fixed part of `/proc`. `version` is that of uname -v. */
 export function systemEntries(
   fs: SyntheticFs,
   kernel: Kernel,
+  network: Network,
   version: string,
 ): Record<string, () => Inode> {
   const { arch } = kernel.abi;
@@ -183,8 +177,8 @@ export function systemEntries(
     uptime: () => uptime(kernel),
     version: () => `Linux version ${kernel.release} (isthmus@isthmus) ${version}\n`,
     vmstat: () => `nr_free_pages ${kernel.memory.frames.count - kernel.memory.frames.inUse}\n`,
-    net: NET_HEADERS,
     sysvipc: ipcTexts(kernel.ipc, granule.size),
+    net: netFiles(network),
     sys: {
       fs: {
         "aio-max-nr": `${kernel.aio.most}\n`,
@@ -230,9 +224,11 @@ export function systemEntries(
       net: {
         core: { somaxconn: "4096\n", rmem_default: "212992\n", wmem_default: "212992\n" },
         ipv4: {
-          ip_local_port_range: "32768\t60999\n",
+          ip_local_port_range: `${FIRST_EPHEMERAL}\t${LAST_EPHEMERAL}\n`,
+          ip_unprivileged_port_start: "0\n",
           tcp_fin_timeout: "60\n",
         },
+        ipv6: { bindv6only: "0\n", conf: { all: IPV6, default: IPV6, lo: IPV6 } },
         unix: { max_dgram_qlen: "512\n" },
       },
       vm: {

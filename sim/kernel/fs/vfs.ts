@@ -31,7 +31,7 @@ import { failed, type Inode } from "./inode.ts";
 import { FilePages, readInode, writeInode } from "./mapped_pages.ts";
 import { MemoryFs } from "./memory_fs.ts";
 import { MqueueFs } from "./mqueue_fs.ts";
-import { Network } from "./network.ts";
+import { Network } from "../net/network.ts";
 import { mayExecute } from "./open.ts";
 import type { Credentials } from "./permission.ts";
 import type { OpenFile } from "./open_file.ts";

@@ -8,6 +8,7 @@ import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
 import { argumentTypes } from "./operations.ts";
 import { octal, pointer, quote, quoteShort, SHOWN } from "./strings.ts";
+import { protocolName } from "./socket_addresses.ts";
 import { structText } from "./structs.ts";
 import { getUnsigned64 } from "../abi/struct.ts";
 
@@ -31,6 +32,7 @@ function argument(call: ThreadCall, i: number, result: number): string {
     const text = futexArgument(call, i);
     if (text !== null) return text;
   }
+  if (call.row.name === "socket" && i === 2) return protocolName(call.args[0], value);
   switch (type) {
     case "ptr":
       return pointer(value);

@@ -222,6 +222,14 @@ const ENUMS: { readonly [set: string]: { readonly names: Names; readonly comment
     names: [["AF_UNSPEC", 0], ["AF_UNIX", 1], ["AF_INET", 2], ["AF_INET6", 10], ["AF_NETLINK", 16]],
     comment: "AF_???",
   },
+  ip_protocol: {
+    names: [["IPPROTO_IP", 0], ["IPPROTO_TCP", 6], ["IPPROTO_UDP", 17]],
+    comment: "IPPROTO_???",
+  },
+  netlink: {
+    names: [["NETLINK_ROUTE", 0], ["NETLINK_SOCK_DIAG", 4], ["NETLINK_KOBJECT_UEVENT", 15]],
+    comment: "NETLINK_???",
+  },
   epoll_ctl: {
     names: [["EPOLL_CTL_ADD", 1], ["EPOLL_CTL_DEL", 2], ["EPOLL_CTL_MOD", 3]],
     comment: "EPOLL_CTL_???",

@@ -23,6 +23,7 @@ import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
 import { AIO_PRINTERS } from "./aio_structs.ts";
 import { IPC_PRINTERS } from "./ipc_structs.ts";
+import { socketAddress } from "./socket_addresses.ts";
 import { pointer, quote, quoteShort } from "./strings.ts";
 
 /** What a printer may look at beside the address: the argument after it, the architecture. */
@@ -359,6 +360,7 @@ const PRINTERS: { readonly [name: string]: Printer } = {
   epoll_event: epollEvent,
   ...IPC_PRINTERS,
   ...AIO_PRINTERS,
+  sockaddr: (at, { space, next }) => socketAddress(at, space, next),
 };
 
 /** Text of the structure `name` at `at`; its address if it has no printer or cannot be read. */

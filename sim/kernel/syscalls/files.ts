@@ -21,7 +21,7 @@ import { writeInode } from "../fs/mapped_pages.ts";
 import { open as openPath } from "../fs/open.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import { fifoReady, PipeEnd } from "../fs/pipe.ts";
-import { Socket } from "../fs/socket.ts";
+import { Socket } from "../net/socket.ts";
 import {
   atEnd,
   drainWithin,

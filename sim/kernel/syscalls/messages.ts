@@ -1,11 +1,11 @@
 /** Sending and receiving by sockets. */
 import { Struct } from "../abi/struct.ts";
-import { EAFNOSUPPORT, EAGAIN, EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP, EPIPE } from "../errno.ts";
+import { EAGAIN, EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP, EPIPE } from "../errno.ts";
 import { O_NONBLOCK, POLLIN, POLLOUT } from "../fs/constants.ts";
 import { failed } from "../fs/inode.ts";
 import type { OpenFile } from "../fs/open_file.ts";
-import type { Received, Socket } from "../fs/socket.ts";
-import { AF_UNIX, encodeAddress, type SocketAddress } from "../fs/socket_address.ts";
+import type { Received, Socket } from "../net/socket.ts";
+import { AF_UNIX, encodeAddress, type SocketAddress } from "../net/socket_address.ts";
 import { brokenPipe, gather, readVector, scatter, type Span, totalLength } from "../fs/user_io.ts";
 import type { BlockOptions, Call, SyscallRow } from "../syscall.ts";
 import { controlData, filesOf, MAX_CONTROL } from "./control_data.ts";
@@ -43,13 +43,9 @@ function send(
   files: readonly OpenFile[],
 ): number {
   if (flags & MSG_OOB) return -EOPNOTSUPP;
-  if (address !== null && address.family !== file.family) return -EAFNOSUPPORT;
-  let target: Socket | undefined;
-  if (address !== null && file.connectionless) {
-    const found = findSocket(call, file, address);
-    if (typeof found === "number") return found;
-    target = found;
-  }
+  const byName = address !== null && file.family === AF_UNIX && file.connectionless;
+  const found = byName ? findSocket(call, address) : undefined;
+  if (typeof found === "number") return found;
   const total = totalLength(spans);
   const isStream = file.kind === "stream";
   if (!isStream && total > CHUNK) return -EMSGSIZE;
@@ -60,10 +56,10 @@ function send(
     if (gathered < 0) return done > 0 ? done : gathered;
     const part = buffer.subarray(0, gathered);
     // Files go with the first byte.
-    const count = file.send(part, done === 0 ? files : [], target, address);
+    const count = file.send(part, done === 0 ? files : [], found, address);
     if (count === -EAGAIN && mayWait(call, file, flags)) {
       call.state = done;
-      const queues = [...file.waitQueues(POLLOUT), ...(target ? [target.drained] : [])];
+      const queues = [...file.waitQueues(POLLOUT), ...(file.full ? [file.full.drained] : [])];
       const interrupted = done > 0 ? { interrupted: () => done } : {};
       return call.block(queues, { ...within(file.sendTimeout), ...interrupted });
     }

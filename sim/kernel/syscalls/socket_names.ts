@@ -5,8 +5,14 @@ import { inodeAt } from "../fs/dentry.ts";
 import { failed } from "../fs/inode.ts";
 import { MemorySpecial } from "../fs/memory_fs.ts";
 import { mayAccess } from "../fs/open.ts";
-import { Socket } from "../fs/socket.ts";
-import { AF_UNIX, decodeAddress, encodeAddress, type SocketAddress } from "../fs/socket_address.ts";
+import { Socket } from "../net/socket.ts";
+import {
+  AF_UNIX,
+  decodeAddress,
+  encodeAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "../net/socket_address.ts";
 import { contextOf, taskOf, vfsOf } from "../fs/user_io.ts";
 import type { Call } from "../syscall.ts";
 
@@ -33,16 +39,17 @@ export function storeAddress(
 }
 
 /** Whether it is a name in the file system. */
-export const isPathName = (address: SocketAddress): address is SocketAddress & { name: string } =>
-  address.family === AF_UNIX && !address.abstract && address.name !== "";
+export function isPathName(address: UnixAddress): boolean {
+  return !address.abstract && address.name !== "";
+}
 
 /** The socket at `address`: undefined when nobody has it; -errno for a path that cannot be used. */
 export function findSocket(
   call: Call,
-  from: Socket,
   address: SocketAddress,
 ): Socket | undefined | number {
-  if (!isPathName(address)) return vfsOf(call).network.find(from.protocol, address);
+  if (address.family !== AF_UNIX) return undefined;
+  if (!isPathName(address)) return vfsOf(call).network.names.get(address.name);
   const task = taskOf(call);
   const found = vfsOf(call).resolve(task, contextOf(call).cwd, address.name, true);
   if (failed(found)) return found;

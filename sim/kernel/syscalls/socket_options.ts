@@ -2,15 +2,13 @@
 import { Timeval } from "../abi/structs.ts";
 import { EBADF, EDOM, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP } from "../errno.ts";
 import { failed } from "../fs/inode.ts";
-import { Socket, type SocketKind } from "../fs/socket.ts";
-import { AF_INET, AF_UNIX } from "../fs/socket_address.ts";
+import { Socket, SOCKET_TYPES } from "../net/socket.ts";
+import { InternetSocket, V6ONLY } from "../net/internet_socket.ts";
+import { AF_INET6 } from "../net/socket_address.ts";
 import { fileOf } from "../fs/user_io.ts";
 import type { Call } from "../syscall.ts";
 import { readStruct } from "../user_struct.ts";
 
-export const SOCK_STREAM = 1;
-export const SOCK_DGRAM = 2;
-export const SOCK_SEQPACKET = 5;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const SOL_SOCKET = 1;
@@ -35,13 +33,21 @@ const SO_PROTOCOL = 38;
 const SO_DOMAIN = 39;
 /** Key of the option by which a receiver asks for its senders' credentials. */
 export const PASSCRED = `${SOL_SOCKET}:${SO_PASSCRED}`;
-const TYPES: Readonly<Record<SocketKind, number>> = {
-  stream: SOCK_STREAM,
-  datagram: SOCK_DGRAM,
-  packet: SOCK_SEQPACKET,
-};
-/** Levels whose integer options are remembered: the socket's, IP, TCP, IPv6. */
-const LEVELS = [SOL_SOCKET, 0, IPPROTO_TCP, IPPROTO_UDP, 41];
+const IPPROTO_IP = 0;
+const IPPROTO_IPV6 = 41;
+/** Those of the socket's own options that only tell. */
+const TOLD = [SO_TYPE, SO_ERROR, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN, SO_PEERCRED];
+/** Options, `level:name`, of which it is known only whether they are set (asm-generic/socket.h, linux/in6.h). */
+const SWITCHES = new Set([1, 2, 5, 6, 9, 10, 15, 16, 29].map((name) => `1:${name}`)).add(V6ONLY);
+
+/** Whether a socket has options of `level`: 0 or -errno. */
+function levelOf(file: Socket, level: number): number {
+  if (level === SOL_SOCKET) return 0;
+  if (!(file instanceof InternetSocket)) return -EOPNOTSUPP;
+  const has = level === IPPROTO_IP || level === file.protocol ||
+    (level === IPPROTO_IPV6 && file.family === AF_INET6);
+  return has ? 0 : -ENOPROTOOPT;
+}
 
 export function setsockopt(
   call: Call,
@@ -53,19 +59,21 @@ export function setsockopt(
 ): number {
   const file = socketOf(call, fd);
   if (failed(file)) return file;
-  if (!LEVELS.includes(level)) return -ENOPROTOOPT;
-  if (level === IPPROTO_TCP && (file.family !== AF_INET || file.kind !== "stream")) {
-    return -EOPNOTSUPP;
-  }
+  const error = levelOf(file, level);
+  if (error < 0) return error;
+  if (level === SOL_SOCKET && TOLD.includes(name)) return -ENOPROTOOPT;
   if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
     return setTimeout(call, file, name, va, length);
   }
   if (length < 4) return -EINVAL;
   const value = call.space.readU32(va);
   if (value < 0) return -EFAULT;
+  const key = `${level}:${name}`;
+  if (key === V6ONLY && file.local !== null) return -EINVAL;
   // The kernel doubles buffer sizes and reports the double.
   const isBuffer = level === SOL_SOCKET && (name === SO_SNDBUF || name === SO_RCVBUF);
-  file.options.set(`${level}:${name}`, isBuffer ? Math.max(4608, value * 2) : value);
+  const kept = SWITCHES.has(key) ? Number(value !== 0) : value;
+  file.options.set(key, isBuffer ? Math.max(4608, value * 2) : kept);
   return 0;
 }
 
@@ -99,29 +107,27 @@ export function getsockopt(
   if (failed(file)) return file;
   const room = call.space.readU32(length) | 0;
   if (room < 0) return -EINVAL;
+  const error = levelOf(file, level);
+  if (error < 0) return error;
   const bytes = optionBytes(file, level, name);
-  if (bytes === null) return -ENOPROTOOPT;
   const cut = bytes.subarray(0, room);
   if (call.space.copyOut(va, cut) < 0) return -EFAULT;
   return call.space.writeU32(length, cut.length) < 0 ? -EFAULT : 0;
 }
 
-function optionBytes(file: Socket, level: number, name: number): Uint8Array | null {
+function optionBytes(file: Socket, level: number, name: number): Uint8Array {
   const number = (value: number) => new Uint8Array(Int32Array.of(value).buffer);
-  if (!LEVELS.includes(level)) return null;
   const set = file.options.get(`${level}:${name}`);
   if (level !== SOL_SOCKET) return number(set ?? 0);
   switch (name) {
     case SO_TYPE:
-      return number(TYPES[file.kind]);
+      return number(SOCKET_TYPES[file.kind]);
     case SO_ERROR:
-      return number(0);
+      return number(-file.takeError());
     case SO_DOMAIN:
       return number(file.family);
     case SO_PROTOCOL:
-      return number(
-        file.family === AF_UNIX ? 0 : file.kind === "stream" ? IPPROTO_TCP : IPPROTO_UDP,
-      );
+      return number(file.protocol);
     case SO_ACCEPTCONN:
       return number(Number(file.listening));
     case SO_SNDBUF:

@@ -1,4 +1,4 @@
-/** Sockets: AF_UNIX and AF_INET within the machine. */
+/** Sockets: making, naming, connecting, accepting, closing. */
 import {
   EADDRINUSE,
   EAFNOSUPPORT,
@@ -9,7 +9,6 @@ import {
   ENOTCONN,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
-  EPROTOTYPE,
   ESOCKTNOSUPPORT,
 } from "../errno.ts";
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR, S_IFSOCK } from "../fs/constants.ts";
@@ -17,36 +16,19 @@ import { inodeAt } from "../fs/dentry.ts";
 import { failed } from "../fs/inode.ts";
 import { MemorySpecial } from "../fs/memory_fs.ts";
 import { mknod } from "../fs/namespace.ts";
-import { type PeerIdentity, Socket, type SocketKind } from "../fs/socket.ts";
-import {
-  AF_INET,
-  AF_UNIX,
-  AF_UNSPEC,
-  INADDR_LOOPBACK,
-  type SocketAddress,
-  UNNAMED,
-} from "../fs/socket_address.ts";
+import { TcpSocket } from "../net/tcp_socket.ts";
+import { UdpSocket } from "../net/udp_socket.ts";
+import { UnixSocket } from "../net/unix_socket.ts";
+import { type PeerIdentity, Socket, SOCKET_TYPES, type SocketKind } from "../net/socket.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "../net/socket_address.ts";
 import { contextOf, credentialsOf, tableOf, taskOf, vfsOf } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { installPair } from "./pipes.ts";
 import { messageRows, within } from "./messages.ts";
 import { findSocket, isPathName, readAddress, storeAddress } from "./socket_names.ts";
-import {
-  getsockopt,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  setsockopt,
-  SOCK_DGRAM,
-  SOCK_SEQPACKET,
-  SOCK_STREAM,
-  socketOf,
-} from "./socket_options.ts";
+import { getsockopt, IPPROTO_TCP, IPPROTO_UDP, setsockopt, socketOf } from "./socket_options.ts";
 
-const KINDS: Readonly<Record<number, SocketKind>> = {
-  [SOCK_STREAM]: "stream",
-  [SOCK_DGRAM]: "datagram",
-  [SOCK_SEQPACKET]: "packet",
-};
+const FAMILIES = [AF_UNIX, AF_INET, AF_INET6];
 const SOCK_FLAGS = O_CLOEXEC | O_NONBLOCK;
 
 function identityOf(call: Call): PeerIdentity {
@@ -54,25 +36,28 @@ function identityOf(call: Call): PeerIdentity {
   return { pid: call.process.pid, uid: euid, gid: egid };
 }
 
-function makeSocket(
-  call: Call,
-  family: typeof AF_UNIX | typeof AF_INET,
-  kind: SocketKind,
-  flags: number,
-): Socket {
+function makeSocket(call: Call, family: number, kind: SocketKind, flags: number): Socket {
   const { sockets, network } = vfsOf(call);
   const inode = sockets.inode({ mode: S_IFSOCK | 0o777, ...credentialsOf(call) });
   const location = sockets.place(inode, `socket:[${inode.ino}]`);
   const mode = O_RDWR | (flags & O_NONBLOCK);
-  return new Socket(inode, location, mode, network, family, kind, identityOf(call));
+  const identity = identityOf(call);
+  if (family === AF_INET || family === AF_INET6) {
+    const Internet = kind === "stream" ? TcpSocket : UdpSocket;
+    return new Internet(inode, location, mode, network, family, kind, identity);
+  }
+  return new UnixSocket(inode, location, mode, network, kind, identity);
 }
+
+const kindOf = (type: number): SocketKind | undefined =>
+  (Object.keys(SOCKET_TYPES) as SocketKind[]).find((kind) => SOCKET_TYPES[kind] === type);
 
 /** Kind of a (family, type, protocol) triple, or -errno. */
 function checkTriple(family: number, type: number, protocol: number): SocketKind | number {
   if (type & ~0xf & ~SOCK_FLAGS) return -EINVAL;
-  if (family !== AF_UNIX && family !== AF_INET) return -EAFNOSUPPORT;
-  const kind = KINDS[type & 0xf];
-  if (kind === undefined) return -ESOCKTNOSUPPORT;
+  if (!FAMILIES.includes(family)) return -EAFNOSUPPORT;
+  const kind = kindOf(type & 0xf);
+  if (kind === undefined || kind === "raw") return -ESOCKTNOSUPPORT;
   if (family === AF_UNIX) return protocol === 0 || protocol === 1 ? kind : -EPROTONOSUPPORT;
   if (kind === "packet") return -ESOCKTNOSUPPORT;
   const wanted = kind === "stream" ? IPPROTO_TCP : IPPROTO_UDP;
@@ -82,7 +67,7 @@ function checkTriple(family: number, type: number, protocol: number): SocketKind
 function socket(call: Call, family: number, type: number, protocol: number): number {
   const kind = checkTriple(family, type, protocol);
   if (failed(kind)) return kind;
-  const file = makeSocket(call, family === AF_INET ? AF_INET : AF_UNIX, kind, type);
+  const file = makeSocket(call, family, kind, type);
   return tableOf(call).install(file, 0, (type & O_CLOEXEC) !== 0);
 }
 
@@ -97,7 +82,7 @@ function socketpair(
   if (failed(kind)) return kind;
   if (family !== AF_UNIX) return -EOPNOTSUPP;
   const pair = [makeSocket(call, AF_UNIX, kind, type), makeSocket(call, AF_UNIX, kind, type)];
-  Socket.connectPair(pair[0], pair[1]);
+  UnixSocket.connectPair(pair[0], pair[1]);
   return installPair(call, pair, to, (type & O_CLOEXEC) !== 0);
 }
 
@@ -106,14 +91,8 @@ function bind(call: Call, fd: number, va: number, length: number): number {
   if (failed(file)) return file;
   const address = readAddress(call, va, length);
   if (failed(address)) return address;
-  if (address.family !== file.family) return -EINVAL;
-  if (!isPathName(address)) {
-    // An empty name asks for one made up (autobind).
-    const named = address.family === AF_UNIX && address.name === ""
-      ? { ...address, abstract: true, name: "\0" + file.inode.ino.toString(16).padStart(5, "0") }
-      : address;
-    return file.bind(named);
-  }
+  if (!(file instanceof UnixSocket)) return file.bind(address);
+  if (address.family !== AF_UNIX || !isPathName(address)) return file.bind(address);
   if (file.local !== null) return -EINVAL;
   const task = taskOf(call);
   const { cwd } = contextOf(call);
@@ -139,29 +118,28 @@ function connect(call: Call, fd: number, va: number, length: number): number {
   if (failed(file)) return file;
   const address = readAddress(call, va, length);
   if (failed(address)) return address;
-  if (address.family === AF_UNSPEC) {
-    if (!file.connectionless) return -EINVAL;
-    file.peer = null;
-    file.remote = null;
-    return 0;
-  }
-  if (address.family !== file.family) return file.family === AF_INET ? -EAFNOSUPPORT : -EINVAL;
-  const target = findSocket(call, file, address);
-  if (typeof target === "number") return target;
-  if (target !== undefined && target.kind !== file.kind) return -EPROTOTYPE;
-  const makePeer = (listener: Socket) => {
-    const made = makeSocket(call, file.family, file.kind, 0);
-    // A connection of TCP begins as a copy of its listener (sk_clone), one of AF_UNIX anew.
-    const { receiveTimeout, sendTimeout, identity } = listener;
-    const copied = file.family === AF_INET ? { receiveTimeout, sendTimeout } : {};
-    return Object.assign(made, { identity, ...copied });
-  };
-  const result = file.connect(target, address, makePeer);
+  const mayWait = (file.flags & O_NONBLOCK) === 0;
+  const result = file.connect(address, {
+    waits: mayWait,
+    find: (name) => findSocket(call, name),
+    makePeer: (listener) => makePeer(call, listener),
+  });
   if (result !== -EAGAIN) return result;
-  if ((file.flags & O_NONBLOCK) !== 0 || call.timedOut) {
-    return file.family === AF_INET ? -EINPROGRESS : result;
-  }
-  return call.block(target!.drained, within(file.sendTimeout));
+  if (!mayWait || call.timedOut) return file instanceof TcpSocket ? -EINPROGRESS : result;
+  // A queue of AF_UNIX has room again, or a connection of TCP is there.
+  const target = file instanceof UnixSocket ? findSocket(call, address) : file;
+  const queues = target instanceof Socket ? [target.drained] : [];
+  return call.block(queues, within(file.sendTimeout));
+}
+
+/** The listener's side of a new connection. */
+function makePeer(call: Call, listener: Socket): Socket {
+  const { family, kind, identity, receiveTimeout, sendTimeout } = listener;
+  const made = Object.assign(makeSocket(call, family, kind, 0), { identity });
+  if (listener instanceof UnixSocket) return made;
+  // A connection of TCP begins as a copy of its listener (sk_clone).
+  for (const [option, value] of listener.options) made.options.set(option, value);
+  return Object.assign(made, { receiveTimeout, sendTimeout });
 }
 
 function accept4(call: Call, fd: number, va: number, length: number, flags: number): number {
@@ -186,14 +164,7 @@ function accept4(call: Call, fd: number, va: number, length: number, flags: numb
 function getsockname(call: Call, fd: number, va: number, length: number): number {
   const file = socketOf(call, fd);
   if (failed(file)) return file;
-  const unbound: SocketAddress = file.family === AF_UNIX
-    ? UNNAMED
-    : { family: AF_INET, host: 0, port: 0 };
-  const local = file.local ?? unbound;
-  const shown = local.family === AF_INET && local.host === 0 && file.remote !== null
-    ? { ...local, host: INADDR_LOOPBACK }
-    : local;
-  return storeAddress(call, shown, va, length);
+  return storeAddress(call, file.name, va, length);
 }
 
 function getpeername(call: Call, fd: number, va: number, length: number): number {

@@ -26,7 +26,7 @@ function comparable(text: string): string[] {
   );
 }
 
-for (const name of ["traced", "operations", "traced_ipc", "traced_aio"]) {
+for (const name of ["traced", "operations", "traced_ipc", "traced_aio", "socket_names"]) {
   Deno.test({
     name: `system calls of ${name}.c are printed as strace prints them${
       missing && ` (skipped: needs ${missing})`

@@ -1,23 +1,18 @@
 /**
- * Sockets within the machine: AF_UNIX and AF_INET on the loopback, as streams, datagrams and
- * sequenced packets. Streams are a pipe each way; messages are queued whole. Open files travel
- * with the bytes they were sent with (SCM_RIGHTS).
+ * Sockets within the machine: what all families share. A socket has two names, a peer perhaps, a
+ * backlog when it listens, and an inbox: a pipe for streams, a queue of whole messages otherwise.
+ * Open files travel with the bytes they were sent with (SCM_RIGHTS).
  */
 import {
   EAGAIN,
-  ECONNREFUSED,
-  EDESTADDRREQ,
   EINVAL,
   EISCONN,
   EMSGSIZE,
-  ENETUNREACH,
   ENOTCONN,
   ENOTTY,
   EOPNOTSUPP,
   EPIPE,
-  EPROTOTYPE,
 } from "../errno.ts";
-import { WaitQueue } from "../wait_queue.ts";
 import {
   POLLERR,
   POLLHUP,
@@ -26,23 +21,25 @@ import {
   POLLRDHUP,
   POLLRDNORM,
   POLLWRNORM,
-} from "./constants.ts";
-import type { Location } from "./dentry.ts";
-import type { Inode } from "./inode.ts";
-import { FIONREAD } from "./ioctl.ts";
+} from "../fs/constants.ts";
+import type { Location } from "../fs/dentry.ts";
+import type { Inode } from "../fs/inode.ts";
+import { FIONREAD } from "../fs/ioctl.ts";
+import { OpenFile, type UserMemory } from "../fs/open_file.ts";
+import { Pipe } from "../fs/pipe.ts";
+import { WaitQueue } from "../wait_queue.ts";
 import type { Network } from "./network.ts";
-import { OpenFile, type UserMemory } from "./open_file.ts";
-import { Pipe } from "./pipe.ts";
-import {
-  AF_INET,
-  AF_UNIX,
-  INADDR_LOOPBACK,
-  isLocal,
-  type SocketAddress,
-  UNNAMED,
-} from "./socket_address.ts";
+import type { SocketAddress } from "./socket_address.ts";
 
-export type SocketKind = "stream" | "datagram" | "packet";
+export type SocketKind = "stream" | "datagram" | "packet" | "raw";
+
+/** Their numbers (include/linux/net.h). */
+export const SOCKET_TYPES: Readonly<Record<SocketKind, number>> = {
+  stream: 1,
+  datagram: 2,
+  raw: 3,
+  packet: 5,
+};
 
 /** Process that a peer belongs to (SO_PEERCRED, SCM_CREDENTIALS). */
 export interface PeerIdentity {
@@ -68,12 +65,21 @@ export interface Received {
 }
 
 /** Bytes a receiver holds before senders wait (net.core.wmem_default). */
-const BUFFER = 212992;
-const MAX_DATAGRAM = 65507;
+export const BUFFER = 212992;
 /** Longest backlog (net.core.somaxconn). */
 const SOMAXCONN = 4096;
 
 const EMPTY: Received = { count: 0, total: 0, from: null, files: [], sender: null };
+
+/** What connecting asks of the system call under way. */
+export interface Connector {
+  /** Whether the caller waits until it is connected (no O_NONBLOCK). */
+  readonly waits: boolean;
+  /** The socket with an AF_UNIX name: undefined when nobody has it, -errno. */
+  find(address: SocketAddress): Socket | undefined | number;
+  /** A new socket for the other side of a connection to `listener`. */
+  makePeer(listener: Socket): Socket;
+}
 
 /** Files sent along a stream, with the bytes `[start, end)`. */
 interface Attached {
@@ -82,7 +88,7 @@ interface Attached {
   readonly files: readonly OpenFile[];
 }
 
-export class Socket extends OpenFile {
+export abstract class Socket extends OpenFile {
   local: SocketAddress | null = null;
   remote: SocketAddress | null = null;
   peer: Socket | null = null;
@@ -90,7 +96,7 @@ export class Socket extends OpenFile {
   peerIdentity: PeerIdentity | null = null;
   /** Connections not yet accepted; null while not listening. */
   backlog: Socket[] | null = null;
-  #backlogLimit = 0;
+  backlogLimit = 0;
   /** Bytes sent to a stream socket. */
   readonly inbox: Pipe = new Pipe();
   /** Messages sent to any other socket. */
@@ -105,20 +111,22 @@ export class Socket extends OpenFile {
   gone = false;
   shutRead = false;
   shutWrite = false;
+  /** What went wrong since the program was last told (SO_ERROR): an errno, 0 for nothing. */
+  error = 0;
+  /** Who had no room for the last message. */
+  full: Socket | null = null;
   /** Options a program has set, by `level:name`: what it reads back. */
   readonly options: Map<string, number> = new Map();
   /** Nanoseconds that receiving (accepting) and sending (connecting) wait at most; 0: for ever. */
   receiveTimeout = 0;
   sendTimeout = 0;
-  /** Removes the name of an AF_UNIX socket file's binding. */
-  unbind: (() => void) | null = null;
 
   constructor(
     inode: Inode,
     location: Location,
     flags: number,
     readonly network: Network,
-    readonly family: typeof AF_UNIX | typeof AF_INET,
+    readonly family: number,
     readonly kind: SocketKind,
     readonly identity: PeerIdentity,
   ) {
@@ -126,95 +134,76 @@ export class Socket extends OpenFile {
     this.inbox.resize(262144);
   }
 
-  /** Name space of its addresses. */
-  get protocol(): string {
-    return this.family === AF_UNIX ? "unix" : this.kind === "stream" ? "tcp" : "udp";
+  /** SO_PROTOCOL. */
+  abstract readonly protocol: number;
+  /** Longest message. */
+  abstract readonly longest: number;
+  /** Its own name, as getsockname answers. */
+  abstract get name(): SocketAddress;
+
+  /** Take a name; those in the file system are the caller's work. */
+  abstract bind(address: SocketAddress): number;
+
+  /** Connect; -EAGAIN while the listener's backlog is full. */
+  abstract connect(address: SocketAddress, connector: Connector): number;
+
+  /**
+   * Who gets a message to `address`, or to the peer for null. `found` has the address, if it is of
+   * AF_UNIX. Null when nobody does and nobody minds; or -errno.
+   */
+  protected abstract receiver(
+    address: SocketAddress | null,
+    found: Socket | undefined,
+  ): Socket | null | number;
+
+  /** Whether it may listen: 0 or -errno. A socket without a name gets one, or cannot. */
+  protected abstract mayListen(): number;
+
+  /** What is sent on a stream without a peer comes to this. */
+  protected abstract sendNowhere(count: number): number;
+  /** Whether a stream whose peer has closed is over in both directions. */
+  protected abstract readonly hungUp: boolean;
+  /** What receiving from a stream answers that was never connected. */
+  protected abstract readonly unconnected: number;
+
+  /** Bytes in messages that were not received. */
+  get held(): number {
+    return this.#held;
   }
   get connectionless(): boolean {
-    return this.kind === "datagram";
+    return this.kind === "datagram" || this.kind === "raw";
   }
   get listening(): boolean {
     return this.backlog !== null;
   }
-
-  /** Join two sockets. */
-  static connectPair(a: Socket, b: Socket): void {
-    a.#join(b);
-    b.#join(a);
+  get backlogFull(): boolean {
+    return this.backlog !== null && this.backlog.length > this.backlogLimit;
   }
 
-  #join(peer: Socket): void {
-    this.peer = peer;
-    this.peerIdentity = peer.identity;
-    this.remote = peer.local ?? (this.family === AF_UNIX ? UNNAMED : null);
-    this.inbox.readers = 1;
-    this.inbox.writers = 1;
-  }
-
-  /** Bind to a port or an abstract name; names in the file system are the caller's work. */
-  bind(address: SocketAddress): number {
-    if (this.local !== null) return -EINVAL;
-    const bound = this.network.bind(this.protocol, address, this);
-    if (typeof bound === "number") return bound;
-    this.local = bound;
-    return 0;
+  /** Join two sockets whose names are known. */
+  static join(a: Socket, b: Socket): void {
+    for (const [one, other] of [[a, b], [b, a]]) {
+      one.peer = other;
+      one.peerIdentity = other.identity;
+      one.inbox.readers = 1;
+      one.inbox.writers = 1;
+    }
   }
 
   listen(backlog: number): number {
     if (this.connectionless) return -EOPNOTSUPP;
     if (this.peer !== null) return -EINVAL;
-    if (this.local === null) {
-      if (this.family === AF_UNIX) return -EINVAL;
-      const error = this.bind({ family: AF_INET, host: 0, port: 0 });
-      if (error < 0) return error;
-    }
-    this.backlog ??= [];
-    this.#backlogLimit = Math.min(backlog >>> 0, SOMAXCONN);
-    return 0;
-  }
-
-  /** Connect to `target`, found by the caller; -EAGAIN while its backlog is full. */
-  connect(
-    target: Socket | undefined,
-    address: SocketAddress,
-    makePeer: (listener: Socket) => Socket,
-  ): number {
-    if (this.connectionless) return this.#connectDatagram(target, address);
-    if (this.listening) return -EINVAL;
-    if (this.peer !== null || this.remote !== null) return -EISCONN;
-    if (address.family === AF_INET && !isLocal(address.host)) return -ENETUNREACH;
-    if (target === undefined || target.backlog === null) return -ECONNREFUSED;
-    if (target.kind !== this.kind) return -EPROTOTYPE;
-    if (target.backlog.length > target.#backlogLimit) return -EAGAIN;
-    if (this.local === null && this.family === AF_INET) {
-      const error = this.bind({ family: AF_INET, host: INADDR_LOOPBACK, port: 0 });
-      if (error < 0) return error;
-    }
-    const server = makePeer(target);
-    server.local = withHost(target.local!, address);
-    Socket.connectPair(this, server);
-    this.remote = server.local;
-    server.remote = this.local ?? UNNAMED;
-    target.backlog.push(server.retain());
-    target.arrived.wake();
-    return 0;
-  }
-
-  #connectDatagram(target: Socket | undefined, address: SocketAddress): number {
-    if (address.family === AF_INET && !isLocal(address.host)) return -ENETUNREACH;
-    if (address.family === AF_UNIX && target === undefined) return -ECONNREFUSED;
-    if (target !== undefined && target.kind !== this.kind) return -EPROTOTYPE;
-    const error = this.#autobind();
+    const error = this.mayListen();
     if (error < 0) return error;
-    this.peer = target ?? null;
-    this.remote = address;
+    this.backlog ??= [];
+    this.backlogLimit = Math.min(backlog >>> 0, SOMAXCONN);
     return 0;
   }
 
-  /** A datagram socket that sends gets a port. */
-  #autobind(): number {
-    if (this.local !== null || this.family !== AF_INET) return 0;
-    return this.bind({ family: AF_INET, host: 0, port: 0 });
+  /** The other side of a connection waits to be accepted. */
+  enqueue(connection: Socket): void {
+    this.backlog!.push(connection.retain());
+    this.arrived.wake();
   }
 
   /** The next connection: its socket (the caller owns its reference), or -EAGAIN, -EINVAL. */
@@ -227,57 +216,69 @@ export class Socket extends OpenFile {
     return next;
   }
 
+  /** The pending error, told once: -errno, or 0. */
+  takeError(): number {
+    const { error } = this;
+    this.error = 0;
+    return -error;
+  }
+
+  /** Something went wrong that nobody was waiting for. */
+  fail(errno: number): void {
+    this.error = errno;
+    this.tellBoth();
+  }
+
   /**
-   * Send to the peer, or to `target` at `address`. The bytes taken; -EAGAIN when there is no room,
-   * -EPIPE when nobody can receive any more. The socket keeps references to `files`.
+   * Send to the peer, or to `address`, which `found` has if it is of AF_UNIX. The bytes taken;
+   * -EAGAIN when there is no room, -EPIPE when nobody can receive any more. The socket keeps
+   * references to `files`.
    */
   send(
     bytes: Uint8Array,
     files: readonly OpenFile[],
-    target: Socket | undefined,
+    found: Socket | undefined,
     address: SocketAddress | null,
   ): number {
+    this.full = null;
+    if (this.error !== 0) return this.takeError();
     if (this.shutWrite) return -EPIPE;
     if (this.kind === "stream") return this.#sendStream(bytes, files);
-    let to = this.peer;
-    if (address !== null) {
-      if (!this.connectionless) return -EISCONN;
-      if (address.family === AF_INET && !isLocal(address.host)) return -ENETUNREACH;
-      to = target ?? null;
-      if (to === null && this.family === AF_UNIX) return -ECONNREFUSED;
-    } else if (this.remote === null && to === null) {
-      return this.connectionless && this.family === AF_INET ? -EDESTADDRREQ : -ENOTCONN;
-    }
-    if (bytes.length > (this.family === AF_INET ? MAX_DATAGRAM : BUFFER)) return -EMSGSIZE;
-    const error = this.#autobind();
-    if (error < 0) return error;
-    // A datagram to a port nobody has is lost.
-    if (to === null || to.gone) return this.family === AF_INET ? bytes.length : -ECONNREFUSED;
+    if (address !== null && !this.connectionless) return -EISCONN;
+    const to = this.receiver(address, found);
+    if (typeof to === "number") return to;
+    if (bytes.length > this.longest) return -EMSGSIZE;
+    if (to === null) return bytes.length;
     if (to.shutRead) return -EPIPE;
     if (this.kind === "packet" && to.peer === null) return -EPIPE;
-    if (to.#held > 0 && to.#held + bytes.length > BUFFER) return -EAGAIN;
-    to.#messages.push({
+    if (to.#held > 0 && to.#held + bytes.length > BUFFER) {
+      this.full = to;
+      return -EAGAIN;
+    }
+    to.deliver({
       bytes: bytes.slice(),
-      from: this.#sourceAddress(),
+      from: this.sourceOf(to),
       files: files.map((file) => file.retain()),
       sender: this.identity,
     });
-    to.#held += bytes.length;
-    to.arrived.wake();
     return bytes.length;
   }
 
-  #sourceAddress(): SocketAddress {
-    const { local } = this;
-    if (local === null) return UNNAMED;
-    return local.family === AF_INET && local.host === 0
-      ? { ...local, host: INADDR_LOOPBACK }
-      : local;
+  /** What `receiver` knows the sender of a message by. */
+  protected sourceOf(_receiver: Socket): SocketAddress {
+    return this.name;
+  }
+
+  /** A message comes in. */
+  deliver(message: Message): void {
+    this.#messages.push(message);
+    this.#held += message.bytes.length;
+    this.arrived.wake();
   }
 
   #sendStream(bytes: Uint8Array, files: readonly OpenFile[]): number {
     const { peer } = this;
-    if (peer === null) return this.remote === null ? -ENOTCONN : -EPIPE;
+    if (peer === null) return this.sendNowhere(bytes.length);
     if (peer.inbox.readers === 0) return -EPIPE;
     const { room } = peer.inbox;
     if (room === 0) return -EAGAIN;
@@ -300,9 +301,7 @@ export class Socket extends OpenFile {
   }
 
   #receiveStream(into: Uint8Array, peek: boolean): Received | number {
-    if (this.peer === null && this.remote === null) {
-      return this.listening || this.family === AF_UNIX ? -EINVAL : -ENOTCONN;
-    }
+    if (this.peer === null && this.remote === null) return this.takeError() || this.unconnected;
     if (this.shutRead) return EMPTY;
     // A receive goes on through what came before, but ends with the bytes that files came with.
     const [next] = this.#attached;
@@ -324,6 +323,7 @@ export class Socket extends OpenFile {
 
   #receiveMessage(into: Uint8Array, peek: boolean): Received | number {
     const [message] = this.#messages;
+    if (this.error !== 0) return this.takeError();
     if (message === undefined) {
       if (this.shutRead) return EMPTY;
       if (this.kind === "packet") {
@@ -360,11 +360,11 @@ export class Socket extends OpenFile {
       this.shutWrite = true;
       if (this.peer) this.peer.inbox.writers = 0;
     }
-    this.#tellBoth();
+    this.tellBoth();
     return 0;
   }
 
-  #tellBoth(): void {
+  protected tellBoth(): void {
     for (const socket of [this, this.peer]) {
       socket?.inbox.wakeAll();
       socket?.arrived.wake();
@@ -374,8 +374,6 @@ export class Socket extends OpenFile {
 
   protected override closed(): void {
     this.gone = true;
-    this.unbind?.();
-    if (this.local !== null) this.network.release(this.protocol, this.local, this);
     for (const waiting of this.backlog ?? []) waiting.release();
     for (const { files } of this.#attached) for (const file of files) file.release();
     for (const { files } of this.#messages) for (const file of files) file.release();
@@ -384,9 +382,9 @@ export class Socket extends OpenFile {
     if (peer === null || peer.peer !== this) return;
     this.inbox.readers = 0;
     peer.inbox.writers = 0;
-    this.#tellBoth();
+    this.tellBoth();
     // The peer remembers that it was connected by its remote address.
-    peer.remote ??= UNNAMED;
+    peer.remote ??= this.name;
     peer.peer = null;
     this.peer = null;
   }
@@ -409,11 +407,15 @@ export class Socket extends OpenFile {
       const ended = this.inbox.writers === 0 || this.shutRead;
       if (this.inbox.length > 0 || ended) events |= POLLIN | POLLRDNORM;
       if (ended) events |= POLLRDHUP;
-      if (this.peer === null) return events | POLLOUT | POLLWRNORM | POLLHUP;
+      if (this.error !== 0) events |= POLLERR;
+      if (this.peer === null) {
+        return events | POLLOUT | POLLWRNORM | (this.hungUp ? POLLHUP : 0);
+      }
       if (this.shutWrite && ended) events |= POLLHUP;
       if (this.peer.inbox.room > 0 || this.shutWrite) events |= POLLOUT | POLLWRNORM;
       return events;
     }
+    if (this.error !== 0) events |= POLLERR;
     if (this.#messages.length > 0 || this.shutRead) events |= POLLIN | POLLRDNORM;
     if (this.kind === "packet" && this.peer === null) {
       return this.remote === null
@@ -437,10 +439,4 @@ export class Socket extends OpenFile {
     const bytes = this.kind === "stream" ? this.inbox.length : this.#messages[0]?.bytes.length ?? 0;
     return memory.copyOut(argument, new Uint8Array(Int32Array.of(bytes).buffer));
   }
-}
-
-/** The listener's address as the client named it: a wildcard host becomes the one connected to. */
-function withHost(local: SocketAddress, named: SocketAddress): SocketAddress {
-  if (local.family !== AF_INET || named.family !== AF_INET || local.host !== 0) return local;
-  return { ...local, host: named.host === 0 ? INADDR_LOOPBACK : named.host };
 }
