@@ -101,6 +101,11 @@ export class EpollFile extends OpenFile {
     return this.#items.get(fd)?.find((item) => item.file === file);
   }
 
+  /** The file of the `nth` registration of `fd`, of which there is more than one once `fd` names another file. */
+  watched(fd: number, nth: number): OpenFile | undefined {
+    return this.#items.get(fd)?.[nth]?.file;
+  }
+
   add(fd: number, file: OpenFile, interest: Interest): number {
     if (!file.pollable) return -EPERM;
     if (this.#find(fd, file)) return -EEXIST;

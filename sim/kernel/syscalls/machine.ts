@@ -274,13 +274,6 @@ export const machineRows: readonly SyscallRow[] = [
   },
   { name: "bpf", x86_64: 321, aarch64: 280, args: ["int", "ptr", "uint"], run: () => -EPERM },
   {
-    name: "kcmp",
-    x86_64: 312,
-    aarch64: 272,
-    args: ["int", "int", "int", "hex", "hex"],
-    run: () => -EPERM,
-  },
-  {
     name: "unshare",
     x86_64: 272,
     aarch64: 97,

@@ -5,6 +5,7 @@ import { attributeRows } from "./attributes.ts";
 import { descriptorRows } from "./descriptors.ts";
 import { directoryRows } from "./directories.ts";
 import { eventRows } from "./event_files.ts";
+import { kcmpRows } from "./kcmp.ts";
 import { lockRows } from "./file_locks.ts";
 import { fileTimeRows } from "./file_times.ts";
 import { fileRows } from "./files.ts";
@@ -26,6 +27,7 @@ export const syscallRows: readonly SyscallRow[] = [
   ...fileRows,
   ...fileTimeRows,
   ...inotifyRows,
+  ...kcmpRows,
   ...lockRows,
   ...memfdRows,
   ...pipeRows,

@@ -3,7 +3,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -344,6 +346,54 @@ static void watches(void) {
   close(fd);
 }
 
+/* Whether two processes share an object: 0, or an order that depends on addresses. */
+static int compare(pid_t a, pid_t b, int type, unsigned long i, unsigned long j) {
+  errno = 0;
+  int result = (int)syscall(SYS_kcmp, a, b, type, i, j);
+  return result < 0 ? -errno : result != 0;
+}
+
+static void sharing(void) {
+  pid_t me = getpid();
+  int fd = must(open("shared", O_CREAT | O_RDWR, 0600)), same = must(dup(fd));
+  int other = must(open("shared", O_RDWR)), epoll = must(epoll_create1(0)), ends[2];
+  SHOW(compare(me, me, 0, fd, same));
+  SHOW(compare(me, me, 0, fd, other));
+  SHOW(syscall(SYS_kcmp, me, me, 0, fd, other) + syscall(SYS_kcmp, me, me, 0, other, fd));
+  SHOW(compare(me, me, 0, fd, 99));
+  SHOW(compare(me, 0x3fffffff, 0, fd, fd));
+  SHOW(compare(me, me, 8, 0, 0));
+  must(pipe(ends));
+  struct epoll_event event = {.events = EPOLLIN};
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event));
+  struct { unsigned efd, tfd, toff; } slot = {epoll, ends[0], 0};
+  SHOW(compare(me, me, 7, ends[0], (unsigned long)&slot));
+  SHOW(compare(me, me, 7, ends[1], (unsigned long)&slot));
+  slot.toff = 1;
+  SHOW(compare(me, me, 7, ends[0], (unsigned long)&slot));
+  slot.efd = fd;
+  SHOW(compare(me, me, 7, ends[0], (unsigned long)&slot));
+  fflush(stdout);
+  int go[2];
+  must(pipe(go));
+  pid_t child = fork();
+  if (child == 0) {
+    char byte;
+    (void)!read(go[0], &byte, 1);
+    _exit(0);
+  }
+  SHOW(compare(me, child, 0, fd, fd));
+  SHOW(compare(me, child, 0, fd, other));
+  for (int type = 1; type <= 6; type++) {
+    printf("type %d ", type);
+    SHOW(compare(me, me, type, 0, 0));
+    SHOW(compare(me, child, type, 0, 0));
+  }
+  close(go[1]), close(go[0]);
+  kill(child, SIGKILL);
+  wait(0);
+}
+
 int main(void) {
   numbers();
   positions();
@@ -355,5 +405,6 @@ int main(void) {
   sealed_memory();
   events();
   watches();
+  sharing();
   return 0;
 }
