@@ -1,5 +1,5 @@
 /** The file system of /dev/pts: a file for each pseudo-terminal's slave end, and the master they come from. */
-import { EIO, ENOENT, ENOSPC } from "../../errno.ts";
+import { EBUSY, EIO, ENOENT, ENOSPC } from "../../errno.ts";
 import { makeDevice, S_IFCHR } from "../constants.ts";
 import type { Location, Mount } from "../dentry.ts";
 import type { DeviceTable } from "../device_table.ts";
@@ -110,8 +110,9 @@ class SlaveInode extends TtyInode {
   constructor(fileSystem: DevPtsFs, readonly pty: Pty, uid: number) {
     super(fileSystem, 0o620, pty.device, { uid, gid: TTY_GROUP });
   }
-  override open(flags: number, location: Location, _opener: Opener): OpenFile | number {
+  override open(flags: number, location: Location, opener: Opener): OpenFile | number {
     if (this.pty.locked || this.pty.masterClosed) return -EIO;
+    if (this.pty.exclusive && !opener.privileged) return -EBUSY;
     return new PtySlave(this.pty, this, location, flags);
   }
 }

@@ -8,6 +8,11 @@ export const TERMIOS_SIZE = 36;
 /** struct termios2 adds two speeds. */
 export const TERMIOS2_SIZE = 44;
 
+/** struct termio, of System V: the low halves of the flag words, and eight control characters. */
+export const TERMIO_SIZE = 18;
+/** Control characters in struct termio. */
+const TERMIO_CONTROLS = 8;
+
 /** Bits of c_iflag. */
 export const Input = {
   ISTRIP: 0x20,
@@ -69,6 +74,8 @@ export const Control = {
   EOL2: 16,
 } as const;
 
+/** Bit of c_cflag. */
+const CLOCAL = 0x800;
 /** Where c_cc begins. */
 const CONTROL_CHARACTERS = 17;
 
@@ -99,6 +106,33 @@ export class Termios {
   /** Take the settings in `bytes`, a `struct termios` or `struct termios2`. */
   set(bytes: Uint8Array): void {
     this.#bytes.set(bytes);
+  }
+
+  /** The settings as `struct termio` has them. */
+  get termio(): Uint8Array {
+    const bytes = new Uint8Array(TERMIO_SIZE);
+    for (let word = 0; word < 4; word++) {
+      bytes.set(this.#bytes.subarray(4 * word, 4 * word + 2), 2 * word);
+    }
+    bytes.set(this.#bytes.subarray(16, CONTROL_CHARACTERS + TERMIO_CONTROLS), 8);
+    return bytes;
+  }
+
+  /** Take the settings in a `struct termio`; what it lacks stays. */
+  set termio(bytes: Uint8Array) {
+    for (let word = 0; word < 4; word++) {
+      this.#bytes.set(bytes.subarray(2 * word, 2 * word + 2), 4 * word);
+    }
+    this.#bytes.set(bytes.subarray(8, 9 + TERMIO_CONTROLS), 16);
+  }
+
+  /** Whether the line has no modem (CLOCAL of c_cflag). */
+  get isLocalLine(): boolean {
+    return (this.#view.getUint32(8, true) & CLOCAL) !== 0;
+  }
+  set isLocalLine(on: boolean) {
+    const flags = this.#view.getUint32(8, true);
+    this.#view.setUint32(8, on ? flags | CLOCAL : flags & ~CLOCAL, true);
   }
 
   /** Set `bits` of `Input`. */

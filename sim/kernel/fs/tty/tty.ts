@@ -12,7 +12,10 @@ import type { Process } from "../../process.ts";
 import { SIGTTOU, SIGWINCH } from "../../signal_numbers.ts";
 import * as request from "../ioctl.ts";
 import type { UserMemory } from "../open_file.ts";
-import { Local, Termios, TERMIOS2_SIZE, TERMIOS_SIZE } from "./termios.ts";
+import { Local, TERMIO_SIZE, Termios, TERMIOS2_SIZE, TERMIOS_SIZE } from "./termios.ts";
+
+/** The one line discipline there is. */
+const N_TTY = 0;
 
 /** The kernel, once there is one. */
 export interface KernelLink {
@@ -24,10 +27,14 @@ const CHANGES: ReadonlySet<number> = new Set([
   request.TCSETS,
   request.TCSETSW,
   request.TCSETSF,
+  request.TCSETA,
+  request.TCSETAW,
+  request.TCSETAF,
   request.TCSETS2,
   request.TCSETSW2,
   request.TCSETSF2,
   request.TCSBRK,
+  request.TCSBRKP,
   request.TCXONC,
   request.TCFLSH,
   request.TIOCSPGRP,
@@ -38,6 +45,8 @@ export abstract class Tty implements ControllingTerminal {
   session = 0;
   foreground = 0;
   readonly termios: Termios = new Termios();
+  /** TIOCEXCL: nobody but user 0 may open it again. */
+  exclusive = false;
   /** struct winsize: rows, columns, and both in pixels. */
   readonly #size: Uint16Array<ArrayBuffer> = new Uint16Array(4);
 
@@ -112,6 +121,30 @@ export abstract class Tty implements ControllingTerminal {
       case request.TCSETSF2:
         this.flush(0);
         return this.#set(argument, TERMIOS2_SIZE, memory);
+      case request.TCGETA:
+        return memory.copyOut(argument, this.termios.termio);
+      case request.TCSETA:
+      case request.TCSETAW:
+        return this.#setShort(argument, memory);
+      case request.TCSETAF:
+        this.flush(0);
+        return this.#setShort(argument, memory);
+      case request.TIOCGSOFTCAR:
+        return this.#answer(this.termios.isLocalLine ? 1 : 0, argument, memory);
+      case request.TIOCSSOFTCAR: {
+        const on = new Int32Array(1);
+        const error = memory.copyIn(argument, new Uint8Array(on.buffer));
+        if (error === 0) this.termios.isLocalLine = on[0] !== 0;
+        return error;
+      }
+      case request.TIOCEXCL:
+      case request.TIOCNXCL:
+        this.exclusive = command === request.TIOCEXCL;
+        return 0;
+      case request.TIOCGEXCL:
+        return this.#answer(this.exclusive ? 1 : 0, argument, memory);
+      case request.TIOCGDEV:
+        return this.#answer(this.device, argument, memory);
       case request.TIOCGWINSZ:
         return memory.copyOut(argument, new Uint8Array(this.#size.buffer));
       case request.TIOCSWINSZ:
@@ -136,8 +169,14 @@ export abstract class Tty implements ControllingTerminal {
         return kernel && caller ? giveUpTerminal(kernel, caller, this) : -ENOTTY;
       }
       case request.TIOCGETD:
-        return this.#answer(0, argument, memory); // N_TTY
+        return this.#answer(N_TTY, argument, memory);
+      case request.TIOCSETD: {
+        const discipline = new Int32Array(1);
+        const error = memory.copyIn(argument, new Uint8Array(discipline.buffer));
+        return error < 0 ? error : discipline[0] === N_TTY ? 0 : -EINVAL;
+      }
       case request.TCSBRK:
+      case request.TCSBRKP:
         return 0; // what is written is there at once
       case request.TCXONC:
         return argument > 3 ? -EINVAL : this.flow(argument);
@@ -158,6 +197,16 @@ export abstract class Tty implements ControllingTerminal {
     if (error < 0) return error;
     const wasCanonical = this.termios.local(Local.ICANON);
     this.termios.set(bytes);
+    this.termiosChanged(wasCanonical);
+    return 0;
+  }
+
+  #setShort(argument: number, memory: UserMemory): number {
+    const bytes = new Uint8Array(TERMIO_SIZE);
+    const error = memory.copyIn(argument, bytes);
+    if (error < 0) return error;
+    const wasCanonical = this.termios.local(Local.ICANON);
+    this.termios.termio = bytes;
     this.termiosChanged(wasCanonical);
     return 0;
   }

@@ -190,6 +190,52 @@ static void flow(void) {
 }
 
 static volatile sig_atomic_t last;
+/* Settings in the structure of System V, and what else a terminal keeps. */
+static void old_settings(void) {
+  struct termio mode;
+  result("TCGETA", ioctl(slave, TCGETA, &mode));
+  printf("%x %x %x %x %d:", mode.c_iflag, mode.c_oflag, mode.c_cflag, mode.c_lflag, mode.c_line);
+  for (int i = 0; i < NCC; i++) printf(" %d", mode.c_cc[i]);
+  printf("\n");
+  struct termios before, after;
+  tcgetattr(slave, &before);
+  mode.c_lflag &= ~ECHO;
+  mode.c_cc[2] = 8;
+  result("TCSETA", ioctl(slave, TCSETA, &mode));
+  tcgetattr(slave, &after);
+  printf("echo %d erase %d word erase %d\n", (after.c_lflag & ECHO) != 0, after.c_cc[VERASE], after.c_cc[VWERASE]);
+  result("TCSETAW", ioctl(slave, TCSETAW, &mode));
+  type("typed before\n");
+  result("TCSETAF", ioctl(slave, TCSETAF, &mode));
+  take("after TCSETAF", slave);
+  result("TCGETA of the master", ioctl(master, TCGETA, &mode));
+  result("bad address", ioctl(slave, TCGETA, 8));
+  tcsetattr(slave, TCSANOW, &before);
+  take("echoed", master);
+  int value = -1;
+  result("TIOCGSOFTCAR", ioctl(slave, TIOCGSOFTCAR, &value));
+  printf("%d\n", value);
+  value = 1;
+  result("TIOCSSOFTCAR", ioctl(slave, TIOCSSOFTCAR, &value));
+  tcgetattr(slave, &after);
+  printf("local %d\n", (after.c_cflag & CLOCAL) != 0);
+  tcsetattr(slave, TCSANOW, &before);
+  value = 0;
+  result("TIOCGETD", ioctl(slave, TIOCGETD, &value));
+  result("TIOCSETD", ioctl(slave, TIOCSETD, &value));
+  result("TIOCEXCL", ioctl(slave, TIOCEXCL, 0));
+  result("TIOCGEXCL", ioctl(slave, TIOCGEXCL, &value));
+  printf("exclusive %d\n", value);
+  if (getuid() != 0) result("open", opens(ptsname(master)));
+  result("TIOCNXCL", ioctl(slave, TIOCNXCL, 0));
+  unsigned device = 0;
+  struct stat status;
+  fstat(slave, &status);
+  result("TIOCGDEV", ioctl(slave, TIOCGDEV, &device));
+  printf("device %d\n", device == (unsigned)status.st_rdev);
+  result("TCSBRKP", ioctl(slave, TCSBRKP, 0));
+}
+
 static void handler(int signo) { last = signo; }
 
 static void got(const char *what) {
@@ -323,6 +369,7 @@ int main(void) {
   output();
   raw();
   flow();
+  old_settings();
   struct pollfd ready = { master, POLLIN | POLLOUT, 0 };
   poll(&ready, 1, 0);
   printf("master poll %x\n", ready.revents);
