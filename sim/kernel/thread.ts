@@ -4,6 +4,7 @@ import { SS_DISABLE } from "./signal_numbers.ts";
 import { PendingSignals, SigSet } from "./signal_state.ts";
 import type { SemaphoreUndo } from "./ipc/semaphore_undo.ts";
 import type { Process, Shared } from "./process.ts";
+import { DEFAULT_POLICY, type SchedulingPolicy } from "./scheduling.ts";
 import { type Seccomp, SECCOMP_OFF } from "./seccomp.ts";
 import type { Timer } from "./timers.ts";
 import type { Waiter, WaitQueue } from "./wait_queue.ts";
@@ -29,6 +30,8 @@ export class Thread implements Waiter {
 
   /** -20 to 19 (nice(2)); remembered only. */
   nice = 0;
+  /** Remembered only, too. */
+  scheduling: SchedulingPolicy = DEFAULT_POLICY;
 
   /** Blocked signals. */
   mask: SigSet = new SigSet();

@@ -3,6 +3,7 @@ import { mapsText, smapsText } from "../../memory/proc_maps.ts";
 import { EACCES, ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Limit, Process } from "../process.ts";
+import { priorityOf } from "../scheduling.ts";
 import type { SigSet } from "../signal_state.ts";
 import { SIG_DFL, SIG_IGN } from "../signal_numbers.ts";
 import type { Thread } from "../thread.ts";
@@ -266,7 +267,7 @@ function statText(kernel: Kernel, process: Process, thread: Thread | null): stri
     0,
     ticks(kernel.nanoseconds(childrenUsage.instructions)),
     0,
-    20 + (thread?.nice ?? 0), // priority
+    thread ? priorityOf(thread.scheduling, thread.nice) : 20,
     thread?.nice ?? 0, // nice
     process.threads.size,
     0, // itrealvalue
@@ -288,8 +289,8 @@ function statText(kernel: Kernel, process: Process, thread: Thread | null): stri
     0,
     process.exitSignal,
     0, // processor
-    0, // rt_priority
-    0, // policy
+    thread?.scheduling.priority ?? 0, // rt_priority
+    thread?.scheduling.policy ?? 0,
     0,
     0,
     0,

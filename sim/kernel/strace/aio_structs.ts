@@ -112,6 +112,7 @@ const context: Printer = (at, { space }) => {
 export const AIO_PRINTERS: { readonly [name: string]: Printer } = {
   iocb: iocb(true),
   iocbs,
+  addresses: (at, context) => emptyVector(at, context.next, context),
   io_events: events,
   aio_context: context,
 };

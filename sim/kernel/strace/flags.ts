@@ -235,6 +235,23 @@ const FLAGS: { readonly [set: string]: FlagSet } = {
     ],
     comment: "SHM_???",
   },
+  sched_attr: {
+    names: [
+      ["SCHED_FLAG_RESET_ON_FORK", 1],
+      ["SCHED_FLAG_RECLAIM", 2],
+      ["SCHED_FLAG_DL_OVERRUN", 4],
+      ["SCHED_FLAG_KEEP_POLICY", 8],
+      ["SCHED_FLAG_KEEP_PARAMS", 0x10],
+      ["SCHED_FLAG_UTIL_CLAMP_MIN", 0x20],
+      ["SCHED_FLAG_UTIL_CLAMP_MAX", 0x40],
+    ],
+    comment: "SCHED_FLAG_???",
+  },
+  futex_waitv: {
+    names: [["FUTEX_32", 2], ["FUTEX_PRIVATE_FLAG", 128]],
+    comment: "FUTEX_???",
+  },
+  timex_status: { names: [["STA_UNSYNC", 0x40]], comment: "STA_???" },
   mq: { names: [["O_NONBLOCK", 0o4000]], comment: "O_???" },
   semop: { names: [["SEM_UNDO", 0x1000], ["IPC_NOWAIT", 0o4000]], comment: "SEM_???" },
   ipc_message: {

@@ -22,6 +22,7 @@ import { SigSet } from "../signal_state.ts";
 import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
 import { AIO_PRINTERS } from "./aio_structs.ts";
+import { SETTING_PRINTERS } from "./setting_structs.ts";
 import { IPC_PRINTERS } from "./ipc_structs.ts";
 import { socketAddress } from "./socket_addresses.ts";
 import { pointer, quote, quoteShort } from "./strings.ts";
@@ -360,6 +361,7 @@ const PRINTERS: { readonly [name: string]: Printer } = {
   epoll_event: epollEvent,
   ...IPC_PRINTERS,
   ...AIO_PRINTERS,
+  ...SETTING_PRINTERS,
   sockaddr: (at, { space, next }) => socketAddress(at, space, next),
 };
 

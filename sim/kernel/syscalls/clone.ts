@@ -1,7 +1,8 @@
 /** Making processes and threads: clone, clone3, fork, vfork. */
 import { setSavedRegister, setSavedThreadPointer } from "../abi/thread_state.ts";
 import { CloneArgs } from "../abi/structs.ts";
-import { E2BIG, EFAULT, EINVAL, ENOMEM, EPERM } from "../errno.ts";
+import { E2BIG, EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM } from "../errno.ts";
+import { inheritedPolicy, SCHED_DEADLINE } from "../scheduling.ts";
 import { SemaphoreUndo } from "../ipc/semaphore_undo.ts";
 import { type Process, Shared } from "../process.ts";
 import { SIGCHLD, SS_DISABLE } from "../signal_numbers.ts";
@@ -96,6 +97,9 @@ function clone(call: Call, request: CloneRequest): number {
   const refused = refuse(request);
   if (refused < 0) return refused;
   const { kernel, process, thread } = call;
+  // SCHED_DEADLINE is not inherited (sched(7)).
+  const { policy, resetOnFork } = thread.scheduling;
+  if (policy === SCHED_DEADLINE && !resetOnFork) return -EAGAIN;
   const { flags } = request;
   const has = (flag: number): boolean => (flags & flag) !== 0;
 
@@ -124,7 +128,7 @@ function clone(call: Call, request: CloneRequest): number {
 
 function inherit(parent: Thread, child: Thread, flags: number): void {
   child.name = parent.name;
-  child.nice = parent.nice;
+  Object.assign(child, inheritedPolicy(parent.scheduling, parent.nice));
   child.seccomp = parent.seccomp;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.mask = parent.mask.copy();

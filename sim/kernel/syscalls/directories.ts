@@ -135,9 +135,10 @@ function getdents(put: typeof putDirent64): SyscallRow["run"] {
 
 function getcwd(call: Call, to: number, size: number): number {
   const { cwd, root } = contextOf(call);
-  const found = pathOf(cwd, root);
+  const reached = pathOf(cwd, root);
+  const found = reached ?? pathOf(cwd, vfsOf(call).root);
   if (found === null || found.deleted) return -ENOENT;
-  const name = encodeName(found.path);
+  const name = encodeName(reached === null ? `(unreachable)${found.path}` : found.path);
   if (name.length + 1 > size) return -ERANGE;
   const bytes = new Uint8Array(name.length + 1);
   bytes.set(name);
@@ -164,14 +165,17 @@ function fchdir(call: Call, fd: number): number {
   return file === null ? -EBADF : enter(call, file.location);
 }
 
-/** chroot: resolved and checked, then refused even to root; the machine's root is `--root`. */
+/** chroot: CAP_SYS_CHROOT is user 0's. */
 function chroot(call: Call, va: number): number {
   const at = pathAt(call, AT_FDCWD, va);
   if (failed(at)) return at;
   const location = vfsOf(call).resolve(taskOf(call), at.start, at.path, true);
   if (failed(location)) return location;
   if (!inodeAt(location).isDirectory) return -ENOTDIR;
-  return mayAccess(taskOf(call), location, X_OK) ? -EACCES : -EPERM;
+  if (mayAccess(taskOf(call), location, X_OK)) return -EACCES;
+  if (call.process.credentials.euid !== 0) return -EPERM;
+  contextOf(call).root = location;
+  return 0;
 }
 
 function umask(call: Call, mask: number): number {
@@ -308,7 +312,6 @@ export const directoryRows: readonly SyscallRow[] = [
     aarch64: 51,
     args: ["path"],
     run: chroot,
-    support: "partial: always refused",
   },
   { name: "umask", x86_64: 95, aarch64: 166, args: ["mode"], run: umask },
   {

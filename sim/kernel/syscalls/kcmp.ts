@@ -5,6 +5,7 @@ import { EpollFile } from "../fs/epoll.ts";
 import type { OpenFile } from "../fs/open_file.ts";
 import type { Process } from "../process.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
+import { mayTrace } from "./tracing.ts";
 
 /** Types of include/uapi/linux/kcmp.h. */
 const KCMP_FILE = 0, KCMP_VM = 1, KCMP_FILES = 2, KCMP_FS = 3, KCMP_SIGHAND = 4, KCMP_IO = 5;
@@ -26,14 +27,6 @@ function placeOf(object: object): number {
 /** 0 for the same object, 1 or 2 for one that is before or after the other. */
 function ordered(a: object, b: object): number {
   return a === b ? 0 : placeOf(a) < placeOf(b) ? 1 : 2;
-}
-
-/** Whether the caller may look into `process` (PTRACE_MODE_READ_REALCREDS). */
-function mayLook(call: Call, process: Process): boolean {
-  const { euid, uid } = call.process.credentials;
-  const theirs = process.credentials;
-  return process === call.process || euid === 0 ||
-    [theirs.uid, theirs.euid, theirs.suid].every((id) => id === uid);
 }
 
 function fileOf(process: Process, fd: number): OpenFile | null {
@@ -61,7 +54,7 @@ function kcmp(
   const threads = [tid1, tid2].map((tid) => call.kernel.threads.get(tid));
   if (threads.includes(undefined)) return -ESRCH;
   const [one, two] = threads.map((thread) => thread!.process);
-  if (!mayLook(call, one) || !mayLook(call, two)) return -EPERM;
+  if (!mayTrace(call, one) || !mayTrace(call, two)) return -EPERM;
   switch (type) {
     case KCMP_FILE: {
       const [a, b] = [fileOf(one, index1), fileOf(two, index2)];

@@ -1,5 +1,5 @@
 /** memfd_create: files without a name. */
-import { EINVAL } from "../errno.ts";
+import { EINVAL, ENOSYS } from "../errno.ts";
 import { O_LARGEFILE, O_RDWR } from "../fs/constants.ts";
 import { failed } from "../fs/inode.ts";
 import { F_SEAL_SEAL } from "../fs/memory_fs.ts";
@@ -34,5 +34,13 @@ export const memfdRows: readonly SyscallRow[] = [
     aarch64: 279,
     args: ["string", "flags:memfd"],
     run: memfdCreate,
+  },
+  {
+    name: "memfd_secret",
+    x86_64: 447,
+    aarch64: 447,
+    args: ["flags:dup"],
+    run: () => -ENOSYS,
+    support: "partial: not enabled, as by default before Linux 6.5 (secretmem.enable)",
   },
 ];

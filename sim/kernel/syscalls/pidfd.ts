@@ -2,12 +2,14 @@
 import { killInfo, SI_USER } from "../abi/siginfo.ts";
 import { EBADF, EINVAL, EPERM, ESRCH } from "../errno.ts";
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR, S_IFREG } from "../fs/constants.ts";
+import type { DescriptorTable } from "../fs/descriptor_table.ts";
 import { credentialsOf, fileOf, tableOf, vfsOf } from "../fs/user_io.ts";
 import { ProcessFile } from "../pidfd.ts";
 import type { Process } from "../process.ts";
 import { NSIG } from "../signal_numbers.ts";
 import { signalProcess } from "../signals.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
+import { mayTrace } from "./tracing.ts";
 import { maySignal, queuedInfo } from "./signals.ts";
 
 /** A new descriptor, close-on-exec as all of its kind; -EMFILE if the table is full. */
@@ -54,6 +56,17 @@ function pidfdSendSignal(
   return 0;
 }
 
+/** A descriptor of another process, by its number there; -EPERM unless it may be traced. */
+function pidfdGetfd(call: Call, pidfd: number, fd: number, flags: number): number {
+  if (flags !== 0) return -EINVAL;
+  const process = processOf(call, pidfd);
+  if (typeof process === "number") return process;
+  if (process.exitStatus !== null) return -ESRCH;
+  if (!mayTrace(call, process)) return -EPERM;
+  const file = (process.descriptors.value as DescriptorTable).get(fd);
+  return file === null ? -EBADF : tableOf(call).install(file, 0, true);
+}
+
 export const pidfdRows: readonly SyscallRow[] = [
   { name: "pidfd_open", x86_64: 434, aarch64: 434, args: ["int", "flags:pidfd"], run: pidfdOpen },
   {
@@ -62,5 +75,12 @@ export const pidfdRows: readonly SyscallRow[] = [
     aarch64: 424,
     args: ["fd", "signal", "struct:siginfo", "uint"],
     run: pidfdSendSignal,
+  },
+  {
+    name: "pidfd_getfd",
+    x86_64: 438,
+    aarch64: 438,
+    args: ["fd", "int", "uint"],
+    run: pidfdGetfd,
   },
 ];

@@ -3,11 +3,13 @@ import type { SyscallRow } from "../syscall.ts";
 import { cloneRows } from "./clone.ts";
 import { execRows } from "./exec.ts";
 import { futexRows } from "./futex.ts";
+import { futexVectorRows } from "./futex_vector.ts";
 import { identityRows } from "./identity.ts";
 import { limitRows } from "./limits.ts";
 import { machineRows } from "./machine.ts";
 import { memoryRows } from "./memory.ts";
 import { pidfdRows } from "./pidfd.ts";
+import { processAdviceRows } from "./process_advice.ts";
 import { protectionKeyRows } from "./protection_keys.ts";
 import { schedulingRows } from "./scheduling.ts";
 import { seccompRows } from "./seccomp.ts";
@@ -27,9 +29,11 @@ export const processRows: readonly SyscallRow[] = [
   ...pidfdRows,
   ...signalRows,
   ...futexRows,
+  ...futexVectorRows,
   ...timeRows,
   ...timerRows,
   ...memoryRows,
+  ...processAdviceRows,
   ...sharedMemoryRows,
   ...semaphoreRows,
   ...messageQueueRows,

@@ -1,12 +1,11 @@
-/** Scheduling: yielding, affinity, policies. Every thread has the default policy. */
-import { SchedParam, Timespec } from "../abi/structs.ts";
+/** Scheduling: yielding, affinity, nice values. */
+import { Timespec } from "../abi/structs.ts";
 import { EACCES, EFAULT, EINVAL, EPERM, ESRCH } from "../errno.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import type { Thread } from "../thread.ts";
-import { readStruct, writeInt, writeStruct } from "../user_struct.ts";
+import { schedulingPolicyRows } from "./scheduling_policy.ts";
+import { writeInt, writeStruct } from "../user_struct.ts";
 
-const SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2, SCHED_BATCH = 3, SCHED_IDLE = 5;
-const SCHED_RESET_ON_FORK = 0x40000000;
 const PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2;
 const RLIMIT_NICE = 13;
 
@@ -30,25 +29,6 @@ function setaffinity(call: Call, tid: number, size: number, from: number): numbe
   const bytes = new Uint8Array(Math.min(size, 128));
   if (call.space.copyIn(from, bytes) < 0) return -EFAULT;
   return (bytes[0] & cpuMask(call)) === 0 ? -EINVAL : 0;
-}
-
-function setscheduler(call: Call, tid: number, policy: number, param: number): number {
-  if (!threadOf(call, tid)) return -ESRCH;
-  const wanted = readStruct(call.space, SchedParam, param);
-  if (wanted === null) return -EFAULT;
-  const base = policy & ~SCHED_RESET_ON_FORK;
-  if (base === SCHED_FIFO || base === SCHED_RR) {
-    return wanted.priority >= 1 && wanted.priority <= 99 ? -EPERM : -EINVAL;
-  }
-  if (base !== SCHED_OTHER && base !== SCHED_BATCH && base !== SCHED_IDLE) return -EINVAL;
-  return wanted.priority === 0 ? 0 : -EINVAL;
-}
-
-/** Highest and lowest priority of a policy. */
-function priorities(policy: number): readonly [number, number] | null {
-  if (policy === SCHED_FIFO || policy === SCHED_RR) return [99, 1];
-  if (policy === SCHED_OTHER || policy === SCHED_BATCH || policy === SCHED_IDLE) return [0, 0];
-  return null;
 }
 
 /** The threads that getpriority(2) and setpriority(2) name. */
@@ -91,6 +71,7 @@ function setpriority(call: Call, which: number, who: number, priority: number): 
 const ONE_POLICY = "noop: all threads are scheduled alike";
 
 export const schedulingRows: readonly SyscallRow[] = [
+  ...schedulingPolicyRows,
   {
     name: "sched_yield",
     x86_64: 24,
@@ -115,50 +96,6 @@ export const schedulingRows: readonly SyscallRow[] = [
     args: ["int", "size", "ptr"],
     run: setaffinity,
     support: "partial: a thread may run on every modelled CPU",
-  },
-  {
-    name: "sched_getscheduler",
-    x86_64: 145,
-    aarch64: 120,
-    args: ["int"],
-    run: (call, tid) => threadOf(call, tid) ? SCHED_OTHER : -ESRCH,
-  },
-  {
-    name: "sched_setscheduler",
-    x86_64: 144,
-    aarch64: 119,
-    args: ["int", "enum:sched", "ptr"],
-    run: setscheduler,
-    support: ONE_POLICY,
-  },
-  {
-    name: "sched_getparam",
-    x86_64: 143,
-    aarch64: 121,
-    args: ["int", "ptr"],
-    run: (call, tid, to) => threadOf(call, tid) ? writeInt(call.space, to, 0) : -ESRCH,
-  },
-  {
-    name: "sched_setparam",
-    x86_64: 142,
-    aarch64: 118,
-    args: ["int", "ptr"],
-    run: (call, tid, param) => setscheduler(call, tid, SCHED_OTHER, param),
-    support: ONE_POLICY,
-  },
-  {
-    name: "sched_get_priority_max",
-    x86_64: 146,
-    aarch64: 125,
-    args: ["enum:sched"],
-    run: (_call, policy) => priorities(policy)?.[0] ?? -EINVAL,
-  },
-  {
-    name: "sched_get_priority_min",
-    x86_64: 147,
-    aarch64: 126,
-    args: ["enum:sched"],
-    run: (_call, policy) => priorities(policy)?.[1] ?? -EINVAL,
   },
   {
     name: "sched_rr_get_interval",

@@ -1,7 +1,7 @@
 /** Signals: actions, masks, waiting, sending, returning from handlers. */
 import { infoSigno, killInfo, SI_TKILL, SI_USER, SIGINFO_SIZE } from "../abi/siginfo.ts";
 import { Sigaction, StackT, Timespec } from "../abi/structs.ts";
-import { EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, ESRCH } from "../errno.ts";
+import { EAGAIN, EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ESRCH } from "../errno.ts";
 import type { Process } from "../process.ts";
 import { defaultAction, SIG_DFL, SIG_IGN, SIGKILL, SIGSEGV, SIGSTOP } from "../signal_numbers.ts";
 import { NSIG, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from "../signal_numbers.ts";
@@ -243,6 +243,14 @@ function tgsigqueueinfo(call: Call, pid: number, tid: number, signo: number, at:
 }
 
 export const signalRows: readonly SyscallRow[] = [
+  {
+    // Calls restart by being made again, so there is never one to resume.
+    name: "restart_syscall",
+    x86_64: 219,
+    aarch64: 128,
+    args: [],
+    run: () => -EINTR,
+  },
   {
     name: "rt_sigaction",
     x86_64: 13,

@@ -8,6 +8,7 @@ import { eventRows } from "./event_files.ts";
 import { kcmpRows } from "./kcmp.ts";
 import { lockRows } from "./file_locks.ts";
 import { fileTimeRows } from "./file_times.ts";
+import { fileHandleRows } from "./file_handles.ts";
 import { fileRows } from "./files.ts";
 import { inotifyRows } from "./inotify.ts";
 import { memfdRows } from "./memfd.ts";
@@ -24,6 +25,7 @@ export const syscallRows: readonly SyscallRow[] = [
   ...descriptorRows,
   ...directoryRows,
   ...eventRows,
+  ...fileHandleRows,
   ...fileRows,
   ...fileTimeRows,
   ...inotifyRows,

@@ -13,6 +13,7 @@ import { EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPERM } from "../errno.ts";
 import { CLOCK_TICKS } from "../exit.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { readStruct, writeStruct } from "../user_struct.ts";
+import { clockTuningRows } from "./clock_tuning.ts";
 
 const TIMER_ABSTIME = 1;
 /** Resolution of the coarse clocks: a tick of 4 ms. */
@@ -84,6 +85,7 @@ function times(call: Call, to: number): number {
 }
 
 export const timeRows: readonly SyscallRow[] = [
+  ...clockTuningRows,
   {
     name: "clock_gettime",
     x86_64: 228,
@@ -103,13 +105,6 @@ export const timeRows: readonly SyscallRow[] = [
     x86_64: 227,
     aarch64: 112,
     args: ["enum:clock", "struct:timespec"],
-    run: () => -EPERM,
-  },
-  {
-    name: "clock_adjtime",
-    x86_64: 305,
-    aarch64: 266,
-    args: ["enum:clock", "ptr"],
     run: () => -EPERM,
   },
   {

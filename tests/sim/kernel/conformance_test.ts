@@ -70,6 +70,7 @@ for (
     "message_queues",
     "posix_queues",
     "aio",
+    "privileges",
     "terminals",
   ]
 ) {

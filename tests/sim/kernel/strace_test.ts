@@ -26,7 +26,16 @@ function comparable(text: string): string[] {
   );
 }
 
-for (const name of ["traced", "operations", "traced_ipc", "traced_aio", "socket_names"]) {
+const programs = [
+  "traced",
+  "operations",
+  "traced_ipc",
+  "traced_aio",
+  "traced_settings",
+  "socket_names",
+];
+
+for (const name of programs) {
   Deno.test({
     name: `system calls of ${name}.c are printed as strace prints them${
       missing && ` (skipped: needs ${missing})`
