@@ -10,15 +10,24 @@ import type { Inode } from "./inode.ts";
 import { IPC_LIMITS, ipcTexts, QUEUE_LIMITS } from "./proc_ipc.ts";
 import { SyntheticDirectory, SyntheticFile, type SyntheticFs, SyntheticLink } from "./synthetic.ts";
 
+/** A symbolic link in a tree of text files. */
+export class TextLink {
+  constructor(readonly target: string) {}
+}
+
 /** A tree of text files: a function is a file, an object a directory. */
 export interface TextTree {
-  readonly [name: string]: string | (() => string) | TextTree;
+  readonly [name: string]: string | (() => string) | TextLink | TextTree;
 }
 
 /** Inodes of a tree of texts. */
 export function textTree(fs: SyntheticFs, tree: TextTree): Record<string, () => Inode> {
   const entries: Record<string, () => Inode> = {};
   for (const [name, node] of Object.entries(tree)) {
+    if (node instanceof TextLink) {
+      entries[name] = () => new SyntheticLink(fs, () => node.target);
+      continue;
+    }
     entries[name] = typeof node === "object"
       ? () => new SyntheticDirectory(fs, textTree(fs, node))
       : () => new SyntheticFile(fs, typeof node === "string" ? () => node : node);

@@ -1,10 +1,11 @@
 /** procfs: `/proc` and, beside it, the part of `/sys` that programs ask about. */
 import { ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
+import { IFF_RUNNING, LO } from "../net/interfaces.ts";
 import { PROC_MAGIC, SYSFS_MAGIC } from "./file_system.ts";
 import type { Inode } from "./inode.ts";
 import { ProcessDirectories } from "./proc_process.ts";
-import { systemEntries, textTree } from "./proc_system.ts";
+import { systemEntries, TextLink, type TextTree, textTree } from "./proc_system.ts";
 import { SyntheticDirectory, SyntheticFs } from "./synthetic.ts";
 import type { Vfs } from "./vfs.ts";
 
@@ -34,6 +35,40 @@ export class ProcFs extends SyntheticFs {
   }
 }
 
+/** Files of a network interface (Documentation/ABI/testing/sysfs-class-net). */
+function interfaceFiles(): TextTree {
+  const address = [...LO.hardware].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  const counts =
+    ("collisions multicast rx_bytes rx_compressed rx_crc_errors rx_dropped rx_errors " +
+      "rx_fifo_errors rx_frame_errors rx_length_errors rx_missed_errors rx_nohandler " +
+      "rx_over_errors rx_packets tx_aborted_errors tx_bytes tx_carrier_errors tx_compressed " +
+      "tx_dropped tx_errors tx_fifo_errors tx_heartbeat_errors tx_packets tx_window_errors")
+      .split(" ");
+  return {
+    addr_assign_type: "0\n",
+    addr_len: `${LO.hardware.length}\n`,
+    address: `${address}\n`,
+    broadcast: `${address}\n`,
+    carrier: "1\n",
+    dev_id: "0x0\n",
+    dev_port: "0\n",
+    dormant: "0\n",
+    flags: `0x${(LO.flags & ~IFF_RUNNING).toString(16)}\n`, // that it runs is its state, not kept
+    ifindex: `${LO.index}\n`,
+    iflink: `${LO.index}\n`,
+    link_mode: "0\n",
+    mtu: `${LO.mtu}\n`,
+    name_assign_type: "2\n",
+    netdev_group: "0\n",
+    operstate: "unknown\n",
+    proto_down: "0\n",
+    statistics: Object.fromEntries(counts.map((name) => [name, "0\n"])),
+    tx_queue_len: `${LO.queueLength}\n`,
+    type: `${LO.type}\n`,
+    uevent: `INTERFACE=${LO.name}\nIFINDEX=${LO.index}\n`,
+  };
+}
+
 export class SysFs extends SyntheticFs {
   override readonly type: string = "sysfs";
   override readonly magic: number = SYSFS_MAGIC;
@@ -52,6 +87,7 @@ export class SysFs extends SyntheticFs {
       this,
       textTree(this, {
         devices: {
+          virtual: { net: { [LO.name]: interfaceFiles() } },
           system: {
             cpu: {
               online: cpus,
@@ -93,7 +129,7 @@ export class SysFs extends SyntheticFs {
             ),
           },
         },
-        class: { net: {} },
+        class: { net: { [LO.name]: new TextLink(`../../devices/virtual/net/${LO.name}`) } },
         fs: { cgroup: {} },
       }),
     );

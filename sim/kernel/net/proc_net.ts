@@ -76,7 +76,7 @@ function table(header: string, rows: readonly string[], width = 0): string {
 
 const COLUMNS4 = "sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   " +
   "uid  timeout inode";
-const COLUMNS6 = "  sl  " + "local_address".padEnd(39) + "remote_address".padEnd(39) +
+const COLUMNS6 = "  sl  " + "local_address".padEnd(38) + "remote_address".padEnd(38) +
   "st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
 
 /** Flag of a listening socket of AF_UNIX (__SO_ACCEPTCON), states of sockets (linux/net.h). */
@@ -115,7 +115,7 @@ export function netFiles(network: Network): Record<string, () => string> {
     dev: () =>
       `${DEVICES}${
         name.padStart(6)
-      }:${counts}       0       0    0    0    0     0       0          0\n`,
+      }:${counts}        0       0    0    0    0     0       0          0\n`,
     if_inet6: () =>
       `${ipv6.host} ${hex(index, 2)} ${ipv6.prefix.toString(16)} 10 80 ${name.padStart(8)}\n`,
     ipv6_route: () => ROUTES6[0] + ROUTES6[1] + ROUTES6[0],

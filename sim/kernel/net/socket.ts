@@ -3,16 +3,7 @@
  * backlog when it listens, and an inbox: a pipe for streams, a queue of whole messages otherwise.
  * Open files travel with the bytes they were sent with (SCM_RIGHTS).
  */
-import {
-  EAGAIN,
-  EINVAL,
-  EISCONN,
-  EMSGSIZE,
-  ENOTCONN,
-  ENOTTY,
-  EOPNOTSUPP,
-  EPIPE,
-} from "../errno.ts";
+import { EAGAIN, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE } from "../errno.ts";
 import {
   POLLERR,
   POLLHUP,
@@ -28,6 +19,7 @@ import { FIONREAD } from "../fs/ioctl.ts";
 import { OpenFile, type UserMemory } from "../fs/open_file.ts";
 import { Pipe } from "../fs/pipe.ts";
 import { WaitQueue } from "../wait_queue.ts";
+import { interfaceIoctl } from "./interface_ioctls.ts";
 import type { Network } from "./network.ts";
 import type { SocketAddress } from "./socket_address.ts";
 
@@ -435,7 +427,7 @@ export abstract class Socket extends OpenFile {
   }
 
   override ioctl(request: number, argument: number, memory: UserMemory): number {
-    if (request !== FIONREAD) return -ENOTTY;
+    if (request !== FIONREAD) return interfaceIoctl(this.family, request, argument, memory);
     const bytes = this.kind === "stream" ? this.inbox.length : this.#messages[0]?.bytes.length ?? 0;
     return memory.copyOut(argument, new Uint8Array(Int32Array.of(bytes).buffer));
   }

@@ -1,5 +1,5 @@
 /* SO_RCVTIMEO and SO_SNDTIMEO: what they are set to, when calls give up, and with what. */
-#include "check.h"
+#include "../../fs/programs/check.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* IPv4 and IPv6 on the loopback: names, conflicts, one family by the other, errors told later. */
-#include "check.h"
+#include "../../fs/programs/check.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
