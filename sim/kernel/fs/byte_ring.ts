@@ -1,23 +1,30 @@
-/** A ring of bytes of a set capacity: what pipes and terminals queue in. */
+/** Bytes that storage begins with. */
+const SMALLEST = 256;
+
+/**
+ * A ring of bytes of a set capacity: what pipes and terminals queue in. Storage grows with what waits in it,
+ * since most rings never hold much.
+ */
 export class ByteRing {
-  #bytes: Uint8Array<ArrayBuffer>;
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #capacity: number;
   #start = 0;
   #length = 0;
 
   /** @param capacity in bytes */
   constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity);
+    this.#capacity = capacity;
   }
 
   get capacity(): number {
-    return this.#bytes.length;
+    return this.#capacity;
   }
   /** Bytes waiting. */
   get length(): number {
     return this.#length;
   }
   get room(): number {
-    return this.#bytes.length - this.#length;
+    return this.#capacity - this.#length;
   }
 
   /** Copy waiting bytes without taking them; returns how many. */
@@ -32,17 +39,20 @@ export class ByteRing {
   /** Take as many bytes as there are and fit; returns how many. */
   take(into: Uint8Array): number {
     const count = this.peek(into);
-    this.#start = (this.#start + count) % this.#bytes.length;
     this.#length -= count;
-    if (this.#length === 0) this.#start = 0;
+    this.#start = this.#length === 0 ? 0 : (this.#start + count) % this.#bytes.length;
     return count;
   }
 
   /** Append as many bytes as there is room for; returns how many. */
   put(from: Uint8Array): number {
     const count = Math.min(this.room, from.length);
-    const end = (this.#start + this.#length) % this.#bytes.length;
-    const first = Math.min(count, this.#bytes.length - end);
+    this.#hold(this.#length + count);
+    const size = this.#bytes.length;
+    const end = this.#start + this.#length < size
+      ? this.#start + this.#length
+      : this.#start + this.#length - size;
+    const first = Math.min(count, size - end);
     this.#bytes.set(from.subarray(0, first), end);
     this.#bytes.set(from.subarray(first, count), 0);
     this.#length += count;
@@ -55,10 +65,22 @@ export class ByteRing {
 
   /** Change the capacity, which must hold what waits. */
   resize(capacity: number): void {
-    const bytes = new Uint8Array(capacity);
-    const length = this.peek(bytes);
+    this.#capacity = capacity;
+    if (this.#bytes.length > capacity) this.#move(capacity);
+  }
+
+  /** Make storage for so many bytes. */
+  #hold(length: number): void {
+    if (length <= this.#bytes.length) return;
+    let size = Math.max(SMALLEST, this.#bytes.length);
+    while (size < length) size *= 2;
+    this.#move(Math.min(size, this.#capacity));
+  }
+
+  #move(size: number): void {
+    const bytes = new Uint8Array(size);
+    this.#length = this.peek(bytes);
     this.#bytes = bytes;
     this.#start = 0;
-    this.#length = length;
   }
 }
