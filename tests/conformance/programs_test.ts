@@ -32,6 +32,8 @@ const single: Readonly<Record<string, string>> = {
   "python/isolated": "arm64",
   "perl/regex": "amd64",
   "perl/sprintf sort": "arm64",
+  "perl/System V": "amd64",
+  "python/message queues": "amd64",
   "sqlite3/recursive": "arm64",
   "cc1/-E": "arm64",
   "cc1/-O2 of a function": "amd64",

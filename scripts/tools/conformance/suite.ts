@@ -1,4 +1,5 @@
 /** Running cases: one case in one way, compared with its reference. */
+import { communicationPrograms } from "./communication.ts";
 import { languagePrograms } from "./languages.ts";
 import { morePrograms } from "./more.ts";
 import type { Program } from "./program.ts";
@@ -19,6 +20,7 @@ export const programs: readonly Program[] = [
   ...morePrograms,
   ...runtimePrograms,
   ...serverPrograms,
+  ...communicationPrograms,
 ];
 
 const project = new URL("../../..", import.meta.url).pathname;

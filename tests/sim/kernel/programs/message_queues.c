@@ -164,6 +164,46 @@ static void waiting(void) {
   status("nothing left");
 }
 
+/* What others may do by a queue's mode; one that waits has its rights taken away. */
+static void others(void) {
+  if (SYSTEM_CALL(__NR_geteuid) != 0) return;
+  struct msqid64_ds queue;
+  for (int mode = 0600; mode <= 0606; mode += 2) {
+    SYSTEM_CALL(__NR_msgctl, id, IPC_STAT, &queue);
+    queue.msg_perm.mode = (u32)mode;
+    queue.msg_qbytes = 16384;
+    SYSTEM_CALL(__NR_msgctl, id, IPC_SET, &queue);
+    flush();
+    i64 child = fork();
+    if (child == 0) {
+      SYSTEM_CALL(__NR_setgroups, 0, NULL);
+      SYSTEM_CALL(__NR_setgid, 1000);
+      SYSTEM_CALL(__NR_setuid, 1000);
+      show("mode", (u64)mode);
+      show("  status", (u64)SYSTEM_CALL(__NR_msgctl, id, IPC_STAT, &queue));
+      show("  send", (u64)send(2, 3, IPC_NOWAIT));
+      receive("  receive", 10, 0, IPC_NOWAIT);
+      queue.msg_qbytes = 20000;
+      show("  more room", (u64)SYSTEM_CALL(__NR_msgctl, id, IPC_SET, &queue));
+      show("  remove", (u64)SYSTEM_CALL(__NR_msgctl, id, IPC_RMID, 0));
+      finish(0);
+    }
+    reap(child);
+    receive("left", 10, 0, IPC_NOWAIT);
+  }
+  i64 child = fork();
+  if (child == 0) {
+    SYSTEM_CALL(__NR_setuid, 1000);
+    i64 result = SYSTEM_CALL(__NR_msgrcv, id, &message, 10, 0, 0);
+    SYSTEM_CALL(__NR_exit_group, -result);
+  }
+  rest();
+  SYSTEM_CALL(__NR_msgctl, id, IPC_STAT, &queue);
+  queue.msg_perm.mode = 0600;
+  show("taken away", (u64)SYSTEM_CALL(__NR_msgctl, id, IPC_SET, &queue));
+  reap(child);
+}
+
 static void interruptions(void) {
   handle_signal(SIGUSR1, nothing, 0x10000000); /* SA_RESTART, of which msgrcv knows nothing */
   i64 self = SYSTEM_CALL(SYS_getpid);
@@ -197,6 +237,7 @@ int main(void) {
   types();
   room();
   waiting();
+  others();
   interruptions();
   finish(0);
 }

@@ -233,6 +233,31 @@ static void notification(i64 queue) {
   reap(child);
 }
 
+/* What others may do with a queue of user 0's. */
+static void others(void) {
+  if (SYSTEM_CALL(__NR_geteuid) != 0) return;
+  SYSTEM_CALL(__NR_umask, 0);
+  for (int mode = 0600; mode <= 0606; mode += 2) {
+    i64 queue = open(O_RDWR | O_CREAT, mode, 3, 20);
+    flush();
+    i64 child = fork();
+    if (child == 0) {
+      SYSTEM_CALL(__NR_setgroups, 0, NULL);
+      SYSTEM_CALL(__NR_setgid, 1000);
+      SYSTEM_CALL(__NR_setuid, 1000);
+      show("mode", (u64)mode);
+      count("  to read", open(O_RDONLY, 0, 0, 0) >= 0);
+      count("  to write", open(O_WRONLY_, 0, 0, 0) >= 0);
+      show("  to do both", (u64)(open(O_RDWR, 0, 0, 0) >> 8));
+      show("  remove", (u64)SYSTEM_CALL(__NR_mq_unlink, name));
+      finish(0);
+    }
+    reap(child);
+    SYSTEM_CALL(__NR_mq_unlink, name);
+    SYSTEM_CALL(SYS_close, queue);
+  }
+}
+
 int main(void) {
   u64 id = (u64)SYSTEM_CALL(SYS_getpid);
   for (int i = 15; i > 7; i--, id /= 10) name[i] = (char)('0' + id % 10);
@@ -243,5 +268,6 @@ int main(void) {
   waiting(queue);
   notification(queue);
   show("removed", (u64)SYSTEM_CALL(__NR_mq_unlink, name));
+  others();
   finish(0);
 }

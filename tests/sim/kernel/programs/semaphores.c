@@ -211,6 +211,53 @@ static void undoing(void) {
   reap(child);
 }
 
+/* What others may do by a set's mode, user 0's set at first; only user 0 can become others. */
+static void others(void) {
+  if (SYSTEM_CALL(__NR_geteuid) != 0) return;
+  struct semid64_ds set;
+  u16 all[4];
+  i64 key_id = id;
+  for (int mode = 0600; mode <= 0606; mode += 2) {
+    control(0, IPC_STAT, (u64)&set);
+    set.sem_perm.mode = (u32)mode;
+    control(0, IPC_SET, (u64)&set);
+    flush();
+    i64 child = fork();
+    if (child == 0) {
+      SYSTEM_CALL(__NR_setgroups, 0, NULL);
+      SYSTEM_CALL(__NR_setgid, 1000);
+      SYSTEM_CALL(__NR_setuid, 1000);
+      show("mode", (u64)mode);
+      show("  status", (u64)control(0, IPC_STAT, (u64)&set));
+      count("  status of any", SYSTEM_CALL(__NR_semctl, id & 0x7fff, 0, SEM_STAT_ANY, &set) == key_id);
+      show("  value", (u64)control(0, GETVAL, 0));
+      show("  values", (u64)control(0, GETALL, (u64)all));
+      show("  set", (u64)control(1, SETVAL, 0));
+      show("  change", (u64)one(1, 1, IPC_NOWAIT));
+      show("  zero", (u64)one(1, 0, IPC_NOWAIT));
+      show("  give away", (u64)control(0, IPC_SET, (u64)&set));
+      show("  remove", (u64)control(0, IPC_RMID, 0));
+      finish(0);
+    }
+    reap(child);
+  }
+  control(0, IPC_STAT, (u64)&set);
+  set.sem_perm.uid = 1000, set.sem_perm.mode = 0200;
+  show("given away", (u64)control(0, IPC_SET, (u64)&set));
+  flush();
+  i64 child = fork();
+  if (child == 0) {
+    SYSTEM_CALL(__NR_setuid, 1000);
+    show("an owner reads", (u64)control(0, GETVAL, 0));
+    show("and changes", (u64)one(1, 1, IPC_NOWAIT));
+    set.sem_perm.mode = 0600;
+    show("and lets itself read", (u64)control(0, IPC_SET, (u64)&set));
+    show("and reads", (u64)control(1, GETVAL, 0));
+    finish(0);
+  }
+  reap(child);
+}
+
 static void interruptions(void) {
   handle_signal(SIGUSR1, nothing, 0x10000000); /* SA_RESTART, of which semop knows nothing */
   i64 self = SYSTEM_CALL(SYS_getpid);
@@ -242,6 +289,7 @@ int main(void) {
   operations();
   waiting();
   undoing();
+  others();
   interruptions();
   finish(0);
 }
