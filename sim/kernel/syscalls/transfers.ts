@@ -109,6 +109,11 @@ function copyFileRange(
   const to = offsetAt(call, outOffset);
   if (from === "fault" || to === "fault") return -EFAULT;
   const limit = Math.min(count, MAX_RW_COUNT);
+  if (source.inode === target.inode) {
+    const [start, end] = [from ?? source.offset, to ?? target.offset];
+    const length = Math.min(limit, Math.max(0, source.inode.size - start));
+    if (end + length > start && end < start + length) return -EINVAL;
+  }
   const result = transfer(call, source, target, limit, from, to, false);
   tell(source, target, result);
   if (result > 0) {
@@ -119,6 +124,8 @@ function copyFileRange(
 }
 
 const SPLICE_F_NONBLOCK = 2;
+/** Beside it SPLICE_F_MOVE, SPLICE_F_MORE and SPLICE_F_GIFT, which change nothing that can be seen. */
+const SPLICE_FLAGS = 15;
 
 function splice(
   call: Call,
@@ -129,6 +136,8 @@ function splice(
   count: number,
   flags: number,
 ): number {
+  if (count === 0) return 0;
+  if (flags & ~SPLICE_FLAGS) return -EINVAL;
   const source = fileOf(call, inFd);
   const target = fileOf(call, outFd);
   if (source === null || target === null || !source.readable || !target.writable) return -EBADF;
@@ -151,6 +160,8 @@ function splice(
 
 /** Duplicate what waits in one pipe into another, taking nothing. */
 function tee(call: Call, inFd: number, outFd: number, count: number, flags: number): number {
+  if (flags & ~SPLICE_FLAGS) return -EINVAL;
+  if (count === 0) return 0;
   const source = fileOf(call, inFd);
   const target = fileOf(call, outFd);
   if (source === null || target === null || !source.readable || !target.writable) return -EBADF;
@@ -164,10 +175,11 @@ function tee(call: Call, inFd: number, outFd: number, count: number, flags: numb
   }
   const buffer = new Uint8Array(length);
   source.pipe.peek(buffer);
-  return target.write(buffer);
+  return brokenPipe(call, target.write(buffer));
 }
 
-function vmsplice(call: Call, fd: number, va: number, count: number): number {
+function vmsplice(call: Call, fd: number, va: number, count: number, flags: number): number {
+  if (flags & ~SPLICE_FLAGS) return -EINVAL;
   const file = fileOf(call, fd);
   if (file === null) return -EBADF;
   if (!(file instanceof PipeEnd)) return -EBADF;

@@ -60,7 +60,7 @@ function get(call: Call, key: number, size: number, flags: number): number {
   const huge = (flags & SHM_HUGETLB) !== 0;
   return getObject(call, segments, key, flags, {
     check: (old) => size > old.size ? -EINVAL : 0,
-    refuse: () => size < 1 || size > SHMMAX || huge ? -EINVAL : 0,
+    refuse: () => size < 1 || size >= SHMMAX || huge ? -EINVAL : 0,
     make: (creation) => new Segment(creation, size, memory, (gone) => segments.delete(gone)),
   });
 }

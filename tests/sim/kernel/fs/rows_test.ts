@@ -4,7 +4,9 @@
  */
 import { note, ready, sameAsLinux } from "../beside_linux.ts";
 
-for (const name of ["files", "descriptors", "polling", "sockets", "watches", "limits"]) {
+for (
+  const name of ["files", "descriptors", "polling", "sockets", "transfers", "watches", "limits"]
+) {
   Deno.test({
     name: `${name} calls: the same as on Linux${note}`,
     ignore: !ready,
