@@ -3,6 +3,7 @@ import { THREAD_SIZE } from "../cpu/layout.ts";
 import { SS_DISABLE } from "./signal_numbers.ts";
 import { PendingSignals, SigSet } from "./signal_state.ts";
 import type { SemaphoreUndo } from "./ipc/semaphore_undo.ts";
+import { DEFAULT_MEMORY_POLICY, type MemoryPolicy } from "./memory_policy.ts";
 import type { Process, Shared } from "./process.ts";
 import { DEFAULT_POLICY, type SchedulingPolicy } from "./scheduling.ts";
 import { type Seccomp, SECCOMP_OFF } from "./seccomp.ts";
@@ -32,6 +33,7 @@ export class Thread implements Waiter {
   nice = 0;
   /** Remembered only, too. */
   scheduling: SchedulingPolicy = DEFAULT_POLICY;
+  memoryPolicy: MemoryPolicy = DEFAULT_MEMORY_POLICY;
 
   /** Blocked signals. */
   mask: SigSet = new SigSet();

@@ -129,6 +129,7 @@ function clone(call: Call, request: CloneRequest): number {
 function inherit(parent: Thread, child: Thread, flags: number): void {
   child.name = parent.name;
   Object.assign(child, inheritedPolicy(parent.scheduling, parent.nice));
+  child.memoryPolicy = parent.memoryPolicy;
   child.seccomp = parent.seccomp;
   child.noNewPrivileges = parent.noNewPrivileges;
   child.mask = parent.mask.copy();

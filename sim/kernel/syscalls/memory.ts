@@ -1,6 +1,7 @@
 /** Memory: mmap and its family, over the address space. */
-import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
+import { EFAULT, EINVAL, EPERM, ESRCH } from "../errno.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
+import { mayTrace } from "./tracing.ts";
 
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
@@ -41,6 +42,7 @@ function processVm(write: boolean): SyscallRow["run"] {
     if (flags !== 0 || localCount > 1024 || remoteCount > 1024) return -EINVAL;
     const other = call.kernel.processes.get(pid);
     if (!other || other.exitStatus !== null) return -ESRCH;
+    if (!mayTrace(call, other)) return -EPERM;
     const mine = readVectors(call, local, localCount);
     const theirs = readVectors(call, remote, remoteCount);
     if (typeof mine === "number") return mine;
@@ -191,34 +193,6 @@ export const memoryRows: readonly SyscallRow[] = [
     args: [],
     run: lockAll,
     support: "noop: no memory is ever swapped out",
-  },
-  {
-    name: "mbind",
-    x86_64: 237,
-    aarch64: 235,
-    args: ["ptr", "size", "int", "ptr", "size", "uint"],
-    run: () => 0,
-    support: "noop: there is one memory node",
-  },
-  {
-    name: "set_mempolicy",
-    x86_64: 238,
-    aarch64: 237,
-    args: ["int", "ptr", "size"],
-    run: () => 0,
-    support: "noop: there is one memory node",
-  },
-  {
-    name: "get_mempolicy",
-    x86_64: 239,
-    aarch64: 236,
-    args: ["ptr", "ptr", "size", "ptr", "uint"],
-    run: ({ space }, mode, nodes, maxNode) => {
-      if (mode !== 0 && space.writeU32(mode, 0) < 0) return -EFAULT;
-      const bytes = new Uint8Array(Math.ceil(maxNode / 8));
-      if (nodes !== 0 && space.copyOut(nodes, bytes) < 0) return -EFAULT;
-      return 0;
-    },
   },
   {
     name: "process_vm_readv",

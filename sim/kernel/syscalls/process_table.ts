@@ -8,6 +8,7 @@ import { identityRows } from "./identity.ts";
 import { limitRows } from "./limits.ts";
 import { machineRows } from "./machine.ts";
 import { memoryRows } from "./memory.ts";
+import { numaRows } from "./numa.ts";
 import { pidfdRows } from "./pidfd.ts";
 import { processAdviceRows } from "./process_advice.ts";
 import { protectionKeyRows } from "./protection_keys.ts";
@@ -33,6 +34,7 @@ export const processRows: readonly SyscallRow[] = [
   ...timeRows,
   ...timerRows,
   ...memoryRows,
+  ...numaRows,
   ...processAdviceRows,
   ...sharedMemoryRows,
   ...semaphoreRows,
