@@ -55,6 +55,9 @@ export const ShmInfo = new Struct("shm_info", {
   successes: "u64",
 });
 
+/** SHMMAX, exactly, as two's complement. */
+const SHMMAX_WORD = -(2 ** 24) - 1;
+
 function get(call: Call, key: number, size: number, flags: number): number {
   const { ipc: { segments }, memory } = call.kernel;
   const huge = (flags & SHM_HUGETLB) !== 0;
@@ -126,13 +129,15 @@ function control(call: Call, shmid: number, command: number, at: number): number
   if (shmid < 0 || command < 0) return -EINVAL;
   switch (command) {
     case IPC_INFO: {
-      const limits = { max: SHMMAX, min: 1, segments: SHMMNI, perProcess: SHMMNI, all: SHMMAX };
-      return writeStruct(call.space, Shminfo, at, limits) < 0 ? -EFAULT : segments.lastIndex;
+      const limits = { max: SHMMAX_WORD, min: 1, segments: SHMMNI, perProcess: SHMMNI };
+      const written = writeStruct(call.space, Shminfo, at, { ...limits, all: SHMMAX_WORD });
+      return written < 0 ? -EFAULT : segments.lastIndex;
     }
     case SHM_INFO: {
       const page = call.space.granule.size;
       const total = segments.objects.reduce((sum, { size }) => sum + Math.ceil(size / page), 0);
-      const usage = { used: segments.size, total };
+      const resident = segments.objects.reduce((sum, segment) => sum + segment.resident, 0);
+      const usage = { used: segments.size, total, resident };
       return writeStruct(call.space, ShmInfo, at, usage) < 0 ? -EFAULT : segments.lastIndex;
     }
     case IPC_STAT:

@@ -211,6 +211,31 @@ static void undoing(void) {
   reap(child);
 }
 
+static void take_one(void *argument) {
+  one(0, 1, SEM_UNDO);
+  (void)argument;
+  SYSTEM_CALL(SYS_exit, 0);
+}
+
+/* What a thread is to give back goes at its end, or at the last thread's if they share it. */
+static void threads(u64 sharing) {
+  enum { THREAD = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000, CLEAR_TID = 0x200000, PARENT_TID = 0x100000 };
+  static u8 stack[16384] __attribute__((aligned(16)));
+  static volatile i32 running;
+  control(0, SETVAL, 5);
+  i64 child = fork();
+  if (child == 0) {
+    running = 1;
+    start_thread(THREAD | CLEAR_TID | PARENT_TID | sharing, stack + sizeof stack, (i32 *)&running, (i32 *)&running,
+                 take_one, NULL);
+    while (running != 0) SYSTEM_CALL(SYS_sched_yield);
+    i64 value = control(0, GETVAL, 0);
+    SYSTEM_CALL(__NR_exit_group, value);
+  }
+  reap(child);
+  count("  then", (u64)control(0, GETVAL, 0));
+}
+
 /* What others may do by a set's mode, user 0's set at first; only user 0 can become others. */
 static void others(void) {
   if (SYSTEM_CALL(__NR_geteuid) != 0) return;
@@ -289,6 +314,8 @@ int main(void) {
   operations();
   waiting();
   undoing();
+  threads(0);
+  threads(0x40000); /* CLONE_SYSVSEM */
   others();
   interruptions();
   finish(0);

@@ -39,6 +39,24 @@ static i32 own_key(void) {
   return 0x49530000 | (i32)(SYSTEM_CALL(SYS_getpid) & 0xffff);
 }
 
+static void limits(i64 id) {
+  u64 words[9] = {0};
+  count("limits", SYSTEM_CALL(__NR_shmctl, 0, 3, words) >= 0);
+  for (int i = 0; i < 5; i++) show("  limit", words[i]);
+  count("in use", SYSTEM_CALL(__NR_shmctl, 0, 14, words) >= 0);
+  count("  segments", (i32)words[0] >= 1);
+  count("by index", SYSTEM_CALL(__NR_shmctl, id & 0x7fff, 13, &ds) == id);
+  static char text[65536];
+  i64 file = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/sysvipc/shm", O_RDONLY);
+  i64 length = SYSTEM_CALL(SYS_read, file, text, sizeof text - 1);
+  i64 end = 0, next = 0;
+  while (end < length && text[end] != '\n') end++;
+  for (next = end + 1; next < length && text[next] != '\n';) next++;
+  text[end + 1] = 0;
+  say(text);
+  count("  row", (u64)(next - end));
+}
+
 int main(void) {
   i32 key = own_key();
   show("absent", (u64)SYSTEM_CALL(__NR_shmget, key, 4096, 0600));
@@ -49,6 +67,7 @@ int main(void) {
   count("found", SYSTEM_CALL(__NR_shmget, key, 0, 0600) == id);
   show("too large", (u64)SYSTEM_CALL(__NR_shmget, key, 10001, 0600));
   used(id);
+  limits(id);
 
   u64 *first = (u64 *)SYSTEM_CALL(__NR_shmat, id, 0, 0);
   u64 *second = (u64 *)SYSTEM_CALL(__NR_shmat, id, 0, SHM_RDONLY);
