@@ -51,6 +51,27 @@ for (const architecture of ["amd64", "arm64"]) {
   });
 
   Deno.test({
+    name: `lscpu finds one processor on one node on ${architecture}${skipped}`,
+    ignore,
+    fn: async () => {
+      const [{ exit }, said] = await run(["/usr/bin/lscpu", "--json"], { root });
+      assertEquals(exit, 0);
+      const facts = new Map<string, string>();
+      const collect = (rows: { field: string; data: string; children?: [] }[]): void => {
+        for (const { field, data, children } of rows) {
+          facts.set(field, data);
+          collect(children ?? []);
+        }
+      };
+      collect(JSON.parse(said).lscpu);
+      const of = (name: string): string | undefined => facts.get(name);
+      assertEquals([of("CPU(s):"), of("On-line CPU(s) list:")], ["1", "0"]);
+      assertEquals([of("NUMA node(s):"), of("NUMA node0 CPU(s):")], ["1", "0"]);
+      assertEquals(of("Thread(s) per core:"), "1");
+    },
+  });
+
+  Deno.test({
     name: `forks of one program translate nothing after the first on ${architecture}${skipped}`,
     ignore,
     fn: async () => {
