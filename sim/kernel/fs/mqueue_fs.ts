@@ -215,6 +215,6 @@ export class QueueFile extends OpenFile {
 
   /** A process that closes the queue is not told any more. */
   override flush(owner: object): void {
-    if (this.queue.registration?.owner === owner) this.queue.registration = null;
+    if (this.queue.registration?.owner === owner) this.queue.unregister();
   }
 }

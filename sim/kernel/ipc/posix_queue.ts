@@ -57,6 +57,8 @@ export interface Registration {
   readonly signo: number;
   /** A message has come. */
   tell(sender: Sender): void;
+  /** It ends without a message. */
+  ended(): void;
 }
 
 /** Whose message it is that a notification tells of. */
@@ -132,6 +134,13 @@ export class PosixQueue {
     const others = (other: QueueWaiter): boolean => other !== waiter;
     this.#senders = this.#senders.filter(others);
     this.#receivers = this.#receivers.filter(others);
+  }
+
+  /** Nobody is to be told any more. */
+  unregister(): void {
+    const { registration } = this;
+    this.registration = null;
+    registration?.ended();
   }
 
   /** mq_notify: -EBUSY if somebody else is to be told. */

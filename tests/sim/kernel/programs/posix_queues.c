@@ -197,7 +197,16 @@ static void notification(i64 queue) {
   show("no more", (u64)SYSTEM_CALL(__NR_mq_notify, queue, NULL));
   event.notify = 9;
   show("no such way", (u64)SYSTEM_CALL(__NR_mq_notify, queue, &event));
-  event.notify = 0, event.signal = 65;
+  event.notify = 2, event.signal = 99;
+  show("a cookie nowhere", (u64)SYSTEM_CALL(__NR_mq_notify, queue, &event));
+  event.value = (i64)text;
+  show("no socket", (u64)SYSTEM_CALL(__NR_mq_notify, queue, &event));
+  event.signal = (i32)queue;
+  show("a queue for a socket", (u64)SYSTEM_CALL(__NR_mq_notify, queue, &event));
+  event.signal = (i32)SYSTEM_CALL(__NR_socket, 1, 2, 0);
+  show("a socket of another family", (u64)SYSTEM_CALL(__NR_mq_notify, queue, &event));
+  SYSTEM_CALL(SYS_close, event.signal);
+  event.value = 77, event.notify = 0, event.signal = 65;
   show("no such signal", (u64)SYSTEM_CALL(__NR_mq_notify, queue, &event));
   show("nowhere", (u64)SYSTEM_CALL(__NR_mq_notify, queue, 8));
   event.signal = SIGUSR2;
