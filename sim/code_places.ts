@@ -2,8 +2,9 @@
 import { PT_LOAD, STT_FUNC, STT_GNU_IFUNC } from "../lib/elf/constants.ts";
 import { ElfError, ElfFile, functionRanges } from "../lib/elf/mod.ts";
 import { readMappedFile } from "./kernel/symbolize.ts";
-import type { AddressSpace } from "./memory/address_space.ts";
+import type { AddressSpace, PlacedObject } from "./memory/address_space.ts";
 import type { MappedFile } from "./memory/page_cache.ts";
+import type { Vma } from "./memory/vma.ts";
 
 export interface CodePlace {
   /** Path of the file, or a name such as `[stack]`, `[anon]`. */
@@ -33,24 +34,50 @@ const ranges = new WeakMap<ElfFile, readonly Range[]>();
 const loaded = new WeakMap<ElfFile, ElfFile["segments"]>();
 const EM_X86_64 = 62;
 
-/** The place of the code at `va` in `space`, as it is mapped now. */
-export function codePlace(space: AddressSpace, va: number): CodePlace {
-  for (const { path, base, elf } of space.objects) {
+/** Where `va` lies: in an object that a linker placed, or in a mapped area. */
+interface Located {
+  readonly placed: PlacedObject | undefined;
+  readonly area: Vma | null;
+  /** The object, and the address in it, if it is one that can be read and `va` lies in one of its segments. */
+  readonly elf: ElfFile | null;
+  readonly address: number;
+}
+
+function locate(space: AddressSpace, va: number): Located {
+  for (const placed of space.objects) {
+    const { base, elf } = placed;
     const address = va - base;
-    if (loads(elf).some((s) => address >= s.vaddr && address < s.vaddr + s.memsz)) {
-      return inObject(path, elf, address);
-    }
+    if (segmentAt(elf, address) !== undefined) return { placed, area: null, elf, address };
   }
   const area = space.areas.lookup(va);
   const file = area?.source?.file;
-  if (!area || !file) return nowhere(area?.name || "[anon]", va);
-  const path = area.source?.path ?? file.path ?? "[file]";
-  const elf = elfOf(file, path);
-  if (elf === null) return nowhere(path, va);
-  const offset = area.fileOffset(va);
+  const elf = area && file ? elfOf(file, () => pathOf(area)) : null;
+  if (elf === null) return { placed: undefined, area, elf, address: va };
+  const offset = area!.fileOffset(va);
   const segment = loads(elf).find((s) => offset >= s.offset && offset < s.offset + s.filesz);
-  if (segment === undefined) return nowhere(path, va);
-  return inObject(path, elf, segment.vaddr + offset - segment.offset);
+  if (segment === undefined) return { placed: undefined, area, elf: null, address: va };
+  return { placed: undefined, area, elf, address: segment.vaddr + offset - segment.offset };
+}
+function segmentAt(elf: ElfFile, address: number): ElfFile["segments"][number] | undefined {
+  return loads(elf).find((s) => address >= s.vaddr && address < s.vaddr + s.memsz);
+}
+/** Path of the file that is mapped, if any: it is asked for from the file system each time. */
+function pathOf(area: Vma | null): string {
+  const file = area?.source?.file;
+  return file ? area!.source?.path ?? file.path ?? "[file]" : area?.name || "[anon]";
+}
+
+/** The place of the code at `va` in `space`, as it is mapped now. */
+export function codePlace(space: AddressSpace, va: number): CodePlace {
+  const { placed, area, elf, address } = locate(space, va);
+  const path = placed?.path ?? pathOf(area);
+  return elf === null ? nowhere(path, va) : inObject(path, elf, address);
+}
+
+/** Whether `unnamedSince` of the code at `va` is null. */
+export function isNamed(space: AddressSpace, va: number): boolean {
+  const { elf, address } = locate(space, va);
+  return elf === null || rangeAt(rangesOf(elf), address) !== undefined;
 }
 
 function loads(elf: ElfFile): ElfFile["segments"] {
@@ -116,11 +143,11 @@ export function firstAfter<T>(
   return low;
 }
 
-function elfOf(file: MappedFile, path: string): ElfFile | null {
+function elfOf(file: MappedFile, path: () => string): ElfFile | null {
   let elf = files.get(file);
   if (elf === undefined) {
     try {
-      elf = ElfFile.parse(readMappedFile(file), path);
+      elf = ElfFile.parse(readMappedFile(file), path());
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
       elf = null;

@@ -25,6 +25,7 @@ const LEVELS: readonly string[] = ["frames.peak"];
 export function countersOf(parts: Counting, instructions: number): Record<string, number> {
   const { kernel, cpu, memory, linking } = parts;
   const { minor, major } = memory.counters;
+  cpu.sites?.settle();
   const inlined = cpu.watch?.report(instructions);
   const counters: Record<string, number> = {
     instructions,

@@ -17,7 +17,7 @@ import {
   NODE_SIZE,
 } from "./wasm/site_nodes.ts";
 
-const [FUNCTION, CONTEXT] = [NODE_FUNCTION >> 2, NODE_CONTEXT >> 2];
+const [COUNT, FUNCTION, CONTEXT] = [NODE_COUNT >> 2, NODE_FUNCTION >> 2, NODE_CONTEXT >> 2];
 
 /** A function in a context; `NO_FUNCTION` where none has counted. */
 export interface Place {
@@ -103,25 +103,28 @@ export class ContextNodes {
     return false;
   }
 
-  /** Hand the keeper what was counted. */
+  /** Hand the keeper what was counted; it is 0 from now on. */
   collect(): void {
+    const { i32, u32 } = this.#state;
+    const keeper = this.#keeper;
     const counts = new Float64Array(siteNames.length);
+    // There are tens of thousands, of which most counted nothing but instructions.
     for (const node of this.#all) {
-      if (!this.#counted(node)) continue;
-      this.#take(node, counts);
-      const { context, function_ } = this.placeOf(node);
-      this.#keeper.enter(context, function_);
-      this.#keeper.addContext(context, function_, counts);
-    }
-  }
-  /** What `node` counted, which is 0 from now on. */
-  #take(node: number, counts: Float64Array): void {
-    const state = this.#state;
-    counts[Site.Instructions] = state.signed(node + NODE_COUNT) / 64;
-    state.put(node + NODE_COUNT, 0);
-    for (let kind = Site.Instructions + 1; kind < siteNames.length; kind++) {
-      counts[kind] = state.signed(node + NODE_EVENTS + 8 * kind);
-      state.put(node + NODE_EVENTS + 8 * kind, 0);
+      const at = node >> 2;
+      counts[Site.Instructions] = (u32[at + COUNT] + i32[at + COUNT + 1] * 2 ** 32) / 64;
+      u32[at + COUNT] = u32[at + COUNT + 1] = 0;
+      let sum = counts[Site.Instructions];
+      for (let kind = Site.Instructions + 1; kind < siteNames.length; kind++) {
+        const event = at + (NODE_EVENTS >> 2) + 2 * kind;
+        const count = u32[event] + i32[event + 1] * 2 ** 32;
+        counts[kind] = count;
+        if (count !== 0) u32[event] = u32[event + 1] = 0;
+        sum += count;
+      }
+      if (sum === 0) continue;
+      const [context, function_] = [u32[at + CONTEXT], i32[at + FUNCTION]];
+      keeper.enter(context, function_);
+      keeper.addContext(context, function_, counts);
     }
   }
   /** The heap was cleared. */

@@ -148,6 +148,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
         describe: (block) => new DescribedBlock(block, this.blocks),
         runtime: () => this.handlers.functions as unknown as SiteRuntime,
         events: (into) => this.watch!.events(into),
+        accessed: (loads, stores) => this.watch!.refund(-loads, -stores),
       },
       options.pageBits,
     );
@@ -181,6 +182,7 @@ export class Engine extends ThreadRegisters implements Cpu, CodeSource {
       this.state,
       heat,
       options.batch ?? 16,
+      (block) => this.sites!.counterOf(block),
     );
     const { isa, memory, blocks, handlers, state, regions, watch, stream, sites } = this;
     this.functions = new BlockFunctions(blocks, handlers, state, regions.source, heat);

@@ -176,14 +176,15 @@ export const QUIET_STRADDLES = 0x4a4;
 
 /**
  * More of attribution: frames of calls that have not returned, as addresses of the last one, of what lies below the first, and
- * of the last that there is room for (u32); the ordinal up to which nodes were charged, and at which the timeline's
- * stretch ends (i64); the running space over page numbers, an event's address (u64).
+ * of the last that there is room for (u32); the ordinal up to which nodes were charged, at which the timeline's
+ * stretch ends, and beyond which regions enter no block (i64); the running space over page numbers, an event's address (u64).
  */
 export const SITE_TOP = 0xc00;
 export const SITE_BASE = 0xc04;
 export const SITE_LIMIT = 0xc08;
 export const SITE_CHARGED = 0xc10;
 export const SITE_STRETCH_END = 0xc18;
+export const SITE_END = 0xc30;
 export const SITE_SPACE = 0xc20;
 export const SITE_ADDRESS = 0xc28;
 

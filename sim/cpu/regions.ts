@@ -83,6 +83,7 @@ export class Regions {
     state: WebAssembly.Memory,
     readonly heat: number,
     readonly batch: number,
+    counterOf: (block: Block) => number,
   ) {
     this.#blocks = blocks;
     this.#handlers = handlers;
@@ -107,6 +108,7 @@ export class Regions {
       offsetOf: blocks.offsetOf.bind(blocks),
       functionOf: (block: Block): number =>
         this.#u32[(R.siteRecord(block.head, block.count) + R.SITE_FUNCTION) >> 2],
+      counterOf,
       linkOf: (block: Block, next: boolean): number => {
         const exits = block.head + R.RECORD_SIZE * (block.count + 1);
         return this.#u32[(exits + (next ? R.NEXT_LINK : R.TARGET_LINK)) >> 2];

@@ -1,8 +1,7 @@
 /** Room in state memory for what attribution counts in; it is given back all at once. */
-import * as L from "./layout.ts";
 import { SPACES } from "./space_links.ts";
 import type { StateMemory } from "./state_memory.ts";
-import { HEAP } from "./wasm/site_nodes.ts";
+import { HEAP, MORE_EDGES } from "./wasm/site_nodes.ts";
 
 /** What generated code may ask for until the host can clear the heap. */
 const RESERVE = 1 << 26;
@@ -34,7 +33,7 @@ export class SiteHeap {
   }
   /** Give all back, and forget what the tables have. */
   clear(): void {
-    this.#state.u8.fill(0, L.SITES, this.#next);
+    this.#state.u8.fill(0, MORE_EDGES, this.#next);
     this.#next = HEAP;
   }
 }

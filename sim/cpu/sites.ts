@@ -9,15 +9,15 @@ import type { CpuSpace } from "./cpu.ts";
 import type { CodeBlock } from "./event_buffer.ts";
 import { Flow } from "./ir/decoded.ts";
 import * as L from "./layout.ts";
-import { Site, siteNames } from "./site_kinds.ts";
+import { siteNames } from "./site_kinds.ts";
 import { CallFrames } from "./call_frames.ts";
 import { ContextNodes } from "./context_nodes.ts";
-import { takeCounts } from "./site_counts.ts";
+import { SiteCounts } from "./site_counts.ts";
 import { SiteHeap } from "./site_heap.ts";
 import type { StateMemory } from "./state_memory.ts";
 import * as R from "./wasm/records.ts";
 import type { SiteHost } from "./wasm/site_events.ts";
-import { COUNTS, NODE_COUNT } from "./wasm/site_nodes.ts";
+import { COUNTS, ENTERED, ENTERED_END, NODE_COUNT } from "./wasm/site_nodes.ts";
 
 const SITES = siteNames.length;
 
@@ -33,16 +33,21 @@ export interface SiteParts {
   runtime(): SiteRuntime;
   /** Put events so far into an array, by kind. */
   events(into: Float64Array): void;
+  /** Blocks that regions entered have loads and stores that nobody counted. */
+  accessed(loads: number, stores: number): void;
 }
 
 export class Sites {
   readonly #state: StateMemory;
   readonly #parts: SiteParts;
   readonly #blocks: (CodeBlock | undefined)[] = [];
+  readonly #counts: SiteCounts;
   readonly #heap: SiteHeap;
   readonly #nodes: ContextNodes;
   readonly #frames: CallFrames;
   readonly #pages = new Map<number, number>();
+  /** Where the next block's entries are counted. */
+  #nextEntered = ENTERED;
   /** A block of which only so many instructions are to retire, if one runs. */
   #tail: { readonly block: Block; readonly count: number } | null = null;
   #thread = -1;
@@ -60,6 +65,7 @@ export class Sites {
   ) {
     this.#state = state;
     this.#parts = parts;
+    this.#counts = new SiteCounts(state);
     this.#heap = new SiteHeap(state);
     this.#nodes = new ContextNodes(state, this.#heap, keeper);
     this.#frames = new CallFrames(state, this.#heap, this.#nodes);
@@ -120,6 +126,13 @@ export class Sites {
     const left = this.keeper.stretch(passed, (now - this.#began) / 64);
     this.#began = now;
     this.#state.put(L.SITE_STRETCH_END, now + 64 * left);
+    this.#bound();
+  }
+  /** Regions enter no block behind the quantum, or the stretch. */
+  #bound(): void {
+    const state = this.#state;
+    const [quantum, stretch] = [state.signed(L.ORDINAL_BASE), state.signed(L.SITE_STRETCH_END)];
+    state.put(L.SITE_END, Math.min(quantum, stretch));
   }
   /** Ordinal of the instruction that comes next. */
   get #now(): number {
@@ -137,8 +150,21 @@ export class Sites {
     u32[at + (R.SITE_CONTEXT >> 2)] = R.NO_CONTEXT;
     u32[at + (R.SITE_INDIRECT >> 2)] = flow === Flow.Call ? 0 : 1;
   }
+  /** Where regions count how often they enter a block. */
+  counterOf({ head, count }: Block): number {
+    const { u32 } = this.#state;
+    const record = R.siteRecord(head, count);
+    const at = (record + R.SITE_ENTERED) >> 2;
+    if (u32[at] === 0) {
+      const full = this.#nextEntered === ENTERED_END;
+      u32[at] = full ? record + R.SITE_ENTERINGS : this.#nextEntered;
+      if (!full) this.#nextEntered += 8;
+    }
+    return u32[at];
+  }
   forgetBlocks(): void {
     this.#clear();
+    this.#nextEntered = ENTERED;
     // The keeper may ask for them when their records are gone.
     for (const block of this.#blocks) void block?.offsets;
     this.#blocks.length = 0;
@@ -184,6 +210,7 @@ export class Sites {
   /** Instructions are executed from here to `end`, whole ones. */
   begin(): void {
     if (this.#heap.crowded) this.#clear();
+    this.#bound();
   }
   end(): void {
     this.#charge();
@@ -208,9 +235,26 @@ export class Sites {
     this.#collectBlocks();
     this.#stretch();
     this.#nodes.collect();
-    for (const [page, at] of this.#pages) this.keeper.addPage(page, takeCounts(this.#state, at));
+    for (const [page, at] of this.#pages) this.keeper.addPage(page, this.#counts.take(at));
+  }
+  /** What regions counted of blocks is the blocks', and the models'. */
+  settle(): void {
+    const state = this.#state;
+    for (const { head, count } of this.#parts.blocks()) {
+      const record = R.siteRecord(head, count);
+      const at = state.u32[(record + R.SITE_ENTERED) >> 2];
+      if (at === 0) continue;
+      const entered = state.signed(at);
+      state.put(at, 0);
+      const whole = record + R.SITE_WHOLE;
+      state.put(whole, state.signed(whole) + entered);
+      const loads = state.view.getUint16(head + R.LOAD_COUNT, true);
+      const stores = state.view.getUint16(head + R.STORE_COUNT, true);
+      this.#parts.accessed(entered * loads, entered * stores);
+    }
   }
   #collectBlocks(): void {
+    this.settle();
     const state = this.#state;
     for (const { number, head, count } of this.#parts.blocks()) {
       const record = R.siteRecord(head, count);
@@ -220,11 +264,9 @@ export class Sites {
       if (whole === 0 && wrong === 0 && at === 0) continue;
       state.put(record + R.SITE_WHOLE, 0);
       state.put(record + R.SITE_WRONG, 0);
-      let events: Float64Array | null = null;
-      if (at !== 0) events = takeCounts(state, at, count);
-      else if (wrong !== 0) events = new Float64Array(SITES * count);
-      if (events !== null) events[SITES * (count - 1) + Site.Mispredicted] += wrong;
-      this.keeper.addBlock(this.#block(number), whole, events);
+      const block = this.#block(number);
+      this.keeper.addBlock(block, whole, at === 0 ? null : this.#counts.take(at, count));
+      if (wrong !== 0) this.keeper.addMispredicted(block, wrong);
     }
   }
   /** Hand over all that was counted, and begin anew where threads are. */

@@ -40,6 +40,8 @@ export interface SiteKeeper {
 
   /** All of `block` retired so often; events by instruction, `siteNames.length` each, or null for none. */
   addBlock(block: CodeBlock, whole: number, events: Float64Array | null): void;
+  /** The branch at a block's end was mispredicted so often, which the events of `addBlock` do not say. */
+  addMispredicted(block: CodeBlock, count: number): void;
   /** The array is used again. */
   addContext(context: number, symbol: number, events: Float64Array): void;
   addPage(page: number, events: Float64Array): void;

@@ -3,7 +3,7 @@
  * A core counts them (`models/site_memory.ts`); here they get their names.
  */
 import { type ElfFile, lineAt, type LineRow, lineRows } from "../../lib/elf/mod.ts";
-import { type CodePlace, codePlace } from "../code_places.ts";
+import { type CodePlace, codePlace, isNamed } from "../code_places.ts";
 import type { CodeBlock } from "../cpu/event_buffer.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import { Site, siteNames } from "../cpu/site_kinds.ts";
@@ -67,6 +67,7 @@ export interface AttributionReport {
 }
 
 const SITES = siteNames.length;
+const zeros = (): Float64Array => new Float64Array(SITES);
 /** A function or slot. */
 interface Symbol {
   readonly id: number;
@@ -75,15 +76,27 @@ interface Symbol {
   readonly plt: boolean;
 }
 
-interface Entry {
-  readonly block: CodeBlock;
-  readonly symbol: Symbol;
-  readonly place: CodePlace;
+class Entry {
   /** How often all of it retired; where it was cut short, how often each instruction did. */
-  whole: number;
-  parts: Float64Array | null;
-  /** Other events, `SITES` an instruction. */
-  events: Float64Array | null;
+  whole = 0;
+  parts: Float64Array | null = null;
+  /** How often the branch at its end was mispredicted; other events, `SITES` an instruction. */
+  mispredicted = 0;
+  events: Float64Array | null = null;
+
+  /** `address` is the object's. */
+  constructor(
+    readonly block: CodeBlock,
+    readonly symbol: Symbol,
+    readonly elf: ElfFile | null,
+    readonly address: number,
+  ) {}
+}
+
+interface CountedPage {
+  readonly page: number;
+  readonly name: string;
+  readonly counts: Float64Array;
 }
 
 export class Attribution implements SiteKeeper {
@@ -94,11 +107,14 @@ export class Attribution implements SiteKeeper {
   /** By object and name. */
   readonly #symbols = new Map<string, Map<string, Symbol>>();
   readonly #list: Symbol[] = [];
+  #lastObject = "";
+  #lastSymbols = new Map<string, Symbol>();
   readonly #unnamed = new UnnamedFunctions();
   readonly #timeline = new Timeline();
   readonly #contexts = new CallingContexts();
-  readonly #pageNumbers = new Map<string, number>();
-  readonly #dataPages: { page: number; name: string; counts: Float64Array }[] = [];
+  /** By space and first address. */
+  readonly #pageNumbers = new Map<number, Map<number, number>>();
+  readonly #dataPages: CountedPage[] = [];
 
   attach(context: KeeperContext, collect: () => void): void {
     this.#context = context;
@@ -119,6 +135,9 @@ export class Attribution implements SiteKeeper {
     if (entry.events === null) entry.events = events;
     else add(entry.events, events);
   }
+  addMispredicted(block: CodeBlock, count: number): void {
+    this.#entryOf(block).mispredicted += count;
+  }
   addContext(context: number, symbol: number, events: Float64Array): void {
     this.#contexts.add(context, symbol, events);
   }
@@ -135,7 +154,9 @@ export class Attribution implements SiteKeeper {
   }
 
   callee(context: number, to: number): number {
-    this.#unnamed.called(this.#placeOf(to));
+    if (!isNamed(this.#context.running as AddressSpace, to)) {
+      this.#unnamed.called(this.#placeOf(to));
+    }
     return this.#contexts.callee(context, to);
   }
   enter(context: number, symbol: number): void {
@@ -151,11 +172,7 @@ export class Attribution implements SiteKeeper {
     const known = this.#entries[block.number];
     if (known?.block === block) return known;
     const place = this.#unnamed.named(this.#placeOf(block.pc));
-    const entry: Entry = {
-      block,
-      symbol: this.#symbolOf(place),
-      ...{ place, whole: 0, parts: null, events: null },
-    };
+    const entry = new Entry(block, this.#symbolOf(place), place.elf, place.address);
     this.#entries[block.number] = entry;
     this.#all.push(entry);
     return entry;
@@ -168,25 +185,32 @@ export class Attribution implements SiteKeeper {
     return address - address % 2 ** this.#context.basePageBits;
   }
   #symbolOf({ object, symbol, plt }: CodePlace): Symbol {
-    let symbols = this.#symbols.get(object);
-    if (symbols === undefined) this.#symbols.set(object, symbols = new Map());
-    let known = symbols.get(symbol);
+    // Mostly it is the object of last time.
+    if (object !== this.#lastObject) {
+      let symbols = this.#symbols.get(object);
+      if (symbols === undefined) this.#symbols.set(object, symbols = new Map());
+      this.#lastObject = object;
+      this.#lastSymbols = symbols;
+    }
+    let known = this.#lastSymbols.get(symbol);
     if (known === undefined) {
-      known = { id: this.#list.length, object, name: symbol, plt };
-      symbols.set(symbol, known);
+      known = { id: this.#list.length, object: this.#lastObject, name: symbol, plt };
+      this.#lastSymbols.set(symbol, known);
       this.#list.push(known);
     }
     return known;
   }
   page(address: number): number {
     const page = this.#pageOf(address);
-    const key = `${this.#context.space} ${page}`;
-    let known = this.#pageNumbers.get(key);
+    const { space } = this.#context;
+    let numbers = this.#pageNumbers.get(space);
+    if (numbers === undefined) this.#pageNumbers.set(space, numbers = new Map());
+    let known = numbers.get(page);
     if (known === undefined) {
       const area = (this.#context.running as AddressSpace).areas.lookup(address);
       const name = area?.source?.path || area?.source?.file.path || area?.name || "[anon]";
       known = this.#dataPages.push({ page, name, counts: zeros() }) - 1;
-      this.#pageNumbers.set(key, known);
+      numbers.set(page, known);
     }
     return known;
   }
@@ -199,37 +223,38 @@ export class Attribution implements SiteKeeper {
     const domains = new Groups();
     const objects = new Groups();
     const symbols = new Map<Symbol, Float64Array>();
-    const codePages = new Map<string, { page: number; counts: Float64Array; name: string }>();
-    const counts = zeros();
+    const codePages: CountedPage[] = [];
+    /** Of each object, by address. */
+    const pages = new Map<string, Map<number, CountedPage>>();
     for (const entry of this.#all) {
-      countsOf(entry, counts);
+      const counts = countsOf(entry);
       // It was translated, and never executed.
-      if (total(counts) === 0) continue;
-      const { block, symbol, place } = entry;
-      const page = `${place.object} ${this.#pageOf(block.pc)}`;
-      domains.add(isLinker(symbol.object) ? "linker" : "program", counts);
-      objects.add(symbol.object, counts);
-      addTo(symbols, symbol, counts);
-      let of = codePages.get(page);
+      if (counts === null) continue;
+      const { block, symbol: { object } } = entry;
+      addTo(symbols, entry.symbol, counts);
+      let known = pages.get(object);
+      if (known === undefined) pages.set(object, known = new Map());
+      const page = this.#pageOf(block.pc);
+      let of = known.get(page);
       if (of === undefined) {
-        of = { page: this.#pageOf(block.pc), name: symbol.object, counts: zeros() };
-        codePages.set(page, of);
+        codePages.push(of = { page, name: object, counts: zeros() });
+        known.set(page, of);
       }
       add(of.counts, counts);
     }
+    for (const [{ object }, counts] of symbols) objects.add(object, counts);
+    for (const [object, counts] of objects.sums) {
+      domains.add(isLinker(object) ? "linker" : "program", counts);
+    }
     let stacks: AttributedStack[] | undefined;
     const listed = () => this.#stacks();
-    const page = (p: { page: number; name: string; counts: Float64Array }): AttributedPage => ({
-      page: p.page,
-      name: p.name,
-      counts: named(p.counts),
-    });
+    const page = (p: CountedPage): AttributedPage => ({ ...p, counts: named(p.counts) });
     return {
       domains: domains.list(),
       objects: objects.list(),
       symbols: [...symbols].sort((a, b) => b[1][0] - a[1][0])
         .map(([{ object, name, plt }, counts]) => ({ name, object, plt, counts: named(counts) })),
-      codePages: [...codePages.values()].sort((a, b) => b.counts[0] - a.counts[0]).map(page),
+      codePages: codePages.sort((a, b) => b.counts[0] - a.counts[0]).map(page),
       dataPages: [...this.#dataPages].sort((a, b) => total(b.counts) - total(a.counts))
         .map(page),
       lines: this.#lines(),
@@ -244,21 +269,23 @@ export class Attribution implements SiteKeeper {
   #lines(): AttributedLine[] {
     const tables = new Map<ElfFile, LineRow[]>();
     const lines = new Map<string, { row: LineRow; object: string; counts: Float64Array }>();
-    for (const { block, place, whole, parts, events } of this.#all) {
-      const { elf, object } = place;
+    for (const entry of this.#all) {
+      const { block, symbol: { object }, elf, address } = entry;
       if (elf === null) continue;
       let rows = tables.get(elf);
       if (rows === undefined) tables.set(elf, rows = elf.sections.length > 0 ? lineRows(elf) : []);
       if (rows.length === 0) continue;
       const add = (index: number, site: Site, count: number): void => {
-        const row = lineAt(rows, place.address + block.offsets[index]);
+        const row = lineAt(rows, address + block.offsets[index]);
         if (row === undefined || count === 0) return;
         const key = `${object} ${row.file} ${row.line}`;
         let line = lines.get(key);
         if (line === undefined) lines.set(key, line = { row, object, counts: zeros() });
         line.counts[site] += count;
       };
+      const { whole, parts, mispredicted, events } = entry;
       for (let i = 0; i < block.count; i++) add(i, Site.Instructions, whole + (parts?.[i] ?? 0));
+      add(block.count - 1, Site.Mispredicted, mispredicted);
       events?.forEach((count, key) => add(Math.floor(key / SITES), key % SITES, count));
     }
     return [...lines.values()].sort((a, b) => total(b.counts) - total(a.counts))
@@ -279,28 +306,37 @@ export class Attribution implements SiteKeeper {
 }
 
 class Groups {
-  readonly #groups = new Map<string, Float64Array>();
+  readonly sums = new Map<string, Float64Array>();
   add(name: string, counts: Float64Array): void {
-    addTo(this.#groups, name, counts);
+    addTo(this.sums, name, counts);
   }
   list(): Attributed[] {
-    return [...this.#groups].sort((a, b) => b[1][0] - a[1][0])
+    return [...this.sums].sort((a, b) => b[1][0] - a[1][0])
       .map(([name, counts]) => ({ name, counts: named(counts) }));
   }
 }
 
-const zeros = (): Float64Array => new Float64Array(SITES);
-const total = (counts: Float64Array): number => counts.reduce((a, b) => a + b, 0);
+function total(counts: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < counts.length; i++) sum += counts[i];
+  return sum;
+}
 function add(to: Float64Array, counts: Float64Array): void {
   for (let i = 0; i < to.length; i++) to[i] += counts[i];
 }
-/** Let `counts` be the events of all instructions of a block. */
-function countsOf({ block, whole, parts, events }: Entry, counts: Float64Array): void {
+/** Events of all instructions of a block, in an array that is used again; null if there are none. */
+function countsOf({ block, whole, parts, mispredicted, events }: Entry): Float64Array | null {
+  const counts = scratch;
+  let instructions = whole * block.count;
+  if (parts !== null) instructions += total(parts);
+  if (instructions === 0 && mispredicted === 0 && events === null) return null;
   counts.fill(0);
-  events?.forEach((count, key) => counts[key % SITES] += count);
-  counts[Site.Instructions] += whole * block.count;
-  parts?.forEach((count) => counts[Site.Instructions] += count);
+  if (events !== null) { for (let i = 0; i < events.length; i++) counts[i % SITES] += events[i]; }
+  counts[Site.Instructions] += instructions;
+  counts[Site.Mispredicted] += mispredicted;
+  return total(counts) === 0 ? null : counts;
 }
+const scratch = new Float64Array(SITES);
 function addTo<K>(map: Map<K, Float64Array>, key: K, counts: Float64Array): void {
   let sum = map.get(key);
   if (sum === undefined) map.set(key, sum = zeros());

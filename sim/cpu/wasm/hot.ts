@@ -67,7 +67,8 @@ export class Region extends GuestLowering {
     this.isa = source.isa;
     this.linker = linker;
     const plan = this.#plan = new RegionPlan(source, blocks, entries, scratch);
-    const locals = this.#locals = new RegionLocals(newLocal, source.isa, linker);
+    const countsAccesses = linker.instrumentation?.sites !== true || plan.countsAccesses;
+    const locals = this.#locals = new RegionLocals(newLocal, source.isa, linker, countsAccesses);
     const region = this.#region = new RegionContext(
       ...[code, locals, plan, source, linker] as const,
       (type) => this.temporary(type),
@@ -88,7 +89,7 @@ export class Region extends GuestLowering {
       : null;
     this.#flow = new StructuredFlow(code, plan.graph, locals.door, {
       lower: (x) => this.#block(x),
-      come: (x) => this.#come(x),
+      come: (x) => this.#enter(x),
     });
     this.#registers.enter();
     locals.load(code);
@@ -121,6 +122,11 @@ export class Region extends GuestLowering {
     this.fallthrough();
   }
 
+  /** Control comes to node `to` from outside. */
+  #enter(to: number): void {
+    this.#come(to);
+    this.#sites?.come(this.#plan.graph.root, to);
+  }
   /** Control comes to node `to` from another page, or from outside. */
   #come(to: number): void {
     comeToBlock(this.#region, to, () => this.#leaveBefore(to));
@@ -136,7 +142,11 @@ export class Region extends GuestLowering {
   #follow(to: number): void {
     const { node } = this.#region;
     if (!this.#plan.members[to].flagsIn) this.#flags.spill();
-    if (this.#plan.graph.has(node, to) && this.#plan.changesPage(node, to)) this.#come(to);
+    // Other edges go through the root.
+    if (this.#plan.graph.has(node, to)) {
+      if (this.#plan.changesPage(node, to)) this.#come(to);
+      this.#sites?.come(node, to);
+    }
     this.#flow.follow(node, to, this.depth);
   }
   /** Go to node `to`, or through the link when it lies outside. */

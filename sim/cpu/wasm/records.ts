@@ -44,7 +44,7 @@ export const NEXT_LINK = 8;
 export const TARGET_PC = 16;
 export const NEXT_PC = 24;
 
-/** Site record: how often the block was entered, i64; number of its function, i32. */
+/** Site record: how often the block was entered outside regions, i64; number of its function, i32. */
 export const SITE_WHOLE = 0;
 export const SITE_FUNCTION = 8;
 /** Address of counts of its instructions' events, u32, 0 while there are none; number of the block, u32. */
@@ -61,6 +61,9 @@ export const NO_CONTEXT = -1;
 /** Where its call last led to that the caller's node had no room for: the caller's node, 0 at first, and the other, u32. */
 export const SITE_CALLER = 40;
 export const SITE_CALLEE = 44;
+/** Where regions count how often they entered it, u32, 0 until one does; the count itself, i64, if there was no other room. */
+export const SITE_ENTERED = 48;
+export const SITE_ENTERINGS = 56;
 export const SITE_SIZE = 64;
 /** Address of the site record of a block of `count` instructions. */
 export const siteRecord = (head: number, count: number): number => head + RECORD_SIZE * (count + 2);

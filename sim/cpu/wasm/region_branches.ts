@@ -38,13 +38,15 @@ export class RegionBranches {
   indirect(flow: "jump" | "call" | "return"): void {
     if (flow === "return") this.#return();
     else this.#predictTarget();
-    if (flow === "call") this.call(this.#region.locals.pc);
+    if (flow !== "call") return;
+    const { code, locals: { pc } } = this.#region;
+    if (this.#sites !== null) code.i32(0).get(pc).mem(W.i64_store, L.BRANCH_TARGET);
+    this.call(pc);
   }
 
   /** The target buffer. */
   #predictTarget(): void {
     const { code, locals, pc, record, runtime } = this.#region;
-    if (this.#sites !== null) code.i32(0).get(locals.pc).mem(W.i64_store, L.BRANCH_TARGET);
     const slow = (): void => {
       this.#sites?.show();
       code.get(locals.pc).i32(record).call(runtime("indirect"));

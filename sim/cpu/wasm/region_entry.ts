@@ -39,7 +39,8 @@ export function enterBlock(
   sites?.enter();
   if (models) {
     const { loads, stores } = source.accessesOf(block);
-    if (loads + stores > 0) {
+    // With attribution they follow from how often the block was entered.
+    if (loads + stores > 0 && !region.attributes) {
       code.get(locals.accesses).i64(BigInt(loads) | (BigInt(stores) << 32n)).op(W.i64_add)
         .set(locals.accesses);
     }

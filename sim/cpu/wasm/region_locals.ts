@@ -44,10 +44,18 @@ export class RegionLocals {
   /** With filtered fetches: where the block's events begin; else -1. */
   readonly quietEvents: number;
   readonly #linker: Linker;
+  readonly #countsAccesses: boolean;
 
-  constructor(newLocal: (type: Type) => number, isa: Isa, linker: Linker) {
+  /** `countsAccesses`: with models, whether the region counts any. */
+  constructor(
+    newLocal: (type: Type) => number,
+    isa: Isa,
+    linker: Linker,
+    countsAccesses: boolean,
+  ) {
     const { stream, instrumentation } = linker;
     this.#linker = linker;
+    this.#countsAccesses = countsAccesses;
     this.budget = newLocal("i64");
     this.pc = newLocal("i64");
     this.slot = newLocal("i32");
@@ -75,17 +83,13 @@ export class RegionLocals {
     const { instrumentation, stream } = this.#linker;
     if (instrumentation === null) code.stateLoad(W.i64_load, L.BUDGET).set(this.budget);
     else {
-      code.stateLoad(W.i64_load, L.ORDINAL_BASE).tee(this.end)
-        .stateLoad(W.i64_load, L.BUDGET).i64(6n).op(W.i64_shl, W.i64_sub).set(this.now)
-        .stateLoad(W.i64_load, L.ACCESSES).set(this.accesses)
-        .stateLoad(W.i64_load, L.BRANCHES).set(this.branches)
+      if (instrumentation.sites) code.stateLoad(W.i64_load, L.SITE_END).set(this.end);
+      code.stateLoad(W.i64_load, L.ORDINAL_BASE);
+      if (!instrumentation.sites) code.tee(this.end);
+      code.stateLoad(W.i64_load, L.BUDGET).i64(6n).op(W.i64_shl, W.i64_sub).set(this.now);
+      if (this.#countsAccesses) code.stateLoad(W.i64_load, L.ACCESSES).set(this.accesses);
+      code.stateLoad(W.i64_load, L.BRANCHES).set(this.branches)
         .stateLoad(W.i32_load, L.HISTORY).set(this.history);
-      if (instrumentation.sites) {
-        // No block is entered behind the timeline's stretch.
-        code.get(this.end).stateLoad(W.i64_load, L.SITE_STRETCH_END)
-          .get(this.end).stateLoad(W.i64_load, L.SITE_STRETCH_END).op(W.i64_lt_s, W.select)
-          .set(this.end);
-      }
     }
     if (stream !== null) code.stateLoad(W.i32_load, L.EVENTS).set(this.events);
   }
@@ -98,8 +102,8 @@ export class RegionLocals {
     code.mem(W.i64_store, L.BUDGET);
     if (stream !== null) code.i32(0).get(this.events).mem(W.i32_store, L.EVENTS);
     if (instrumentation === null) return;
-    code.i32(0).get(this.accesses).mem(W.i64_store, L.ACCESSES)
-      .i32(0).get(this.branches).mem(W.i64_store, L.BRANCHES)
+    if (this.#countsAccesses) code.i32(0).get(this.accesses).mem(W.i64_store, L.ACCESSES);
+    code.i32(0).get(this.branches).mem(W.i64_store, L.BRANCHES)
       .i32(0).get(this.history).mem(W.i32_store, L.HISTORY);
   }
 

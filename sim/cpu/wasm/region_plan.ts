@@ -9,9 +9,9 @@ import { type Decoded, Flow, type Isa } from "../ir/decoded.ts";
 import { Emitter } from "../ir/emitter.ts";
 import type { Statement } from "../ir/types.ts";
 import { NodeKind } from "../ir/types.ts";
-import { kindSetBy } from "./events.ts";
+import { countsItself, kindSetBy } from "./events.ts";
 import { type FlowGraph, flowGraph } from "./flow_graph.ts";
-import { Entered } from "./site_calls.ts";
+import { Counting, Entered } from "./site_calls.ts";
 
 /** Most returns that a `ret` inside a region compares with before it goes through the hash. */
 const MAX_RETURN_SITES = 6;
@@ -55,6 +55,8 @@ export interface RegionSource {
   accessesOf(block: Block): { readonly loads: number; readonly stores: number };
   /** With attribution: number of a block's function. */
   functionOf(block: Block): number;
+  /** With attribution: where regions count how often they enter a block. */
+  counterOf(block: Block): number;
   /** Link slot of an exits record's target or next instruction. */
   linkOf(block: Block, next: boolean): number;
 }
@@ -86,38 +88,42 @@ export class RegionPlan {
     const last = pageOf(block.pc) + (block.frame2 >= 0 ? 1 : 0);
     return last !== pageOf(next.pc) || next.frame2 >= 0;
   }
-  /** How control may come to node `x`, by functions. */
+  /** Whether it has instructions with accesses that their blocks are not charged for. */
+  get countsAccesses(): boolean {
+    return this.members.some((m) => m.instructions.some((e) => countsItself(e.body)));
+  }
+  /** What attribution has to ask in node `x`, however control came there. */
   entered(x: number): Entered {
-    const calls = ({ block: { flow } }: Member) =>
-      flow === Flow.Call || flow === Flow.IndirectCall || flow === Flow.Return;
-    const number = this.#source.functionOf(this.members[x].block);
-    const other = (m: Member) => !calls(m) && this.#source.functionOf(m.block) !== number;
     // Where functions are not known, control may run in from outside as well.
     const outside = this.graph.doors.includes(x) && this.#runs;
-    if (outside || this.#runsInto(x)) {
-      const same = ({ block }: Member) =>
-        block !== this.members[x].block && this.#source.functionOf(block) === number;
-      return this.#comesFrom(x, same) ? Entered.Running : Entered.Alone;
+    if (!outside && !this.#runsInto(x)) return Entered.Checked;
+    const same = (m: Member) => m !== this.members[x] && this.#sameFunction(m, this.members[x]);
+    return this.#comesFrom(x, same) ? Entered.Running : Entered.Alone;
+  }
+  /** Whose node may count on the way from node `from`, or from the root, to node `to`. */
+  counting(from: number, to: number): Counting {
+    if (this.entered(to) !== Entered.Checked) return Counting.Own;
+    const x = this.members[to];
+    const jumps = (m: Member) => !calls(m) && !this.#sameFunction(m, x);
+    if (from === this.graph.root) {
+      return this.#comesFrom(to, jumps) ? Counting.Other : Counting.Perhaps;
     }
-    if (this.#comesFrom(x, other)) return Entered.Jumped;
-    return this.#comes(x, calls) ? Entered.Called : Entered.Inside;
+    const m = this.members[from];
+    return calls(m) ? Counting.Perhaps : jumps(m) ? Counting.Other : Counting.Own;
+  }
+  #sameFunction(a: Member, b: Member): boolean {
+    return this.#source.functionOf(a.block) === this.#source.functionOf(b.block);
   }
   /** Whether it may come there from another function by a branch, or at the end of a block. */
   #runsInto(x: number): boolean {
-    const number = this.#source.functionOf(this.members[x].block);
-    return this.#comesFrom(
-      x,
-      ({ block }) =>
-        (block.flow === Flow.Branch || block.flow === Flow.Next || block.flow === Flow.Repeat) &&
-        this.#source.functionOf(block) !== number,
-    );
+    return this.#comesFrom(x, (m) => {
+      const { flow } = m.block;
+      const runs = flow === Flow.Branch || flow === Flow.Next || flow === Flow.Repeat;
+      return runs && !this.#sameFunction(m, this.members[x]);
+    });
   }
   get #runs(): boolean {
     return this.#somewhereRuns ??= this.members.some((_, x) => this.#runsInto(x));
-  }
-  /** Whether control may come to node `x` from outside, or from a node of which `test` is true. */
-  #comes(x: number, test: (from: Member) => boolean): boolean {
-    return this.graph.doors.includes(x) || this.#comesFrom(x, test);
   }
   #comesFrom(x: number, test: (from: Member) => boolean): boolean {
     const { order, root } = this.graph;
@@ -235,6 +241,11 @@ export class RegionPlan {
       return true;
     });
   }
+}
+
+/** Whether a block ends with a call or a return. */
+function calls({ block: { flow } }: Member): boolean {
+  return flow === Flow.Call || flow === Flow.IndirectCall || flow === Flow.Return;
 }
 
 /** Type of the indirect branch that an instruction is. */

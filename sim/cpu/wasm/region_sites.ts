@@ -2,7 +2,14 @@
 import type { Block } from "../blocks.ts";
 import * as R from "./records.ts";
 import type { RegionContext } from "./region_context.ts";
-import { callSite, enterSiteAt, returnSite, showSite, type SiteLocals } from "./site_calls.ts";
+import {
+  callSite,
+  comeToFunction,
+  enterSiteAt,
+  returnSite,
+  showSite,
+  type SiteLocals,
+} from "./site_calls.ts";
 import { countMispredicted } from "./site_events.ts";
 
 export class RegionSites {
@@ -15,15 +22,24 @@ export class RegionSites {
     this.#locals = { now, node, at, to };
   }
 
-  /** It is entered, and perhaps its function. */
+  /** Control comes from node `from`, or from the root, to node `to`. */
+  come(from: number, to: number): void {
+    const { code, plan } = this.#region;
+    comeToFunction(code, this.#locals, plan.counting(from, to), this.#entryOf(to));
+  }
+  /** It is entered. */
   enter(): void {
-    const { code, plan, source, node, block, runtime } = this.#region;
+    const { code, plan, source, node, block } = this.#region;
     enterSiteAt(code, this.#locals, {
-      ...{ record: siteOf(block), count: block.count },
-      number: source.functionOf(block),
-      entered: plan.entered(node),
-      enter: () => runtime("site_enter"),
+      ...this.#entryOf(node),
+      ...{ record: siteOf(block), counter: source.counterOf(block) },
+      ...{ count: block.count, entered: plan.entered(node) },
     });
+  }
+  #entryOf(x: number) {
+    const { plan, source, runtime } = this.#region;
+    const number = source.functionOf(plan.members[x].block);
+    return { number, enter: () => runtime("site_enter") };
   }
   /** `SITE_BLOCK` is right for what is called next. */
   show(): void {

@@ -51,62 +51,89 @@ function follow(c: Code, node: number, offset: number): void {
   c.i32(0).get(node).mem(W.i32_load, offset + 4).mem(W.i32_store, L.SITE_NODE);
 }
 
+/** Whose node may count where control comes to a block: its function's; another one's; likely another one's. */
+export const enum Counting {
+  Own,
+  Perhaps,
+  Other,
+}
+
 /**
- * How control may come to a block: always in its function; by a call or a return; by a jump from another function, too;
- * by a branch of it or at its end, too, as where functions are not known; so, and else from itself alone.
+ * What is left to ask in the block itself: nothing; whether it is control that ran in from another function, where functions
+ * are not known; the same where it comes from there or from the block alone.
  */
 export const enum Entered {
-  Inside,
-  Called,
-  Jumped,
+  Checked,
   Running,
   Alone,
 }
 
+/** A function, by its number, and the runtime's function that enters one. */
+interface Entry {
+  readonly number: number;
+  readonly enter: () => number;
+}
+
+/** On the way to a block: its function counts from the ordinal `now` on, where the block begins. */
+export function comeToFunction(
+  c: Code,
+  locals: SiteLocals,
+  counting: Counting,
+  { number, enter }: Entry,
+): void {
+  if (counting === Counting.Own) return;
+  const { now, node } = locals;
+  const slow = (): void => void c.i32(number).get(now).call(enter());
+  c.stateLoad(W.i32_load, L.SITE_NODE).set(node);
+  isOther(c, node, number);
+  if (counting === Counting.Perhaps) c.seldom();
+  c.op(W.if, typeCode.void);
+  if (counting === Counting.Perhaps) slow();
+  else alongEdge(c, locals, { count: 0, number, slow });
+  c.op(W.end);
+}
+/** Push whether `node` is of another function. */
+function isOther(c: Code, node: number, number: number): void {
+  c.get(node).mem(W.i32_load, NODE_FUNCTION).i32(number).op(W.i32_ne);
+}
+
 /**
- * The block of `count` instructions with the site record at `record` is entered; `now` is already where it ends.
- * `number` is its function's, `enter` the runtime's function.
+ * The block of `count` instructions with the site record at `record` is entered; `now` is already where it ends. How often
+ * it is is counted at `counter`.
  */
 export function enterSiteAt(
   c: Code,
   locals: SiteLocals,
-  { record, count, number, entered, enter }: {
+  { record, counter, count, number, entered, enter }: Entry & {
     readonly record: number;
+    readonly counter: number;
     readonly count: number;
-    readonly number: number;
     readonly entered: Entered;
-    readonly enter: () => number;
   },
 ): void {
   const { now, node } = locals;
-  if (entered !== Entered.Inside) {
+  if (entered !== Entered.Checked) {
     const slow = (): void => {
       ordinal(c.i32(number), now, count).call(enter());
     };
     c.stateLoad(W.i32_load, L.SITE_NODE).set(node);
-    if (entered !== Entered.Alone) {
-      c.get(node).mem(W.i32_load, NODE_FUNCTION).i32(number).op(W.i32_ne);
-      if (entered === Entered.Called) c.seldom();
+    if (entered === Entered.Running) {
+      isOther(c, node, number);
       c.op(W.if, typeCode.void);
     }
-    if (entered === Entered.Called) slow();
-    else if (entered === Entered.Jumped) alongEdge(c, locals, { count, number, slow });
-    else {
-      // The last node of the block, if the context is the same: what comes next need not wait for this one's address.
-      c.get(node).mem(W.i32_load, NODE_CONTEXT).stateLoad(W.i32_load, record + R.SITE_CONTEXT)
-        .op(W.i32_ne).seldom().op(W.if, typeCode.void);
-      c.i32(0).get(node).mem(W.i32_load, NODE_CONTEXT).mem(W.i32_store, record + R.SITE_CONTEXT);
-      alongEdge(c, locals, { count, number, slow });
-      c.i32(0).stateLoad(W.i32_load, L.SITE_NODE).mem(W.i32_store, record + R.SITE_NODE);
-      c.op(W.else);
-      charge(c, locals, count);
-      c.i32(0).stateLoad(W.i32_load, record + R.SITE_NODE).mem(W.i32_store, L.SITE_NODE);
-      c.op(W.end);
-    }
-    if (entered !== Entered.Alone) c.op(W.end);
+    // The last node of the block, if the context is the same: what comes next need not wait for this one's address.
+    c.get(node).mem(W.i32_load, NODE_CONTEXT).stateLoad(W.i32_load, record + R.SITE_CONTEXT)
+      .op(W.i32_ne).seldom().op(W.if, typeCode.void);
+    c.i32(0).get(node).mem(W.i32_load, NODE_CONTEXT).mem(W.i32_store, record + R.SITE_CONTEXT);
+    alongEdge(c, locals, { count, number, slow });
+    c.i32(0).stateLoad(W.i32_load, L.SITE_NODE).mem(W.i32_store, record + R.SITE_NODE);
+    c.op(W.else);
+    charge(c, locals, count);
+    c.i32(0).stateLoad(W.i32_load, record + R.SITE_NODE).mem(W.i32_store, L.SITE_NODE);
+    c.op(W.end);
+    if (entered === Entered.Running) c.op(W.end);
   }
-  c.i32(0).i32(0).mem(W.i64_load, record + R.SITE_WHOLE).i64(1n).op(W.i64_add)
-    .mem(W.i64_store, record + R.SITE_WHOLE);
+  c.i32(0).stateLoad(W.i64_load, counter).i64(1n).op(W.i64_add).mem(W.i64_store, counter);
 }
 
 /** Go to the node of a function that is entered without a call. */

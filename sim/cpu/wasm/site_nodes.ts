@@ -46,11 +46,17 @@ export const EDGE = { base: NODE_EDGES, count: EDGES } as const;
 /** Bytes of a set of counts, an i64 for each kind of event. */
 export const COUNTS: number = 8 * siteNames.length;
 
+/**
+ * How often regions entered blocks, an i64 each: apart from the blocks' records, so that those of a region share the lines of
+ * the host's caches.
+ */
+export const ENTERED = L.SITES;
+export const ENTERED_END: number = ENTERED + 8 * 2 ** 17;
 /** Edges that nodes have no room for, by node and key: direct-mapped, of u32 node, key, and node that it leads to. */
-export const MORE_EDGES = L.SITES;
+export const MORE_EDGES: number = ENTERED_END;
 export const MORE_EDGES_BITS = 16;
 /** Counts of pages of data, by page and space: direct-mapped; the key, u64, is one more. */
 export const PAGES: number = MORE_EDGES + 16 * 2 ** MORE_EDGES_BITS;
-export const PAGES_BITS = 14;
+export const PAGES_BITS = 18;
 /** Where nodes, frames and counts are allocated. */
 export const HEAP: number = PAGES + 16 * 2 ** PAGES_BITS;

@@ -15,7 +15,7 @@ import {
 import { type Replacement, replacements } from "../../../sim/models/associative.ts";
 import { CompiledCore } from "../../../sim/models/compiled_core.ts";
 import { CoreModel, type CoreParts, type SiteObserver } from "../../../sim/models/core_model.ts";
-import { siteNames } from "../../../sim/cpu/site_kinds.ts";
+import { Site, siteNames } from "../../../sim/cpu/site_kinds.ts";
 import type { SiteKeeper } from "../../../sim/models/site_memory.ts";
 import type { DirectionShape } from "../../../sim/models/direction.ts";
 import { namedDirections } from "../../../sim/models/direction.ts";
@@ -257,6 +257,9 @@ class Kept implements SiteKeeper {
         n,
       )
     );
+  }
+  addMispredicted(block: CodeBlock, count: number): void {
+    this.places.add(`block ${nameOf(block)} ${block.count - 1} ${Site.Mispredicted}`, count);
   }
   addContext(context: number, symbol: number, events: Float64Array): void {
     events.forEach((n, site) => this.places.add(`context ${context} ${symbol} ${site}`, n));
