@@ -1,5 +1,6 @@
 /** The machine's network: the ports of its loopback and the abstract names of AF_UNIX. */
 import type { InternetSocket } from "./internet_socket.ts";
+import type { NetlinkSocket } from "./netlink_socket.ts";
 import { PortTable } from "./port_table.ts";
 import type { UnixSocket } from "./unix_socket.ts";
 
@@ -20,6 +21,8 @@ export class Network {
     this.#unix.delete(socket);
   }
 
+  /** Sockets of AF_NETLINK by port. */
+  readonly netlink: Map<number, NetlinkSocket> = new Map();
   /** Sockets by abstract name. */
   readonly names: Map<string, UnixSocket> = new Map();
 }

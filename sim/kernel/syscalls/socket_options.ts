@@ -4,6 +4,7 @@ import { EBADF, EDOM, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP } from "
 import { failed } from "../fs/inode.ts";
 import { Socket, SOCKET_TYPES } from "../net/socket.ts";
 import { InternetSocket, V6ONLY } from "../net/internet_socket.ts";
+import { NetlinkSocket } from "../net/netlink_socket.ts";
 import { AF_INET6 } from "../net/socket_address.ts";
 import { fileOf } from "../fs/user_io.ts";
 import type { Call } from "../syscall.ts";
@@ -40,9 +41,16 @@ const TOLD = [SO_TYPE, SO_ERROR, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN, SO_PEERC
 /** Options, `level:name`, of which it is known only whether they are set (asm-generic/socket.h, linux/in6.h). */
 const SWITCHES = new Set([1, 2, 5, 6, 9, 10, 15, 16, 29].map((name) => `1:${name}`)).add(V6ONLY);
 
-/** Whether a socket has options of `level`: 0 or -errno. */
-function levelOf(file: Socket, level: number): number {
+const SOL_NETLINK = 270;
+/** Options of netlink (linux/netlink.h): memberships, what a message says of itself, strictness. */
+const NETLINK_OPTIONS = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12];
+
+/** Whether a socket has the option `name` of `level`, as far as levels tell: 0 or -errno. */
+function levelOf(file: Socket, level: number, name: number): number {
   if (level === SOL_SOCKET) return 0;
+  if (file instanceof NetlinkSocket) {
+    return level === SOL_NETLINK && NETLINK_OPTIONS.includes(name) ? 0 : -ENOPROTOOPT;
+  }
   if (!(file instanceof InternetSocket)) return -EOPNOTSUPP;
   const has = level === IPPROTO_IP || level === file.protocol ||
     (level === IPPROTO_IPV6 && file.family === AF_INET6);
@@ -59,7 +67,7 @@ export function setsockopt(
 ): number {
   const file = socketOf(call, fd);
   if (failed(file)) return file;
-  const error = levelOf(file, level);
+  const error = levelOf(file, level, name);
   if (error < 0) return error;
   if (level === SOL_SOCKET && TOLD.includes(name)) return -ENOPROTOOPT;
   if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
@@ -107,7 +115,7 @@ export function getsockopt(
   if (failed(file)) return file;
   const room = call.space.readU32(length) | 0;
   if (room < 0) return -EINVAL;
-  const error = levelOf(file, level);
+  const error = levelOf(file, level, name);
   if (error < 0) return error;
   const bytes = optionBytes(file, level, name);
   const cut = bytes.subarray(0, room);

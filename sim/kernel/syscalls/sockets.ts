@@ -16,11 +16,12 @@ import { inodeAt } from "../fs/dentry.ts";
 import { failed } from "../fs/inode.ts";
 import { MemorySpecial } from "../fs/memory_fs.ts";
 import { mknod } from "../fs/namespace.ts";
+import { NetlinkSocket } from "../net/netlink_socket.ts";
 import { TcpSocket } from "../net/tcp_socket.ts";
 import { UdpSocket } from "../net/udp_socket.ts";
 import { UnixSocket } from "../net/unix_socket.ts";
 import { type PeerIdentity, Socket, SOCKET_TYPES, type SocketKind } from "../net/socket.ts";
-import { AF_INET, AF_INET6, AF_UNIX } from "../net/socket_address.ts";
+import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX } from "../net/socket_address.ts";
 import { contextOf, credentialsOf, tableOf, taskOf, vfsOf } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
 import { installPair } from "./pipes.ts";
@@ -28,7 +29,8 @@ import { messageRows, within } from "./messages.ts";
 import { findSocket, isPathName, readAddress, storeAddress } from "./socket_names.ts";
 import { getsockopt, IPPROTO_TCP, IPPROTO_UDP, setsockopt, socketOf } from "./socket_options.ts";
 
-const FAMILIES = [AF_UNIX, AF_INET, AF_INET6];
+const FAMILIES = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK];
+const NETLINK_ROUTE = 0;
 const SOCK_FLAGS = O_CLOEXEC | O_NONBLOCK;
 
 function identityOf(call: Call): PeerIdentity {
@@ -46,6 +48,9 @@ function makeSocket(call: Call, family: number, kind: SocketKind, flags: number)
     const Internet = kind === "stream" ? TcpSocket : UdpSocket;
     return new Internet(inode, location, mode, network, family, kind, identity);
   }
+  if (family === AF_NETLINK) {
+    return new NetlinkSocket(inode, location, mode, network, family, kind, identity);
+  }
   return new UnixSocket(inode, location, mode, network, kind, identity);
 }
 
@@ -57,6 +62,10 @@ function checkTriple(family: number, type: number, protocol: number): SocketKind
   if (type & ~0xf & ~SOCK_FLAGS) return -EINVAL;
   if (!FAMILIES.includes(family)) return -EAFNOSUPPORT;
   const kind = kindOf(type & 0xf);
+  if (family === AF_NETLINK) {
+    if (kind !== "raw" && kind !== "datagram") return -ESOCKTNOSUPPORT;
+    return protocol === NETLINK_ROUTE ? kind : -EPROTONOSUPPORT;
+  }
   if (kind === undefined || kind === "raw") return -ESOCKTNOSUPPORT;
   if (family === AF_UNIX) return protocol === 0 || protocol === 1 ? kind : -EPROTONOSUPPORT;
   if (kind === "packet") return -ESOCKTNOSUPPORT;

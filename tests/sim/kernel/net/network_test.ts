@@ -28,7 +28,7 @@ Deno.test({
   fn: () => sameAsLinux(program("socket_timeouts")),
 });
 
-for (const name of ["internet", "interfaces"]) {
+for (const name of ["internet", "interfaces", "netlink"]) {
   Deno.test({
     name: `${name}.c: the same as on Linux with a loopback alone${
       alone ? "" : note || " (skipped: needs a network namespace with IPv6)"
