@@ -18,7 +18,7 @@ import {
 } from "../fs/user_io.ts";
 import type { Call } from "../syscall.ts";
 import { readStruct } from "../user_struct.ts";
-import { KNOWN_RWF, readAt, RWF_APPEND, writeAt } from "./files.ts";
+import { KNOWN_RWF, readAt, RWF_APPEND, syncFile, writeAt } from "./files.ts";
 
 /** struct iocb (include/uapi/linux/aio_abi.h) */
 export const Iocb = new Struct("iocb", {
@@ -105,9 +105,9 @@ function perform(call: Call, request: Request, file: OpenFile): Answer | number 
     case IOCB_CMD_FSYNC:
     case IOCB_CMD_FDSYNC: {
       const { buffer, offset, length, rwFlags } = request;
-      const stored = file.inode.isRegular || file.inode.isDirectory;
-      if (buffer !== 0 || offset !== 0 || length !== 0 || rwFlags !== 0 || !stored) return -EINVAL;
-      return { result: 0 }; // as fsync: there is no disk
+      if (buffer !== 0 || offset !== 0 || length !== 0 || rwFlags !== 0) return -EINVAL;
+      const result = syncFile(file);
+      return result < 0 ? result : { result };
     }
     default:
       return -EINVAL;

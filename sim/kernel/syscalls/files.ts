@@ -277,7 +277,11 @@ function fallocate(call: Call, fd: number, mode: number, offset: number, length:
 /** fsync and its kin: there is no store below memory but a writable host folder's own. */
 function sync(call: Call, fd: number): number {
   const file = fileOf(call, fd);
-  if (file === null) return -EBADF;
+  return file === null ? -EBADF : syncFile(file);
+}
+
+/** What is written to a file reaches the folder of the host that it is in; -EINVAL for what has no store. */
+export function syncFile(file: OpenFile): number {
   file.inode.pages?.sync();
   return file.inode.isRegular || file.inode.isDirectory ? 0 : -EINVAL;
 }
