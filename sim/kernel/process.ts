@@ -18,6 +18,11 @@ export class Shared<T> {
     return this;
   }
 
+  /** Whether several hold it. */
+  get shared(): boolean {
+    return this.#holders > 1;
+  }
+
   /** True when nobody holds it any more. */
   drop(): boolean {
     return --this.#holders === 0;

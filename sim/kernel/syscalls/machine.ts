@@ -273,12 +273,5 @@ export const machineRows: readonly SyscallRow[] = [
     run: () => -ENODEV,
   },
   { name: "bpf", x86_64: 321, aarch64: 280, args: ["int", "ptr", "uint"], run: () => -EPERM },
-  {
-    name: "unshare",
-    x86_64: 272,
-    aarch64: 97,
-    args: ["flags:clone"],
-    run: (_call, flags) => flags === 0 ? 0 : -EPERM,
-  },
   { name: "setns", x86_64: 308, aarch64: 268, args: ["fd", "int"], run: () => -EPERM },
 ];

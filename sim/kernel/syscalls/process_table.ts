@@ -21,10 +21,12 @@ import { sharedMemoryRows } from "./ipc/shared_memory.ts";
 import { signalRows } from "./signals.ts";
 import { timeRows } from "./time.ts";
 import { timerRows } from "./timers.ts";
+import { unshareRows } from "./unshare.ts";
 import { waitRows } from "./wait.ts";
 
 export const processRows: readonly SyscallRow[] = [
   ...cloneRows,
+  ...unshareRows,
   ...execRows,
   ...waitRows,
   ...pidfdRows,

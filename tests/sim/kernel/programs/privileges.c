@@ -12,6 +12,12 @@ static void leave(i64 code) {
   SYSTEM_CALL(__NR_exit_group, code);
 }
 
+/* A child in the same memory: that cannot be unshared. */
+static void leave_shared(void) {
+  i64 result = SYSTEM_CALL(__NR_unshare, 0x100);
+  leave(-result);
+}
+
 static void reap(i64 child) {
   i32 ended = -1;
   SYSTEM_CALL(__NR_wait4, child, &ended, 0, NULL);
@@ -256,12 +262,42 @@ static void others(void) {
   show("a large handle", (u64)SYSTEM_CALL(__NR_open_by_handle_at, AT_FDCWD, handle, 0));
 }
 
+/* A child that shares descriptors, directory and mask, until it does not any more. */
+static void sharing(u64 unshared) {
+  i32 ends[2];
+  SYSTEM_CALL(SYS_pipe2, ends, 0);
+  SYSTEM_CALL(__NR_umask, 022);
+  i64 child = SYSTEM_CALL(SYS_clone, 0x200 | 0x400 | SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) {
+    i64 result = SYSTEM_CALL(__NR_unshare, unshared);
+    SYSTEM_CALL(SYS_close, ends[0]);
+    SYSTEM_CALL(__NR_umask, 0777);
+    SYSTEM_CALL(__NR_exit_group, -result);
+  }
+  reap(child);
+  show("  closed", (u64)SYSTEM_CALL(SYS_close, ends[0]));
+  show("  mask", (u64)SYSTEM_CALL(__NR_umask, 022));
+}
+
+static void unsharing(void) {
+  sharing(0);
+  sharing(0x200);
+  sharing(0x400);
+  sharing(0x200 | 0x400 | 0x40000);
+  sharing(0x10000 | 0x800 | 0x100);
+  show("no such thing", (u64)SYSTEM_CALL(__NR_unshare, 1));
+  static u8 stack[16384] __attribute__((aligned(16)));
+  i64 child = start_thread(0x100 | 0x4000 | SIGCHLD, stack + sizeof stack, NULL, NULL, (void (*)(void *))leave_shared, NULL);
+  reap(child);
+}
+
 int main(void) {
   self = SYSTEM_CALL(SYS_getpid);
   descriptors();
   policies();
   futexes();
   others();
+  unsharing();
   if (SYSTEM_CALL(__NR_geteuid) == 0) roots();
   finish(0);
 }
