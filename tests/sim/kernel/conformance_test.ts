@@ -57,6 +57,8 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
+const withLibrary = new Set(["notifying", "terminals"]);
+
 for (
   const name of [
     "processes",
@@ -71,10 +73,11 @@ for (
     "posix_queues",
     "aio",
     "privileges",
+    "notifying",
     "terminals",
   ]
 ) {
-  const build = name === "terminals" ? buildWithLibrary : buildProgram;
+  const build = withLibrary.has(name) ? buildWithLibrary : buildProgram;
   Deno.test({
     name: `${name}: the same as on Linux${missing}`,
     ignore: !needed,

@@ -267,7 +267,6 @@ export const posixQueueRows: readonly SyscallRow[] = [
     aarch64: 184,
     args: ["fd", "struct:sigevent"],
     run: mqNotify,
-    support: "partial: no SIGEV_THREAD, which the C library does by a netlink socket",
   },
   {
     name: "mq_getsetattr",
