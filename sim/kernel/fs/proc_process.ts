@@ -11,6 +11,8 @@ import { AT_FDCWD } from "./constants.ts";
 import type { Location } from "./dentry.ts";
 import type { DescriptorTable } from "./descriptor_table.ts";
 import { failed, type Inode } from "./inode.ts";
+import { netFiles } from "../net/proc_net.ts";
+import { textTree } from "./proc_system.ts";
 import { mountInfo, mountTable } from "./proc_mounts.ts";
 import {
   type Contents,
@@ -123,6 +125,7 @@ export class ProcessDirectories {
         }),
       gid_map: text(() => IDENTITY_MAP),
       io: text(() => IO_TEXT, 0o400),
+      net: () => new SyntheticDirectory(fs, textTree(fs, netFiles(vfs.network))),
       limits: text(() => limitsText(process.limits)),
       loginuid: text(() => "4294967295"),
       maps: text(alive(() => mapsText(space()))),

@@ -3,9 +3,7 @@ import type { Arch } from "../../arch.ts";
 import { CORE_PATTERN } from "../core_pattern.ts";
 import { ENOENT } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
-import type { Network } from "../net/network.ts";
 import { FIRST_EPHEMERAL, LAST_EPHEMERAL } from "../net/port_table.ts";
-import { netFiles } from "../net/proc_net.ts";
 import type { Inode } from "./inode.ts";
 import { IPC_LIMITS, ipcTexts, QUEUE_LIMITS } from "./proc_ipc.ts";
 import { SyntheticDirectory, SyntheticFile, type SyntheticFs, SyntheticLink } from "./synthetic.ts";
@@ -168,7 +166,6 @@ const IPV6: TextTree = { disable_ipv6: "0\n" };
 export function systemEntries(
   fs: SyntheticFs,
   kernel: Kernel,
-  network: Network,
   version: string,
 ): Record<string, () => Inode> {
   const { arch } = kernel.abi;
@@ -187,7 +184,6 @@ export function systemEntries(
     version: () => `Linux version ${kernel.release} (isthmus@isthmus) ${version}\n`,
     vmstat: () => `nr_free_pages ${kernel.memory.frames.count - kernel.memory.frames.inUse}\n`,
     sysvipc: ipcTexts(kernel.ipc, granule.size),
-    net: netFiles(network),
     sys: {
       fs: {
         "aio-max-nr": `${kernel.aio.most}\n`,
@@ -253,6 +249,7 @@ export function systemEntries(
   return {
     ...textTree(fs, tree),
     mounts: () => new SyntheticLink(fs, () => "self/mounts"),
+    net: () => new SyntheticLink(fs, () => "self/net"),
     self: () => new SyntheticLink(fs, () => callerName(kernel)),
     "thread-self": () =>
       new SyntheticLink(fs, () => {

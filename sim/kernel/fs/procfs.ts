@@ -20,7 +20,7 @@ export class ProcFs extends SyntheticFs {
   constructor(kernel: Kernel, vfs: Vfs) {
     super(vfs.now);
     const directories = new ProcessDirectories(this, kernel, vfs);
-    this.root = new SyntheticDirectory(this, systemEntries(this, kernel, vfs.network, VERSION), {
+    this.root = new SyntheticDirectory(this, systemEntries(this, kernel, VERSION), {
       dynamic: {
         names: () => [...kernel.processes.keys()].map(String),
         find: (name) => {

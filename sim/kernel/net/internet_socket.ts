@@ -5,7 +5,8 @@ import type { Inode } from "../fs/inode.ts";
 import { ANY4, ANY6, type Host, isAny, isLocal, isMapped, loopbackOf, reached } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { Endpoint, PortHolder, PortTable } from "./port_table.ts";
-import { type PeerIdentity, Socket, type SocketKind } from "./socket.ts";
+import type { PeerIdentity } from "./message.ts";
+import { Socket, type SocketKind } from "./socket.ts";
 import {
   AF_INET,
   AF_INET6,

@@ -64,7 +64,7 @@ function udpRows(network: Network, family: number): string[] {
     if (socket.family !== family) continue;
     const state = socket.remote === null ? CLOSE : ESTABLISHED;
     const number = String(rows.length).padStart(5);
-    rows.push(`${number}: ${columns(socket, state, socket.held)} 2 ${POINTER} 0`);
+    rows.push(`${number}: ${columns(socket, state, socket.messages.held)} 2 ${POINTER} 0`);
   }
   return rows;
 }

@@ -17,8 +17,10 @@ import type { Location } from "../fs/dentry.ts";
 import type { Inode } from "../fs/inode.ts";
 import { FIONREAD } from "../fs/ioctl.ts";
 import { OpenFile, type UserMemory } from "../fs/open_file.ts";
-import { Pipe } from "../fs/pipe.ts";
 import { WaitQueue } from "../wait_queue.ts";
+import { EMPTY, type Message, type PeerIdentity, type Received } from "./message.ts";
+import { MessageQueue } from "./message_queue.ts";
+import { StreamInbox } from "./stream_inbox.ts";
 import { interfaceIoctl } from "./interface_ioctls.ts";
 import type { Network } from "./network.ts";
 import type { SocketAddress } from "./socket_address.ts";
@@ -33,35 +35,10 @@ export const SOCKET_TYPES: Readonly<Record<SocketKind, number>> = {
   packet: 5,
 };
 
-/** Process that a peer belongs to (SO_PEERCRED, SCM_CREDENTIALS). */
-export interface PeerIdentity {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-export interface Message {
-  readonly bytes: Uint8Array;
-  readonly from: SocketAddress;
-  readonly files: readonly OpenFile[];
-  readonly sender: PeerIdentity;
-}
-
-/** What a receive got. `total` is the message's whole length; more than `count` was cut off. */
-export interface Received {
-  readonly count: number;
-  readonly total: number;
-  readonly from: SocketAddress | null;
-  readonly files: readonly OpenFile[];
-  readonly sender: PeerIdentity | null;
-}
-
 /** Bytes a receiver holds before senders wait (net.core.wmem_default). */
 export const BUFFER = 212992;
 /** Longest backlog (net.core.somaxconn). */
 const SOMAXCONN = 4096;
-
-const EMPTY: Received = { count: 0, total: 0, from: null, files: [], sender: null };
 
 /** What connecting asks of the system call under way. */
 export interface Connector {
@@ -71,13 +48,6 @@ export interface Connector {
   find(address: SocketAddress): Socket | undefined | number;
   /** A new socket for the other side of a connection to `listener`. */
   makePeer(listener: Socket): Socket;
-}
-
-/** Files sent along a stream, with the bytes `[start, end)`. */
-interface Attached {
-  readonly start: number;
-  readonly end: number;
-  readonly files: readonly OpenFile[];
 }
 
 export abstract class Socket extends OpenFile {
@@ -90,13 +60,9 @@ export abstract class Socket extends OpenFile {
   backlog: Socket[] | null = null;
   backlogLimit = 0;
   /** Bytes sent to a stream socket. */
-  readonly inbox: Pipe = new Pipe();
+  readonly inbox: StreamInbox = new StreamInbox();
   /** Messages sent to any other socket. */
-  #messages: Message[] = [];
-  #held = 0;
-  #attached: Attached[] = [];
-  #sent = 0;
-  #taken = 0;
+  readonly messages: MessageQueue = new MessageQueue();
   readonly arrived: WaitQueue = new WaitQueue("socket read");
   readonly drained: WaitQueue = new WaitQueue("socket write");
   /** Its last descriptor is gone; a datagram socket may still be somebody's destination. */
@@ -123,7 +89,6 @@ export abstract class Socket extends OpenFile {
     readonly identity: PeerIdentity,
   ) {
     super(inode, location, flags);
-    this.inbox.resize(262144);
   }
 
   /** SO_PROTOCOL. */
@@ -158,10 +123,6 @@ export abstract class Socket extends OpenFile {
   /** What receiving from a stream answers that was never connected. */
   protected abstract readonly unconnected: number;
 
-  /** Bytes in messages that were not received. */
-  get held(): number {
-    return this.#held;
-  }
   get connectionless(): boolean {
     return this.kind === "datagram" || this.kind === "raw";
   }
@@ -243,7 +204,7 @@ export abstract class Socket extends OpenFile {
     if (to === null) return bytes.length;
     if (to.shutRead) return -EPIPE;
     if (this.kind === "packet" && to.peer === null) return -EPIPE;
-    if (to.#held > 0 && to.#held + bytes.length > BUFFER) {
+    if (to.messages.held > 0 && to.messages.held + bytes.length > BUFFER) {
       this.full = to;
       return -EAGAIN;
     }
@@ -263,8 +224,7 @@ export abstract class Socket extends OpenFile {
 
   /** A message comes in. */
   deliver(message: Message): void {
-    this.#messages.push(message);
-    this.#held += message.bytes.length;
+    this.messages.push(message);
     this.arrived.wake();
   }
 
@@ -272,15 +232,8 @@ export abstract class Socket extends OpenFile {
     const { peer } = this;
     if (peer === null) return this.sendNowhere(bytes.length);
     if (peer.inbox.readers === 0) return -EPIPE;
-    const { room } = peer.inbox;
-    if (room === 0) return -EAGAIN;
-    const count = peer.inbox.write(bytes.subarray(0, room));
+    const count = peer.inbox.put(bytes, files);
     if (count < 0) return count;
-    if (files.length > 0) {
-      const retained = files.map((file) => file.retain());
-      peer.#attached.push({ start: peer.#sent, end: peer.#sent + count, files: retained });
-    }
-    peer.#sent += count;
     peer.arrived.wake();
     return count;
   }
@@ -295,50 +248,28 @@ export abstract class Socket extends OpenFile {
   #receiveStream(into: Uint8Array, peek: boolean): Received | number {
     if (this.peer === null && this.remote === null) return this.takeError() || this.unconnected;
     if (this.shutRead) return EMPTY;
-    // A receive goes on through what came before, but ends with the bytes that files came with.
-    const [next] = this.#attached;
-    const limit = next ? next.end - this.#taken : Infinity;
-    const buffer = into.subarray(0, limit);
-    if (peek) {
-      if (this.inbox.length === 0) return this.inbox.writers === 0 ? EMPTY : -EAGAIN;
-      const count = this.inbox.peek(buffer);
-      return { ...EMPTY, count, total: count, sender: this.peerIdentity };
-    }
-    const count = this.inbox.read(buffer);
-    if (count < 0) return count;
-    let files: readonly OpenFile[] = [];
-    this.#taken += count;
-    if (next && next.start < this.#taken) ({ files } = this.#attached.shift()!);
-    if (count > 0) this.peer?.drained.wake();
-    return { ...EMPTY, count, total: count, files, sender: this.peerIdentity };
+    const received = this.inbox.take(into, peek, this.peerIdentity);
+    if (!peek && typeof received !== "number" && received.count > 0) this.peer?.drained.wake();
+    return received;
   }
 
   #receiveMessage(into: Uint8Array, peek: boolean): Received | number {
-    const [message] = this.#messages;
     if (this.error !== 0) return this.takeError();
-    if (message === undefined) {
-      if (this.shutRead) return EMPTY;
-      if (this.kind === "packet") {
-        if (this.peer === null) return this.remote === null ? -ENOTCONN : EMPTY;
-        if (this.peer.shutWrite) return EMPTY;
-      }
-      return -EAGAIN;
-    }
-    const part = message.bytes.subarray(0, into.length);
-    into.set(part);
+    const received = this.messages.take(into, peek);
+    if (received === undefined) return this.#ended();
     if (!peek) {
-      this.#messages.shift();
-      this.#held -= message.bytes.length;
       this.drained.wake();
       this.peer?.drained.wake();
     }
-    return {
-      count: part.length,
-      total: message.bytes.length,
-      from: message.from,
-      files: peek ? [] : message.files,
-      sender: message.sender,
-    };
+    return received;
+  }
+
+  /** What a receive gets when there is no message. */
+  #ended(): Received | number {
+    if (this.shutRead) return EMPTY;
+    if (this.kind !== "packet") return -EAGAIN;
+    if (this.peer === null) return this.remote === null ? -ENOTCONN : EMPTY;
+    return this.peer.shutWrite ? EMPTY : -EAGAIN;
   }
 
   /** shutdown(2): 0 reading, 1 writing, 2 both. */
@@ -367,9 +298,8 @@ export abstract class Socket extends OpenFile {
   protected override closed(): void {
     this.gone = true;
     for (const waiting of this.backlog ?? []) waiting.release();
-    for (const { files } of this.#attached) for (const file of files) file.release();
-    for (const { files } of this.#messages) for (const file of files) file.release();
-    this.#messages = [];
+    this.inbox.discard();
+    this.messages.discard();
     const { peer } = this;
     if (peer === null || peer.peer !== this) return;
     this.inbox.readers = 0;
@@ -408,13 +338,13 @@ export abstract class Socket extends OpenFile {
       return events;
     }
     if (this.error !== 0) events |= POLLERR;
-    if (this.#messages.length > 0 || this.shutRead) events |= POLLIN | POLLRDNORM;
+    if (this.messages.first !== undefined || this.shutRead) events |= POLLIN | POLLRDNORM;
     if (this.kind === "packet" && this.peer === null) {
       return this.remote === null
         ? events | POLLERR
         : events | POLLIN | POLLOUT | POLLHUP | POLLRDHUP;
     }
-    if (this.peer === null || this.peer.#held < BUFFER) events |= POLLOUT | POLLWRNORM;
+    if (this.peer === null || this.peer.messages.held < BUFFER) events |= POLLOUT | POLLWRNORM;
     return events;
   }
   override get pollable(): boolean {
@@ -428,7 +358,9 @@ export abstract class Socket extends OpenFile {
 
   override ioctl(request: number, argument: number, memory: UserMemory): number {
     if (request !== FIONREAD) return interfaceIoctl(this.family, request, argument, memory);
-    const bytes = this.kind === "stream" ? this.inbox.length : this.#messages[0]?.bytes.length ?? 0;
+    const bytes = this.kind === "stream"
+      ? this.inbox.length
+      : this.messages.first?.bytes.length ?? 0;
     return memory.copyOut(argument, new Uint8Array(Int32Array.of(bytes).buffer));
   }
 }

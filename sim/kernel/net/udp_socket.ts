@@ -1,5 +1,5 @@
 /** Sockets of UDP (udp(7)). */
-import { EAFNOSUPPORT, ECONNREFUSED, EDESTADDRREQ, EINVAL, ENETUNREACH } from "../errno.ts";
+import { ECONNREFUSED, EDESTADDRREQ, EINVAL, ENETUNREACH } from "../errno.ts";
 import { ANY4, type Host, isAny } from "./host.ts";
 import { InternetSocket } from "./internet_socket.ts";
 import type { Endpoint, PortTable } from "./port_table.ts";
@@ -68,7 +68,6 @@ export class UdpSocket extends InternetSocket {
     if (address !== null) {
       to = this.destination(address);
       if (typeof to !== "number" && to.port === 0) return -EINVAL;
-      if (address.family === AF_UNSPEC && this.family === AF_INET) return -EAFNOSUPPORT;
     }
     if (to === null) return -EDESTADDRREQ;
     if (typeof to === "number") return to;

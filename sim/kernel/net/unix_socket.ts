@@ -13,7 +13,8 @@ import {
 import type { Location } from "../fs/dentry.ts";
 import type { Inode } from "../fs/inode.ts";
 import type { Network } from "./network.ts";
-import { BUFFER, type Connector, type PeerIdentity, Socket, type SocketKind } from "./socket.ts";
+import type { PeerIdentity } from "./message.ts";
+import { BUFFER, type Connector, Socket, type SocketKind } from "./socket.ts";
 import {
   AF_UNIX,
   AF_UNSPEC,

@@ -2,7 +2,8 @@
 import { getUnsigned64, setNumber64 } from "../abi/struct.ts";
 import { EBADF, EINVAL } from "../errno.ts";
 import type { OpenFile } from "../fs/open_file.ts";
-import type { Received, Socket } from "../net/socket.ts";
+import type { Received } from "../net/message.ts";
+import type { Socket } from "../net/socket.ts";
 import { tableOf } from "../fs/user_io.ts";
 import type { Call } from "../syscall.ts";
 import { PASSCRED, SOL_SOCKET } from "./socket_options.ts";

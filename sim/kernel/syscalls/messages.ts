@@ -4,7 +4,8 @@ import { EAGAIN, EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP, EPIPE } from "../errno.ts
 import { O_NONBLOCK, POLLIN, POLLOUT } from "../fs/constants.ts";
 import { failed } from "../fs/inode.ts";
 import type { OpenFile } from "../fs/open_file.ts";
-import type { Received, Socket } from "../net/socket.ts";
+import type { Received } from "../net/message.ts";
+import type { Socket } from "../net/socket.ts";
 import { AF_UNIX, encodeAddress, type SocketAddress } from "../net/socket_address.ts";
 import { brokenPipe, gather, readVector, scatter, type Span, totalLength } from "../fs/user_io.ts";
 import type { BlockOptions, Call, SyscallRow } from "../syscall.ts";

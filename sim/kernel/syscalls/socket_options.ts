@@ -1,4 +1,5 @@
 /** Socket options: what programs set is remembered, what they ask is answered. */
+import { Struct } from "../abi/struct.ts";
 import { Timeval } from "../abi/structs.ts";
 import { EBADF, EDOM, EFAULT, EINVAL, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP } from "../errno.ts";
 import { failed } from "../fs/inode.ts";
@@ -25,6 +26,7 @@ const SO_TYPE = 3;
 const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_LINGER = 13;
 const SO_PASSCRED = 16;
 const SO_PEERCRED = 17;
 const SO_RCVTIMEO = 20;
@@ -32,6 +34,10 @@ const SO_SNDTIMEO = 21;
 const SO_ACCEPTCONN = 30;
 const SO_PROTOCOL = 38;
 const SO_DOMAIN = 39;
+/** struct linger (socket(7)). */
+const Linger = new Struct("linger", { on: "i32", seconds: "i32" });
+const LINGERS = `${SOL_SOCKET}:${SO_LINGER}`;
+const LINGER_SECONDS = `${LINGERS}:seconds`;
 /** Key of the option by which a receiver asks for its senders' credentials. */
 export const PASSCRED = `${SOL_SOCKET}:${SO_PASSCRED}`;
 const IPPROTO_IP = 0;
@@ -70,6 +76,7 @@ export function setsockopt(
   const error = levelOf(file, level, name);
   if (error < 0) return error;
   if (level === SOL_SOCKET && TOLD.includes(name)) return -ENOPROTOOPT;
+  if (level === SOL_SOCKET && name === SO_LINGER) return setLinger(call, file, va, length);
   if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
     return setTimeout(call, file, name, va, length);
   }
@@ -82,6 +89,17 @@ export function setsockopt(
   const isBuffer = level === SOL_SOCKET && (name === SO_SNDBUF || name === SO_RCVBUF);
   const kept = SWITCHES.has(key) ? Number(value !== 0) : value;
   file.options.set(key, isBuffer ? Math.max(4608, value * 2) : kept);
+  return 0;
+}
+
+/** SO_LINGER, a struct linger: remembered, since nothing is under way when a socket closes. */
+function setLinger(call: Call, file: Socket, va: number, length: number): number {
+  if (length < Linger.size) return -EINVAL;
+  const linger = readStruct(call.space, Linger, va);
+  if (linger === null) return -EFAULT;
+  const { on, seconds } = linger;
+  file.options.set(LINGERS, Number(on !== 0));
+  if (on !== 0) file.options.set(LINGER_SECONDS, seconds);
   return 0;
 }
 
@@ -144,6 +162,10 @@ function optionBytes(file: Socket, level: number, name: number): Uint8Array {
     case SO_PEERCRED: {
       const { pid, uid, gid } = file.peerIdentity ?? { pid: 0, uid: -1, gid: -1 };
       return new Uint8Array(Int32Array.of(pid, uid, gid).buffer);
+    }
+    case SO_LINGER: {
+      const on = file.options.get(LINGERS) ?? 0;
+      return Linger.encode({ on, seconds: file.options.get(LINGER_SECONDS) ?? 0 });
     }
     case SO_RCVTIMEO:
       return timevalOf(file.receiveTimeout);

@@ -20,7 +20,8 @@ import { NetlinkSocket } from "../net/netlink_socket.ts";
 import { TcpSocket } from "../net/tcp_socket.ts";
 import { UdpSocket } from "../net/udp_socket.ts";
 import { UnixSocket } from "../net/unix_socket.ts";
-import { type PeerIdentity, Socket, SOCKET_TYPES, type SocketKind } from "../net/socket.ts";
+import type { PeerIdentity } from "../net/message.ts";
+import { Socket, SOCKET_TYPES, type SocketKind } from "../net/socket.ts";
 import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX } from "../net/socket_address.ts";
 import { contextOf, credentialsOf, tableOf, taskOf, vfsOf } from "../fs/user_io.ts";
 import type { Call, SyscallRow } from "../syscall.ts";
@@ -66,6 +67,7 @@ function checkTriple(family: number, type: number, protocol: number): SocketKind
     if (kind !== "raw" && kind !== "datagram") return -ESOCKTNOSUPPORT;
     return protocol === NETLINK_ROUTE ? kind : -EPROTONOSUPPORT;
   }
+  if (kind === "raw" && family === AF_UNIX) return protocol > 1 ? -EPROTONOSUPPORT : "datagram";
   if (kind === undefined || kind === "raw") return -ESOCKTNOSUPPORT;
   if (family === AF_UNIX) return protocol === 0 || protocol === 1 ? kind : -EPROTONOSUPPORT;
   if (kind === "packet") return -ESOCKTNOSUPPORT;

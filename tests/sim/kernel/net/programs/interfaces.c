@@ -177,6 +177,7 @@ static void system_files(void) {
 int main(void) {
   /* Before anything was sent: nothing is counted yet. */
   print_file("/proc/net/dev");
+  print_file("/proc/self/net/dev");
   print_file("/proc/net/if_inet6");
   print_file("/proc/net/route");
   print_file("/proc/net/arp");
