@@ -17,7 +17,7 @@ import { SiteHeap } from "./site_heap.ts";
 import type { StateMemory } from "./state_memory.ts";
 import * as R from "./wasm/records.ts";
 import type { SiteHost } from "./wasm/site_events.ts";
-import { COUNTS, ENTERED, ENTERED_END, NODE_COUNT } from "./wasm/site_nodes.ts";
+import { COUNTS, ENTERED, ENTERED_END, enteredAfter, NODE_COUNT } from "./wasm/site_nodes.ts";
 
 const SITES = siteNames.length;
 
@@ -156,9 +156,9 @@ export class Sites {
     const record = R.siteRecord(head, count);
     const at = (record + R.SITE_ENTERED) >> 2;
     if (u32[at] === 0) {
-      const full = this.#nextEntered === ENTERED_END;
+      const full = this.#nextEntered >= ENTERED_END;
       u32[at] = full ? record + R.SITE_ENTERINGS : this.#nextEntered;
-      if (!full) this.#nextEntered += 8;
+      if (!full) this.#nextEntered = enteredAfter(this.#nextEntered);
     }
     return u32[at];
   }

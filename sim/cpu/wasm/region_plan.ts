@@ -100,13 +100,13 @@ export class RegionPlan {
     const same = (m: Member) => m !== this.members[x] && this.#sameFunction(m, this.members[x]);
     return this.#comesFrom(x, same) ? Entered.Running : Entered.Alone;
   }
-  /** Whose node may count on the way from node `from`, or from the root, to node `to`. */
+  /** Whether another function's node counts on the way from node `from`, or from the root, to node `to`. */
   counting(from: number, to: number): Counting {
     if (this.entered(to) !== Entered.Checked) return Counting.Own;
     const x = this.members[to];
     const jumps = (m: Member) => !calls(m) && !this.#sameFunction(m, x);
     if (from === this.graph.root) {
-      return this.#comesFrom(to, jumps) ? Counting.Other : Counting.Perhaps;
+      return this.#comesFrom(to, jumps) ? Counting.Likely : Counting.Perhaps;
     }
     const m = this.members[from];
     return calls(m) ? Counting.Perhaps : jumps(m) ? Counting.Other : Counting.Own;

@@ -51,10 +51,11 @@ function follow(c: Code, node: number, offset: number): void {
   c.i32(0).get(node).mem(W.i32_load, offset + 4).mem(W.i32_store, L.SITE_NODE);
 }
 
-/** Whose node may count where control comes to a block: its function's; another one's; likely another one's. */
+/** Whether another function's node counts where control comes to a block: no, seldom, often, always. */
 export const enum Counting {
   Own,
   Perhaps,
+  Likely,
   Other,
 }
 
@@ -85,11 +86,15 @@ export function comeToFunction(
   const { now, node } = locals;
   const slow = (): void => void c.i32(number).get(now).call(enter());
   c.stateLoad(W.i32_load, L.SITE_NODE).set(node);
+  const change = (): void => {
+    if (counting === Counting.Perhaps) slow();
+    else alongEdge(c, locals, { count: 0, number, slow });
+  };
+  if (counting === Counting.Other) return change();
   isOther(c, node, number);
   if (counting === Counting.Perhaps) c.seldom();
   c.op(W.if, typeCode.void);
-  if (counting === Counting.Perhaps) slow();
-  else alongEdge(c, locals, { count: 0, number, slow });
+  change();
   c.op(W.end);
 }
 /** Push whether `node` is of another function. */

@@ -49,11 +49,21 @@ export const COUNTS: number = 8 * siteNames.length;
 /**
  * How often regions entered blocks, an i64 each: apart from the blocks' records, so that those of a region share the lines of
  * the host's caches.
+ *
+ * None lies where the last twelve bits of its address are those of a register or cell that generated code uses all the
+ * time: a load has to wait for an earlier store to what only seems to be its address ("4-KByte aliasing" in Intel's
+ * Optimization Reference Manual).
  */
-export const ENTERED = L.SITES;
-export const ENTERED_END: number = ENTERED + 8 * 2 ** 17;
+export const ENTERED: number = L.SITES + 0x800;
+export const ENTERED_END: number = L.SITES + 2 ** 21 + 0x800;
+/** Where the next one after that at `at` lies. */
+export function enteredAfter(at: number): number {
+  const next = at + 8;
+  const cells = next % 4096 === 0xc00 ? 0x80 : next % 4096 === 0 ? 0x800 : 0;
+  return next + cells;
+}
 /** Edges that nodes have no room for, by node and key: direct-mapped, of u32 node, key, and node that it leads to. */
-export const MORE_EDGES: number = ENTERED_END;
+export const MORE_EDGES: number = L.SITES + 2 ** 21 + 4096;
 export const MORE_EDGES_BITS = 16;
 /** Counts of pages of data, by page and space: direct-mapped; the key, u64, is one more. */
 export const PAGES: number = MORE_EDGES + 16 * 2 ** MORE_EDGES_BITS;
