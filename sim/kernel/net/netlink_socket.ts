@@ -21,6 +21,7 @@ export class NetlinkSocket extends Socket {
   override readonly protocol: number = 0;
   override readonly longest: number = BUFFER;
   protected override readonly unconnected: number = -EINVAL;
+  protected override readonly shutAlone: number = -EOPNOTSUPP;
   protected override readonly hungUp: boolean = false;
 
   override get name(): NetlinkAddress {

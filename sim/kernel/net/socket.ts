@@ -118,6 +118,8 @@ export abstract class Socket extends OpenFile {
 
   /** What is sent on a stream without a peer comes to this. */
   protected abstract sendNowhere(count: number): number;
+  /** What shutdown answers a socket that is not connected, though it has its effect. */
+  protected abstract readonly shutAlone: number;
   /** Whether a stream whose peer has closed is over in both directions. */
   protected abstract readonly hungUp: boolean;
   /** What receiving from a stream answers that was never connected. */
@@ -164,7 +166,7 @@ export abstract class Socket extends OpenFile {
     if (this.connectionless) return -EOPNOTSUPP;
     if (this.backlog === null) return -EINVAL;
     const next = this.backlog.shift();
-    if (next === undefined) return -EAGAIN;
+    if (next === undefined) return this.shutRead ? -EINVAL : -EAGAIN;
     this.drained.wake();
     return next;
   }
@@ -195,11 +197,11 @@ export abstract class Socket extends OpenFile {
   ): number {
     this.full = null;
     if (this.error !== 0) return this.takeError();
-    if (this.shutWrite) return -EPIPE;
     if (this.kind === "stream") return this.#sendStream(bytes, files);
     if (address !== null && !this.connectionless) return -EISCONN;
     const to = this.receiver(address, found);
     if (typeof to === "number") return to;
+    if (this.shutWrite) return -EPIPE;
     if (bytes.length > this.longest) return -EMSGSIZE;
     if (to === null) return bytes.length;
     if (to.shutRead) return -EPIPE;
@@ -230,6 +232,7 @@ export abstract class Socket extends OpenFile {
 
   #sendStream(bytes: Uint8Array, files: readonly OpenFile[]): number {
     const { peer } = this;
+    if (this.shutWrite && (peer !== null || this.remote !== null)) return -EPIPE;
     if (peer === null) return this.sendNowhere(bytes.length);
     if (peer.inbox.readers === 0) return -EPIPE;
     const count = peer.inbox.put(bytes, files);
@@ -272,9 +275,8 @@ export abstract class Socket extends OpenFile {
     return this.peer.shutWrite ? EMPTY : -EAGAIN;
   }
 
-  /** shutdown(2): 0 reading, 1 writing, 2 both. */
+  /** shutdown(2): 0 reading, 1 writing, 2 both. Whoever waits is woken, connected or not. */
   shutdown(how: number): number {
-    if (this.peer === null && this.remote === null) return -ENOTCONN;
     if (how !== 1) {
       this.shutRead = true;
       this.inbox.readers = 0;
@@ -284,7 +286,7 @@ export abstract class Socket extends OpenFile {
       if (this.peer) this.peer.inbox.writers = 0;
     }
     this.tellBoth();
-    return 0;
+    return this.peer === null && this.remote === null ? this.shutAlone : 0;
   }
 
   protected tellBoth(): void {
@@ -295,9 +297,15 @@ export abstract class Socket extends OpenFile {
     }
   }
 
+  /** Connections that nobody will accept are closed. */
+  protected refuseBacklog(): void {
+    for (const waiting of this.backlog ?? []) waiting.release();
+    this.backlog = null;
+  }
+
   protected override closed(): void {
     this.gone = true;
-    for (const waiting of this.backlog ?? []) waiting.release();
+    this.refuseBacklog();
     this.inbox.discard();
     this.messages.discard();
     const { peer } = this;
@@ -322,10 +330,17 @@ export abstract class Socket extends OpenFile {
   }
 
   override poll(): number {
-    if (this.backlog !== null) return this.backlog.length > 0 ? POLLIN | POLLRDNORM : 0;
     let events = 0;
+    if (this.backlog !== null) {
+      if (this.backlog.length > 0 || this.shutRead) events |= POLLIN | POLLRDNORM;
+      if (this.shutRead) events |= POLLRDHUP | (this.shutWrite ? POLLHUP : 0);
+      return events;
+    }
     if (this.kind === "stream") {
-      if (this.peer === null && this.remote === null) return POLLOUT | POLLWRNORM | POLLHUP;
+      if (this.peer === null && this.remote === null) {
+        if (this.shutRead) events |= POLLIN | POLLRDNORM | POLLRDHUP;
+        return events | POLLOUT | POLLWRNORM | POLLHUP;
+      }
       const ended = this.inbox.writers === 0 || this.shutRead;
       if (this.inbox.length > 0 || ended) events |= POLLIN | POLLRDNORM;
       if (ended) events |= POLLRDHUP;
@@ -339,6 +354,7 @@ export abstract class Socket extends OpenFile {
     }
     if (this.error !== 0) events |= POLLERR;
     if (this.messages.first !== undefined || this.shutRead) events |= POLLIN | POLLRDNORM;
+    if (this.shutRead) events |= POLLRDHUP | (this.shutWrite ? POLLHUP : 0);
     if (this.kind === "packet" && this.peer === null) {
       return this.remote === null
         ? events | POLLERR

@@ -37,6 +37,7 @@ export class TcpSocket extends InternetSocket {
   override readonly protocol: number = 6;
   override readonly longest: number = Infinity;
   protected override readonly unconnected: number = -ENOTCONN;
+  protected override readonly shutAlone: number = -ENOTCONN;
   #attempt: Attempt | null = null;
   /** Those whose connection has no room in the backlog. */
   #queued: TcpSocket[] = [];
@@ -114,6 +115,22 @@ export class TcpSocket extends InternetSocket {
     return next;
   }
 
+  /** A listener that shuts reading listens no more, which ends a waiting accept (inet_shutdown). */
+  override shutdown(how: number): number {
+    if (!this.listening) return super.shutdown(how);
+    if (how !== 1) {
+      this.refuseBacklog();
+      this.tellBoth();
+    }
+    return 0;
+  }
+
+  protected override refuseBacklog(): void {
+    super.refuseBacklog();
+    for (const waiting of this.#queued) if (!waiting.gone) waiting.#refuse();
+    this.#queued = [];
+  }
+
   protected override receiver(): number {
     return -EINVAL; // never asked: it is a stream
   }
@@ -137,10 +154,5 @@ export class TcpSocket extends InternetSocket {
       default:
         return super.poll();
     }
-  }
-
-  protected override closed(): void {
-    super.closed();
-    for (const waiting of this.#queued) if (!waiting.gone) waiting.#refuse();
   }
 }

@@ -1,5 +1,5 @@
 /** Sockets of UDP (udp(7)). */
-import { ECONNREFUSED, EDESTADDRREQ, EINVAL, ENETUNREACH } from "../errno.ts";
+import { ECONNREFUSED, EDESTADDRREQ, EINVAL, ENETUNREACH, ENOTCONN } from "../errno.ts";
 import { ANY4, type Host, isAny } from "./host.ts";
 import { InternetSocket } from "./internet_socket.ts";
 import type { Endpoint, PortTable } from "./port_table.ts";
@@ -16,6 +16,7 @@ export class UdpSocket extends InternetSocket {
   override readonly protocol: number = 17;
   override readonly longest: number = 65507;
   protected override readonly unconnected: number = -EINVAL;
+  protected override readonly shutAlone: number = -ENOTCONN;
   protected override readonly hungUp: boolean = false;
   /** The local host before connecting chose one. */
   #boundHost: Host | null = null;

@@ -28,6 +28,7 @@ export class UnixSocket extends Socket {
   override readonly protocol: number = 0;
   override readonly longest: number = BUFFER;
   protected override readonly unconnected: number = -EINVAL;
+  protected override readonly shutAlone: number = 0;
   protected override readonly hungUp: boolean = true;
   /** Removes the name of a socket file's binding. */
   unbind: (() => void) | null = null;
@@ -83,7 +84,7 @@ export class UnixSocket extends Socket {
     }
     if (this.listening) return -EINVAL;
     if (this.peer !== null || this.remote !== null) return -EISCONN;
-    if (target === undefined || !target.listening) return -ECONNREFUSED;
+    if (target === undefined || !target.listening || target.shutRead) return -ECONNREFUSED;
     if (target.backlogFull) return -EAGAIN;
     const server = connector.makePeer(target);
     server.local = target.local;
@@ -103,6 +104,7 @@ export class UnixSocket extends Socket {
     address: SocketAddress | null,
     found: Socket | undefined,
   ): Socket | number {
+    if (this.shutWrite) return -EPIPE;
     if (address !== null && address.family !== AF_UNIX) return -EAFNOSUPPORT;
     if (address === null && this.remote === null && this.peer === null) return -ENOTCONN;
     const to = address === null ? this.peer : found;

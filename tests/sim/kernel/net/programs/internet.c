@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 typedef union {
   struct sockaddr any;
@@ -383,6 +384,45 @@ static void connected(const char *host) {
   close(b), close(c);
 }
 
+/* Shutting a socket down that is not connected wakes who waits on it. */
+static void shutting(int family, int type, int how) {
+  char buffer[8];
+  struct sockaddr_un path = {AF_UNIX, "shut"};
+  name n;
+  socklen_t size = set(&n, family == AF_INET6 ? "::1" : "127.0.0.1", 0);
+  int fd = must(socket(family, type, 0));
+  unlink("shut");
+  must(family == AF_UNIX ? bind(fd, (void *)&path, sizeof path) : bind(fd, &n.any, size));
+  if (type == SOCK_STREAM) must(listen(fd, 2));
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    errno = 0;
+    long result = type == SOCK_STREAM ? accept(fd, NULL, NULL) : recv(fd, buffer, 8, 0);
+    _exit(result < 0 ? errno : 100 + result);
+  }
+  usleep(50000);
+  int client = must(socket(family, type, 0));
+  if (how != SHUT_WR) {
+    printf("%d %d %d ", family, type, how);
+    SHOW(shutdown(fd, how));
+  } else {
+    SHOW(shutdown(fd, how));
+    kill(child, SIGKILL);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  printf("woken with %x, events %x\n", status, events(fd));
+  if (family != AF_UNIX) getsockname(fd, &n.any, &size);
+  SHOW(family == AF_UNIX ? connect(client, (void *)&path, sizeof path) : connect(client, &n.any, size));
+  close(client), close(fd);
+  client = must(socket(family, type, 0));
+  SHOW(shutdown(client, how));
+  printf("%x\n", events(client));
+  SHOW(send(client, "x", 1, MSG_NOSIGNAL));
+  close(client);
+}
+
 int main(void) {
   options();
   binding(SOCK_STREAM);
@@ -391,6 +431,13 @@ int main(void) {
   connecting();
   states("127.0.0.1");
   states("::1");
+  for (int how = 0; how < 3; how++) {
+    shutting(AF_INET, SOCK_STREAM, how);
+    shutting(AF_INET6, SOCK_DGRAM, how);
+    shutting(AF_UNIX, SOCK_STREAM, how);
+    shutting(AF_UNIX, SOCK_DGRAM, how);
+  }
+  fflush(stdout);
   datagrams();
   connected("127.0.0.1");
   connected("::1");
