@@ -239,7 +239,7 @@ export class Region extends GuestLowering {
   protected override looked(): void {
     this.#pending.other({});
   }
-  protected override refill(address: number, number: number): void {
+  protected override refill(address: number, number: number, stamp: number): void {
     const code = this.code;
     const refill = this.runtime("refill_data");
     this.#stampPending();
@@ -252,24 +252,19 @@ export class Region extends GuestLowering {
     }
     code.get(address);
     this.ordinal(number);
-    code.call(refill);
-    this.#replaced();
+    code.call(refill).set(stamp);
+    this.#replaced(stamp);
     this.#events.reload();
   }
   /**
-   * Turn the address of a stamp on the stack into whether a refill failed, or went into the entry of a cluster under way:
+   * Push whether a refill, which returned the address of a stamp, failed, or went into the entry of a cluster under way:
    * what follows of that is to be looked up again.
    */
-  #replaced(): void {
+  #replaced(stamp: number): void {
     const { code } = this;
-    const replaceable = this.#pending.replaceable(this.linker.instrumentation!.tlbs!.data[0].ways);
-    if (replaceable.length === 0) {
-      code.op(W.i32_eqz);
-      return;
-    }
-    const stamp = this.temporary("i32");
-    code.tee(stamp).op(W.i32_eqz);
-    for (const { stamp: known } of replaceable) {
+    code.get(stamp).op(W.i32_eqz);
+    const { ways } = this.linker.instrumentation!.tlbs!.data[0];
+    for (const { stamp: known } of this.#pending.replaceable(ways)) {
       code.get(stamp).get(known).op(W.i32_eq, W.i32_or);
     }
   }

@@ -31,8 +31,9 @@ interface Lookup {
   readonly place: number;
   readonly offset: number;
   readonly entry: number;
-  /** The physical address, if it was read early; else -1. */
+  /** The physical address, and where the stamp is, if that was read early; else -1. */
   readonly physical: number;
+  readonly stamp: number;
 }
 
 /** A lowering that reaches guest memory: inline soft TLB, runtime functions beyond it. */
@@ -76,8 +77,8 @@ export abstract class GuestLowering extends Lowering {
   }
   /** With models: an access that is in no cluster was lowered. */
   protected looked(): void {}
-  /** Push whether the entry of the page at local `address` could not be refilled. */
-  protected refill(_address: number, _number: number): void {
+  /** Push whether the entry of the page at local `address` could not be refilled; set local `stamp` to where its stamp is. */
+  protected refill(_address: number, _number: number, _stamp: number): void {
     throw new TypeError("an entry is refilled outside a region");
   }
   /** Push the ordinal of access `number` of the current instruction. */
@@ -109,7 +110,8 @@ export abstract class GuestLowering extends Lowering {
   /**
    * Look up the soft TLB, with its tags in `table`, for `size` bytes from `address + shift` on; `hit` is lowered where it
    * serves them, `missed` where the translation is not there or two pages are touched. Both leave a
-   * `result`. `early` is lowered before it is known which, with the physical address that the entry says.
+   * `result`. Where entries are refilled, `early` is lowered before it is known which, with the physical address that the
+   * entry says.
    */
   #access(
     address: Node,
@@ -120,24 +122,24 @@ export abstract class GuestLowering extends Lowering {
     hit: (l: Lookup) => void,
     missed: (l: Lookup) => void,
     number: number,
-    early?: (l: Lookup) => void,
+    early: (l: Lookup) => void,
   ): void {
     const code = this.code;
     if (this.missesLeave) {
       // An arm that is left for good: a baseline compiler merges no states there.
-      const l = this.#lookup(address, shift, size, table, early);
+      const refills = this.#models && this.refills();
+      const l = this.#lookup(address, shift, size, table, refills ? early : undefined);
       code.seldom().op(W.if, typeCode.void);
-      if (this.#models && this.refills()) {
+      if (refills) {
         code.get(l.offset).i64(EVICTED).op(W.i64_xor).tee(l.offset).i64(BigInt(4096 - size))
           .op(W.i64_gt_u, W.if, typeCode.i32).i32(1).op(W.else);
-        this.refill(l.address, number);
+        this.refill(l.address, number, l.stamp);
         code.op(W.end, W.if, typeCode.void);
         code.get(l.offset).i64(EVICTED).op(W.i64_xor).set(l.offset);
         this.depth++;
         missed(l);
         this.depth--;
         code.op(W.end);
-        if (early !== undefined) code.get(l.place).mem(W.i64_load, SOFT_PHYSICAL).set(l.entry);
       } else missed(l);
       code.op(W.end);
       hit(l);
@@ -167,15 +169,20 @@ export abstract class GuestLowering extends Lowering {
       offset: this.temporary("i64"),
       entry: this.#models ? this.temporary("i64") : -1,
       physical: early === undefined ? -1 : this.temporary("i32"),
+      stamp: early === undefined ? -1 : this.temporary("i32"),
     };
     this.value(address);
     if (shift !== 0) code.i64(BigInt(shift)).op(W.i64_add);
     code.tee(l.address).op(W.i32_wrap_i64).i32(SOFT_SHIFT).op(W.i32_shr_u).i32(SOFT_MASK)
-      .op(W.i32_and).tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor).tee(l.offset);
-    if (early !== undefined) {
-      code.get(l.place).mem(W.i64_load, SOFT_PHYSICAL).tee(l.entry).op(W.i32_wrap_i64)
+      .op(W.i32_and).tee(l.place).mem(W.i64_load, table).get(l.address).op(W.i64_xor);
+    if (early === undefined) code.tee(l.offset);
+    else {
+      code.set(l.offset);
+      this.#readEntry(l);
+      code.set(l.stamp).get(l.entry).op(W.i32_wrap_i64)
         .get(l.address).op(W.i32_wrap_i64).i32(4095).op(W.i32_and, W.i32_add).set(l.physical);
       early(l);
+      code.get(l.offset);
     }
     code.i64(BigInt(4096 - size)).op(W.i64_gt_u);
     return l;
@@ -196,10 +203,13 @@ export abstract class GuestLowering extends Lowering {
     code.get(offset).op(W.i32_wrap_i64, W.i32_add);
   }
   /** With models, after a hit: read the rest of the entry, and push where the stamp is. */
-  #stamp({ place, entry, physical }: Lookup): void {
-    if (physical >= 0) this.code.get(entry);
-    else this.code.get(place).mem(W.i64_load, SOFT_PHYSICAL).tee(entry);
-    this.code.i64(BigInt(8 * (SOFT_STAMP - SOFT_PHYSICAL))).op(W.i64_shr_u, W.i32_wrap_i64);
+  #stamp(l: Lookup): void {
+    if (l.stamp >= 0) this.code.get(l.stamp);
+    else this.#readEntry(l);
+  }
+  #readEntry({ place, entry }: Lookup): void {
+    this.code.get(place).mem(W.i64_load, SOFT_PHYSICAL).tee(entry)
+      .i64(BigInt(8 * (SOFT_STAMP - SOFT_PHYSICAL))).op(W.i64_shr_u, W.i32_wrap_i64);
   }
 
   /**
@@ -210,7 +220,7 @@ export abstract class GuestLowering extends Lowering {
     { cluster, offset, first, last }: Placement,
     address: Node,
     number: number,
-    early?: (l: Lookup) => void,
+    early: (l: Lookup) => void,
   ): void {
     const code = this.code;
     const models = this.#models;
@@ -326,7 +336,7 @@ export abstract class GuestLowering extends Lowering {
       code.set(value);
     };
     if (placement !== undefined) {
-      this.#cluster(placement, address, number, early ? read : undefined);
+      this.#cluster(placement, address, number, early ? read : () => {});
       this.#append(EventKind.Load, bits / 8, placement.offset, () => this.value(address));
     } else {
       this.#access(
@@ -342,7 +352,7 @@ export abstract class GuestLowering extends Lowering {
         },
         (l) => this.missedLoad(l.address, bits / 8, number),
         number,
-        early ? read : undefined,
+        early ? read : () => {},
       );
       this.#countIfConditional(ONE_LOAD);
     }
@@ -379,7 +389,7 @@ export abstract class GuestLowering extends Lowering {
     };
     const placement = this.placementOf(s);
     if (placement !== undefined) {
-      this.#cluster(placement, address, number);
+      this.#cluster(placement, address, number, () => {});
       this.#append(EventKind.Store, bits / 8, placement.offset, () => this.value(address));
       return write(placement.offset);
     }
@@ -397,6 +407,7 @@ export abstract class GuestLowering extends Lowering {
       },
       (l) => this.missedStore(l.address, bits / 8, number, v, value.type, upper),
       number,
+      () => {},
     );
     this.#countIfConditional(ONE_STORE);
   }

@@ -15,18 +15,20 @@ import { countMiss as countSite, type SiteFunctions } from "./site_events.ts";
 /** Parameters of the functions that refill; they return the address of the stamp, or 0. */
 const [ADDRESS, ORDINAL] = [0, 1];
 /** Their locals. */
-const [TAG, PAGE, LOW] = [2, 3, 4];
-const [ENTRY, LEFT, VICTIM, SECOND, PLACE, WALKED, SIDE, OTHER] = [5, 6, 7, 8, 9, 10, 11, 12];
-const TAGS = 13;
+const [SPACE, TAG, PAGE, LOW] = [2, 3, 4, 5];
+const [ENTRY, LEFT, VICTIM, SECOND, PLACE, WALKED, SIDE, OTHER] = [6, 7, 8, 9, 10, 11, 12, 13];
+const TAGS = 14;
 /** Stamps, and offsets of their entries, of each level of a comparison of up to `AT_ONCE` entries. */
-const [STAMP_OF, OFFSET_OF] = [14, 18];
+const [STAMP_OF, OFFSET_OF] = [15, 19];
 export const REFILL_LOCALS = [
-  ...["i64", "i64", "i64"] as const,
+  ...["i64", "i64", "i64", "i64"] as const,
   ...["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"] as const,
   ...["v128"] as const,
   ...["i64", "i64", "i64", "i64", "i32", "i32", "i32", "i32"] as const,
 ];
 
+/** From the physical address in a soft entry to the address of the stamp, in bits. */
+const STAMP_SHIFT = BigInt(8 * (L.SOFT_STAMP - L.SOFT_PHYSICAL));
 /** Most entries that are compared without a branch. */
 const AT_ONCE = 8;
 
@@ -87,8 +89,6 @@ function lesser(c: Code, from: number, ways: number, level: number): void {
     .get(stamp + 1).get(stamp).get(OTHER).op(W.select).set(stamp);
 }
 
-const leave = (c: Code): Code => c.i32(0).op(W.return);
-
 /** `refill(address, ordinal)` of a page of instructions, or of data, whose soft entries it restores. */
 export function refill(
   side: keyof ModelledTlbs,
@@ -100,8 +100,7 @@ export function refill(
   const data = side === "data";
   const [first, second] = tlbs[side];
   c.get(ADDRESS).i64(12n).op(W.i64_shr_u)
-    .stateLoad(W.i64_load, L.SPACE_TAG).op(W.i64_or).set(TAG);
-  c.i32(data ? 1 : 0).set(SIDE);
+    .stateLoad(W.i64_load, L.SPACE_TAG).tee(SPACE).op(W.i64_or).set(TAG);
   if (!data) {
     // Level 1 may hold the page after all, without a soft entry.
     find(c, first);
@@ -109,37 +108,39 @@ export function refill(
       .get(ENTRY).i32(L.TLB_STAMP).op(W.i32_add, W.return, W.end);
     // That it is one of 4 KiB is known only if a level holds it as such.
     find(c, second).op(W.i32_eqz, W.if, typeCode.void);
-    leave(c).op(W.end).get(ENTRY).set(SECOND);
-  } else {
-    softPlace(c.get(ADDRESS)).tee(PLACE).mem(W.i32_load, L.SOFT_SECOND).tee(SECOND)
-      .mem(W.i64_load, L.TLB_TAG).get(TAG).op(W.i64_ne).seldom().op(W.if, typeCode.void);
-    find(c, second).op(W.if, typeCode.void).get(ENTRY).set(SECOND).op(W.else);
-    leastRecent(c, second, SECOND);
-    c.i32(1).set(WALKED).op(W.end).op(W.end);
+    c.i32(0).op(W.return, W.end).get(ENTRY).set(SECOND);
   }
   leastRecent(c, first, VICTIM);
   evict(c, data);
   c.get(VICTIM).get(TAG).mem(W.i64_store, L.TLB_TAG);
   c.get(VICTIM).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
-  c.get(SECOND).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
   if (data) {
-    c.get(WALKED).seldom().op(W.if, typeCode.void);
-    c.get(SECOND).get(TAG).mem(W.i64_store, L.TLB_TAG);
-    countMiss(c, 3);
-    if (lines !== undefined) {
-      appendWalk(c, lines, { address: ADDRESS, ordinal: ORDINAL, at: OTHER });
-    }
-    c.op(W.end);
-    c.get(PLACE).get(SECOND).mem(W.i32_store, L.SOFT_SECOND);
-    c.get(PLACE).get(VICTIM).i32(L.TLB_STAMP).op(W.i32_add).mem(W.i32_store, L.SOFT_STAMP);
-    c.get(ADDRESS).i64(-4096n).op(W.i64_and).i64(L.SOFT_EVICTED).op(W.i64_or).set(PAGE);
-    turn(c, PLACE);
+    softPlace(c.get(ADDRESS)).tee(PLACE).mem(W.i32_load, L.SOFT_SECOND).tee(SECOND)
+      .mem(W.i64_load, L.TLB_TAG).get(TAG).op(W.i64_ne).seldom().op(W.if, typeCode.void);
+    find(c, second).op(W.if, typeCode.void).get(ENTRY).set(SECOND).op(W.else);
+    walk(c, second, lines);
+    c.op(W.end).get(PLACE).get(SECOND).mem(W.i32_store, L.SOFT_SECOND).op(W.end);
+    // As one number, because that is how it is read: of two stores a processor cannot forward.
+    c.get(PLACE).get(PLACE).mem(W.i64_load32_u, L.SOFT_PHYSICAL)
+      .get(VICTIM).i32(L.TLB_STAMP).op(W.i32_add, W.i64_extend_i32_u).i64(STAMP_SHIFT)
+      .op(W.i64_shl, W.i64_or).mem(W.i64_store, L.SOFT_PHYSICAL);
+    restore(c);
   }
+  c.get(SECOND).get(ORDINAL).mem(W.i64_store, L.TLB_STAMP);
   countMiss(c, data ? 1 : 0);
   if (sites !== null) {
+    c.i32(data ? 1 : 0).set(SIDE);
     countSite(c, { address: ADDRESS, ordinal: ORDINAL, side: SIDE, walked: WALKED }, sites);
   }
   return c.get(VICTIM).i32(L.TLB_STAMP).op(W.i32_add);
+}
+
+/** Level 2 does not hold the page: point `SECOND` at the entry that does now. */
+function walk(c: Code, second: ModelledTlb, lines: DataLines | undefined): void {
+  leastRecent(c, second, SECOND);
+  c.get(SECOND).get(TAG).mem(W.i64_store, L.TLB_TAG).i32(1).set(WALKED);
+  countMiss(c, 3);
+  if (lines !== undefined) appendWalk(c, lines, { address: ADDRESS, ordinal: ORDINAL, at: OTHER });
 }
 
 /** Count a miss of a structure. */
@@ -153,36 +154,41 @@ function softPlace(c: Code): Code {
   return c.op(W.i32_wrap_i64).i32(L.SOFT_SHIFT).op(W.i32_shr_u).i32(L.SOFT_MASK).op(W.i32_and);
 }
 
-/** Those of both tags of the soft entry at local `place` that are `PAGE` are evicted now, or no longer. */
-function turn(c: Code, place: number): void {
-  c.get(place).get(place).op(0xfd, 0x00).memarg(L.READ_TLB).set(TAGS)
-    .get(PAGE).op(0xfd, 0x12).get(TAGS).op(0xfd, 0xd6, 0x01).i32(63).op(0xfd, 0xcb, 0x01)
-    .get(TAGS).op(0xfd, 0x51).op(0xfd, 0x0b).memarg(L.READ_TLB);
+/** Read both tags of the soft entry at local `place`, and write what `change` pushes. */
+function changeTags(c: Code, place: number, change: () => void): void {
+  c.get(place).get(place).op(0xfd, 0x00).memarg(L.READ_TLB).set(TAGS);
+  change();
+  c.op(0xfd, 0x0b).memarg(L.READ_TLB);
+}
+/** The evicted tags at `PLACE` are so no longer: of both, what is there without its highest bit. */
+function restore(c: Code): void {
+  changeTags(c, PLACE, () => {
+    c.get(TAGS).i32(1).op(0xfd, 0xcb, 0x01).i32(1).op(0xfd, 0xcd, 0x01); // i64x2.shl, i64x2.shr_u
+  });
 }
 
-/** The soft entries that the victim issued go, but their translations stay known. */
+/** The soft entries that the victim issued go, but their translations stay known. Return 0 if it is of another size. */
 function evict(c: Code, data: boolean): void {
-  c.op(W.block, typeCode.void);
-  c.get(VICTIM).mem(W.i64_load, L.TLB_TAG).tee(PAGE).i64(-1n).op(W.i64_eq).brIf(0);
-  // Not of this space: none of its soft entries is there.
-  c.get(PAGE).stateLoad(W.i64_load, L.SPACE_TAG).op(W.i64_xor)
-    .i64(BigInt(L.TAG_SPACE_SHIFT)).op(W.i64_shr_u).i64(0n).op(W.i64_ne).brIf(0);
-  // Of another size.
-  c.get(PAGE).stateLoad(W.i64_load, L.SPACE_TAG).op(W.i64_xor)
-    .i64(BigInt(L.TAG_BITS_SHIFT)).op(W.i64_shr_u).i64(0n).op(W.i64_ne, W.if, typeCode.void)
-    .i32(0).op(W.return, W.end);
-  c.get(PAGE).i64((1n << BigInt(L.TAG_BITS_SHIFT)) - 1n).op(W.i64_and).set(PAGE);
+  c.get(VICTIM).mem(W.i64_load, L.TLB_TAG).get(SPACE).op(W.i64_xor).tee(PAGE)
+    .i64(BigInt(L.TAG_BITS_SHIFT)).op(W.i64_shr_u, W.i64_eqz, W.if, typeCode.void);
   if (data) {
     c.get(PAGE).i64(12n).op(W.i64_shl).tee(PAGE);
     softPlace(c).set(OTHER);
-    turn(c, OTHER);
+    changeTags(c, OTHER, () => {
+      // i64x2.splat, i64x2.eq, i64x2.shl, v128.or
+      c.get(PAGE).op(0xfd, 0x12).get(TAGS).op(0xfd, 0xd6, 0x01).i32(63).op(0xfd, 0xcb, 0x01)
+        .get(TAGS).op(0xfd, 0x50);
+    });
   } else {
     c.get(PAGE).get(PAGE).i64(BigInt(L.FETCH_BITS)).op(W.i64_shr_u, W.i64_xor, W.i32_wrap_i64)
       .i32(L.FETCH_ENTRIES - 1).op(W.i32_and).i32(4).op(W.i32_shl).tee(OTHER)
       .mem(W.i64_load, L.FETCH_TLB).get(PAGE).i64(20n).op(W.i64_shl, W.i64_eq);
     c.op(W.if, typeCode.void).get(OTHER).i64(-1n).mem(W.i64_store, L.FETCH_TLB).op(W.end);
   }
-  c.op(W.end);
+  // It is empty, of another space and has no soft entries, or of another size.
+  c.op(W.else).get(VICTIM).mem(W.i64_load, L.TLB_TAG).i64(-1n).op(W.i64_ne)
+    .get(PAGE).i64(BigInt(L.TAG_SPACE_SHIFT)).op(W.i64_shr_u, W.i64_eqz, W.i32_and)
+    .op(W.if, typeCode.void).i32(0).op(W.return, W.end, W.end);
 }
 
 /** Local of what follows: the place. */
