@@ -152,7 +152,8 @@ export class SoftTlb {
     this.#flushData();
     if (this.#u32[L.FETCHED >> 2] === 0) return;
     this.#u32[L.FETCHED >> 2] = 0;
-    for (let i = 0; i < L.FETCH_ENTRIES; i++) this.#clearFetchEntry(L.FETCH_TLB + 16 * i);
+    // No page has the number of these, and what else is in an entry says nothing then.
+    this.#u32.fill(U32 - 1, L.FETCH_TLB >> 2, (L.FETCH_TLB >> 2) + 4 * L.FETCH_ENTRIES);
   }
   #flushData(): void {
     for (let i = 0; i < this.#logged; i++) this.#clear(this.#log[i]);

@@ -5,7 +5,6 @@
 import { ByteView } from "../../lib/elf/byte_view.ts";
 import {
   EHDR_SIZE,
-  ElfError,
   EM_AARCH64,
   EM_X86_64,
   ET_DYN,
@@ -18,7 +17,8 @@ import {
   PT_GNU_STACK,
   PT_INTERP,
   PT_LOAD,
-} from "../../lib/elf/mod.ts";
+} from "../../lib/elf/constants.ts";
+import { ElfError } from "../../lib/elf/elf_error.ts";
 import { type ElfHeader, parseHeader, parseSegments, type Segment } from "../../lib/elf/headers.ts";
 import { hasLandingPads, parseNotes, propertiesOf } from "../../lib/elf/notes.ts";
 import { EINVAL, ELIBBAD, ENOEXEC, ENOMEM } from "./errno.ts";

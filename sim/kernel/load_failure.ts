@@ -1,5 +1,6 @@
 /** Why a program could not be loaded, for people: execve itself answers no more than an errno. */
-import { ElfError, ElfFile } from "../../lib/elf/mod.ts";
+import { ElfError } from "../../lib/elf/elf_error.ts";
+import { ElfFile } from "../../lib/elf/elf_file.ts";
 import { EACCES, ENOENT, errnoName, errnoText } from "./errno.ts";
 import type { Executable } from "./seam.ts";
 

@@ -1,5 +1,8 @@
 /** Naming a code address: the file that is mapped there, and the function in it. */
-import { ElfError, ElfFile, STT_FUNC, type SymbolTable } from "../../lib/elf/mod.ts";
+import { STT_FUNC } from "../../lib/elf/constants.ts";
+import { ElfError } from "../../lib/elf/elf_error.ts";
+import { ElfFile } from "../../lib/elf/elf_file.ts";
+import type { SymbolTable } from "../../lib/elf/symbol_table.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { MappedFile } from "../memory/page_cache.ts";
 
