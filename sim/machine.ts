@@ -29,7 +29,7 @@ import { modelsOf, resultsOf } from "./machine/run_models.ts";
 import { Memory } from "./memory/memory.ts";
 
 /** Executions that make a block hot. */
-const DEFAULT_HEAT = 12_000;
+const DEFAULT_HEAT = 8_000;
 
 /** What every program gets unless an option says otherwise. */
 const DEFAULT_ENV: Readonly<Record<string, string>> = {

@@ -89,6 +89,7 @@ export class Blocks {
   readonly codeFrames: Uint8Array;
   #next: number;
   #links = FIRST_LINK;
+  #heat: number;
   readonly cold = new ColdReport();
   /** Addresses that only begin blocks and that regions leave out, and the blocks that begin there. */
   readonly cuts = new Set<number>();
@@ -100,19 +101,25 @@ export class Blocks {
     isa: Isa,
     handlers: Handlers,
     memory: WebAssembly.Memory,
-    readonly heat: number,
+    heat: number,
     readonly died: (block: Block) => void,
     /** A frame that held no translated code does now. */
     readonly becameCode: (frame: number) => void,
   ) {
     this.#isa = isa;
     this.#handlers = handlers;
+    this.#heat = heat;
     this.#physical = new Uint8Array(memory.buffer);
     this.#u16 = new Uint16Array(memory.buffer);
     this.#u32 = new Uint32Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
     this.codeFrames = new Uint8Array(this.#physical.length / 4096);
     this.#next = ARENA;
+  }
+
+  /** Where new blocks count down from. */
+  get heat(): number {
+    return this.#heat;
   }
 
   /** Figures of the cold tier and of what regions leave out. */
@@ -130,6 +137,21 @@ export class Blocks {
   reheat(block: Block, heat: number): void {
     this.#ran(block, this.cold);
     this.#i32[(block.head + R.HEAT) >> 2] = heat;
+  }
+  /** Blocks count down from `heat` from now on, if that is less than before; what they have run already counts. */
+  hasten(heat: number): void {
+    const saved = this.#heat - heat;
+    if (saved <= 0) return;
+    for (const { head, slot, count } of this.all) {
+      const at = (head + R.HEAT) >> 2;
+      const left = this.#i32[at];
+      if (slot !== 0 || left <= ARMED || left > this.#heat) continue;
+      const due = Math.max(left - saved, ARMED);
+      this.#i32[at] = due;
+      // More than it would have run before.
+      this.cold.warming += count * (due - left + saved);
+    }
+    this.#heat = heat;
   }
   #ran(block: Block, report: ColdReport): void {
     if (block.slot !== 0) return;

@@ -5,17 +5,25 @@ import { Flow } from "./ir/decoded.ts";
 import type { Region, Regions } from "./regions.ts";
 import type { SpaceLinks } from "./space_links.ts";
 
-/** A block gets a function of its own after this part of its heat; how many instructions it waits for others. */
-const WARMTH = 80;
+/**
+ * A block gets a function of its own after this part of its heat, or, in a program of so much code that it needs many,
+ * after a lesser one; how many instructions it waits for others.
+ */
+const WARMTH = 13;
+const FLAT_WARMTH = 66;
+const MANY_FUNCTIONS = 3072;
 const WARM_PATIENCE = 2_000_000;
 /** Instructions that a hot block waits for others, in terms of a block's heat; none waits where that is low. */
 const PATIENCE = 500;
 const LOW_HEAT = 100;
+/** Where regions come this early, in tests, functions do so too. */
+const EARLY_HEAT = 1000;
 
 /** Executions after which a block is first compiled; functions of blocks append to no event stream that is whole. */
 export function warmthOf(heat: number, streaming: boolean): number {
   if (!Number.isFinite(heat)) return 0x7fffffff;
-  return heat < LOW_HEAT || streaming ? heat : Math.floor(heat / WARMTH);
+  if (heat < LOW_HEAT || streaming) return heat;
+  return Math.floor(heat / (heat < EARLY_HEAT ? FLAT_WARMTH : WARMTH));
 }
 
 export class Promotion {
@@ -37,8 +45,7 @@ export class Promotion {
     this.#links = links;
     const { heat } = regions;
     this.#patience = heat < LOW_HEAT ? 0 : heat * PATIENCE;
-    // Where regions come early, in tests, functions do so too.
-    this.#warmPatience = heat < 10 * LOW_HEAT ? 0 : WARM_PATIENCE;
+    this.#warmPatience = heat < EARLY_HEAT ? 0 : WARM_PATIENCE;
   }
 
   /** `total` instructions have retired: what waited long enough is compiled, though a batch is not full. */
@@ -105,6 +112,9 @@ export class Promotion {
   #compileWarm(): void {
     this.#compiledWarm = this.#total;
     this.#functions.compile();
+    if (this.#functions.counts.blocks >= MANY_FUNCTIONS) {
+      this.#blocks.hasten(Math.floor(this.#regions.heat / FLAT_WARMTH));
+    }
   }
 
   /** Compile hot regions; those over several pages must be checked before another space enters them. */

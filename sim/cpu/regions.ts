@@ -31,7 +31,7 @@ const WARM = 3;
 const MAX_COPIES = 2;
 
 /** Times that a region is made again. */
-const MAX_GENERATIONS = 4;
+const MAX_GENERATIONS = 3;
 
 /** Most blocks that a region can be entered at. */
 const MAX_ENTRIES = 32;

@@ -294,6 +294,42 @@ Deno.test("what ran in the cold tier is accounted for, and what regions leave ou
   assert(cpu.hotRetired > 0 && figures["cold.warming"] >= 4 * 9 && figures["cold.tails"] > 0);
 });
 
+Deno.test("blocks that are to be compiled sooner from some time on have what they ran counted", () => {
+  const { cpu, space } = machine([
+    [Toy.addi, 0, 0, -1], // 1000
+    [Toy.bnz, 0, 0, -1],
+    [Toy.addi, 1, 1, -1], // 1008
+    [Toy.bnz, 1, 1, -3],
+    [Toy.syscall, 0, 0, 0],
+  ], 20_000);
+  const until = (times: number) => {
+    cpu.setReg(0, BigInt(times));
+    cpu.setReg(1, 1n);
+    cpu.pc = 0x1000;
+    assertEquals(cpu.run(space, 1_000_000).kind, "syscall");
+    return cpu.functions.pending;
+  };
+  // One block begins where the loop does, the other one where it ends.
+  assertEquals(until(400), 0);
+  const { heat } = cpu.blocks;
+  cpu.blocks.hasten(heat - 600);
+  assertEquals(until(1), 0);
+  const left = heat - 600 - 401;
+  assertEquals([until(left - 2), until(1), until(1)], [0, 0, 1]);
+  const ran = () => {
+    const figures = cpu.blocks.report();
+    return figures["cold.warming"] + figures["cold.waiting"] + figures["cold.tails"];
+  };
+  const before = ran();
+  assertEquals(until(1), 1);
+  assertEquals(ran() - before, 2 + 2 + 1);
+  // Some have run more than that already.
+  cpu.blocks.hasten(3);
+  assertEquals(ran() - before, 2 + 2 + 1);
+  assertEquals(until(1), 3);
+  assertEquals(ran() - before, 2 * (2 + 2 + 1));
+});
+
 Deno.test("more address spaces than have room at once", () => {
   const { cpu } = machine([
     [Toy.addi, 1, 1, 1],
