@@ -8,7 +8,7 @@ import { enumName } from "./enums.ts";
 import { flagNames } from "./flags.ts";
 import { argumentTypes } from "./operations.ts";
 import { octal, pointer, quote, quoteShort, SHOWN } from "./strings.ts";
-import { protocolName } from "./socket_addresses.ts";
+import { protocolName, socketAddress } from "./socket_addresses.ts";
 import { structText } from "./structs.ts";
 import { getUnsigned64 } from "../abi/struct.ts";
 
@@ -23,7 +23,7 @@ export function isOutput(type: ArgType): boolean {
 }
 
 /** Text of argument `i`. Outputs want the call's result; a failed call shows their address. */
-function argument(call: ThreadCall, i: number, result: number): string {
+function argument(call: ThreadCall, i: number, result: number, room: number): string {
   const type = argumentTypes(call)[i];
   const { space } = call;
   // The row of a call with operations reads the rest as unsigned.
@@ -34,6 +34,15 @@ function argument(call: ThreadCall, i: number, result: number): string {
   }
   if (call.row.name === "socket" && i === 2) return protocolName(call.args[0], value);
   switch (type) {
+    case "out:sockaddr":
+      if (value === 0 || result < 0) return pointer(value);
+      return socketAddress(value, space, Math.min(space.readU32(call.args[i + 1]), room)) ??
+        pointer(value);
+    case "out:socklen": {
+      if (value === 0) return "NULL";
+      const length = result < 0 ? room : space.readU32(value);
+      return length === room ? `[${room}]` : `[${room} => ${length}]`;
+    }
     case "ptr":
       return pointer(value);
     case "hex":
@@ -170,22 +179,34 @@ function cloneText(call: ThreadCall): string {
   return text;
 }
 
-/** The arguments that are known when the call begins, and how many they are. */
-export function argumentsBefore(call: ThreadCall): { text: string; count: number } {
-  if (call.row.name === "clone") return { text: "", count: 0 };
+/**
+ * The arguments that are known when the call begins, how many they are, and the room for an address
+ * that the call answers.
+ */
+export function argumentsBefore(
+  call: ThreadCall,
+): { text: string; count: number; room: number } {
+  if (call.row.name === "clone") return { text: "", count: 0, room: 0 };
   const list = shown(call);
   const types = argumentTypes(call);
   const parts: string[] = [];
   for (const i of list) {
     if (isOutput(types[i])) break;
-    parts.push(argument(call, i, 0));
+    parts.push(argument(call, i, 0, 0));
   }
   const more = parts.length > 0 && parts.length < list.length ? ", " : "";
-  return { text: parts.join(", ") + more, count: parts.length };
+  const length = types.indexOf("out:socklen");
+  const room = length < 0 ? 0 : Math.max(0, call.space.readU32(call.args[length]));
+  return { text: parts.join(", ") + more, count: parts.length, room };
 }
 
 /** The rest, but for the first `from` that are shown. */
-export function argumentsAfter(call: ThreadCall, from: number, result: number): string {
+export function argumentsAfter(
+  call: ThreadCall,
+  from: number,
+  result: number,
+  room: number,
+): string {
   if (call.row.name === "clone") return cloneText(call);
-  return shown(call).slice(from).map((i) => argument(call, i, result)).join(", ");
+  return shown(call).slice(from).map((i) => argument(call, i, result, room)).join(", ");
 }

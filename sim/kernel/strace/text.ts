@@ -26,6 +26,8 @@ interface Open {
   readonly text: string;
   /** Arguments printed so far. */
   count: number;
+  /** Room for an address that the call answers. */
+  readonly room: number;
   /** An `<unfinished ...>` line is out. */
   cut: boolean;
 }
@@ -73,9 +75,9 @@ export class StraceText implements StracePrinter {
   }
 
   enter(thread: Thread): void {
-    const { text, count } = argumentsBefore(thread.call);
+    const { text, count, room } = argumentsBefore(thread.call);
     const start = `${thread.call.row.name}(${text}`;
-    this.#open.set(thread, { prefix: this.#prefix(thread), text: start, count, cut: false });
+    this.#open.set(thread, { prefix: this.#prefix(thread), text: start, count, room, cut: false });
   }
 
   blocked(_thread: Thread): void {}
@@ -101,14 +103,14 @@ export class StraceText implements StracePrinter {
       const mask = `{mask=${signalSet(thread.mask)}}`;
       return this.#finish(thread, mask, resultText(call, cpu.regNumber(abi.result)));
     }
-    const after = argumentsAfter(call, open.count, result);
+    const after = argumentsAfter(call, open.count, result, open.room);
     this.#finish(thread, after, resultText(call, result));
   }
 
   interrupted(thread: Thread, { onSignal, deadline }: BlockOptions): void {
     const open = this.#open.get(thread);
     if (!open) return;
-    const after = argumentsAfter(thread.call, open.count, -EINTR);
+    const after = argumentsAfter(thread.call, open.count, -EINTR, open.room);
     if (onSignal === "fail") {
       return this.#finish(thread, after, resultText(thread.call, -EINTR));
     }

@@ -25,7 +25,7 @@ const MSG_CMSG_CLOEXEC = 0x4000_0000;
 /** How a call sleeps whose socket has a timeout (SO_RCVTIMEO, SO_SNDTIMEO), 0 for none. */
 export function within(timeout: number): BlockOptions {
   // A signal's handler ends a call with a timeout even with SA_RESTART (signal(7)).
-  return timeout === 0 ? {} : { timeout, onSignal: "interrupt" };
+  return timeout === 0 ? {} : { timeout, onSignal: "fail" };
 }
 
 /** Longest message taken at once. */
@@ -283,7 +283,7 @@ export const messageRows: readonly SyscallRow[] = [
     name: "recvfrom",
     x86_64: 45,
     aarch64: 207,
-    args: ["fd", "out-buffer", "size", "flags:msg", "ptr", "ptr"],
+    args: ["fd", "out-buffer", "size", "flags:msg", "out:sockaddr", "out:socklen"],
     run: recvfrom,
   },
   { name: "sendmsg", x86_64: 46, aarch64: 211, args: ["fd", "ptr", "flags:msg"], run: sendmsg },
