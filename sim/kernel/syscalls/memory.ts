@@ -28,12 +28,21 @@ function mmap(
   return space.mmap(address, length, prot, flags & ~MAP_HUGETLB, file, offset);
 }
 
+/** Pages that mincore answers for at once. */
+const MINCORE_PAGES = 4096;
+
 function mincore(call: Call, address: number, length: number, vector: number): number {
-  const pages = Math.ceil(length / call.space.granule.size);
-  const bytes = new Uint8Array(pages);
-  const result = call.space.mincore(address, length, bytes);
-  if (result < 0) return result;
-  return call.space.copyOut(vector, bytes) < 0 ? -EFAULT : 0;
+  const { size } = call.space.granule;
+  const pages = Math.ceil(length / size);
+  let done = 0;
+  do {
+    const bytes = new Uint8Array(Math.min(pages - done, MINCORE_PAGES));
+    const result = call.space.mincore(address + done * size, bytes.length * size, bytes);
+    if (result < 0) return result;
+    if (call.space.copyOut(vector + done, bytes) < 0) return -EFAULT;
+    done += bytes.length;
+  } while (done < pages);
+  return 0;
 }
 
 /** Copy between this process and another (process_vm_readv, process_vm_writev). */
