@@ -35,6 +35,9 @@ const PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_BTI = 0x10;
 const MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20;
 const MAP_FIXED_NOREPLACE = 0x100000;
 
+/** Bytes of program headers that a file may have (ELF_MIN_ALIGN's bound in fs/binfmt_elf.c). */
+const MOST_HEADER_BYTES = 65536;
+
 interface Headers {
   readonly header: ElfHeader;
   readonly segments: readonly Segment[];
@@ -48,9 +51,11 @@ export function readHeaders(kernel: Kernel, file: Executable): Headers | number 
     const header = parseHeader(new ByteView(ehdr, file.path));
     if (header.machine !== kernel.abi.elfMachine) return -ENOEXEC;
     if (header.type !== ET_EXEC && header.type !== ET_DYN) return -ENOEXEC;
-    const bytes = new Uint8Array(Math.min(file.size, header.phoff + header.phnum * PHDR_SIZE));
-    if (file.read(0, bytes) < bytes.length) return -ENOEXEC;
-    return { header, segments: parseSegments(new ByteView(bytes, file.path), header) };
+    const table = new Uint8Array(header.phnum * PHDR_SIZE);
+    if (table.length > MOST_HEADER_BYTES) return -ENOEXEC;
+    if (file.read(header.phoff, table) < table.length) return -ENOEXEC;
+    const segments = parseSegments(new ByteView(table, file.path), { ...header, phoff: 0 });
+    return { header, segments };
   } catch (error) {
     if (error instanceof ElfError) return -ENOEXEC;
     throw error;
@@ -82,17 +87,16 @@ function isGuarded(file: Executable, { header, segments }: Headers): boolean | n
   }
 }
 
-/** First and last address of the loadable segments, page aligned, unrelocated. */
+/** Bounds of the loadable segments, in whatever order they are, page aligned, unrelocated. */
 function extent(
   segments: readonly Segment[],
   granule: Granule,
 ): { start: number; end: number } | null {
   const load = segments.filter((segment) => segment.type === PT_LOAD);
   if (load.length === 0) return null;
-  const last = load[load.length - 1];
   return {
-    start: granule.pageDown(load[0].vaddr),
-    end: granule.pageUp(last.vaddr + last.memsz),
+    start: granule.pageDown(Math.min(...load.map(({ vaddr }) => vaddr))),
+    end: granule.pageUp(Math.max(...load.map(({ vaddr, memsz }) => vaddr + memsz))),
   };
 }
 

@@ -40,8 +40,10 @@ function readNodes(
 
 /** Write the mask `nodes` into room for `limit` nodes (copy_nodes_to_user). */
 function writeNodes(call: Call, at: number, limit: number, nodes: number): number {
-  const bytes = new Uint8Array(Math.ceil((limit - 1) / 64) * 8);
-  if (bytes.length > 0) bytes[0] = nodes;
+  const size = Math.max(0, Math.ceil((limit - 1) / 64) * 8);
+  if (size > call.space.granule.size) return -EINVAL;
+  const bytes = new Uint8Array(size);
+  if (size > 0) bytes[0] = nodes;
   return call.space.copyOut(at, bytes) < 0 ? -EFAULT : 0;
 }
 
