@@ -65,9 +65,9 @@ inside=$1; shift
   until [ "$(readlink /proc/$$/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.01; done
   echo 0 0 65536 > /proc/$$/gid_map; echo 0 0 65536 > /proc/$$/uid_map
 ) > /dev/null < /dev/null &
-exec unshare --user --keep-caps sh -c '
+exec unshare --user --keep-caps --kill-child sh -c '
   until [ "$(cat /proc/self/uid_map)" ]; do sleep 0.01; done
-  exec unshare --mount --pid --fork --propagation private sh -c "$@"' sh "$inside" sh "$@"
+  exec unshare --mount --pid --fork --kill-child --propagation private sh -c "$@"' sh "$inside" sh "$@"
 `;
 
 /** At the usual priority, which a program can ask for, whoever started us. */
@@ -97,7 +97,10 @@ export function commandLine(program: Program, architecture: string): string[] {
   return program.argv.map((word) => word.replaceAll("{triplet}", triplet));
 }
 
-/** Runs a program in that world, whatever was remembered of it. */
+/** Seconds that a reference may take: one that waits for something else than we gave it never ends. */
+const LIMIT = 600;
+
+/** Runs a program in that world, whatever was remembered of it. Throws if it does not end in time. */
 export async function run(program: Program, world: World): Promise<Outcome> {
   const { architecture, root, inputs } = world;
   const child = new Deno.Command("sh", {
@@ -111,9 +114,16 @@ export async function run(program: Program, world: World): Promise<Outcome> {
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
+    signal: AbortSignal.timeout(LIMIT * 1000),
   }).spawn();
+  const started = Date.now();
   await feed(child, program.stdin ?? "");
   const { code, stdout } = await child.output();
+  if (Date.now() - started >= LIMIT * 1000) {
+    throw new Error(
+      `${program.name}: the reference on ${architecture} takes over ${LIMIT} seconds`,
+    );
+  }
   return { code, stdout };
 }
 
