@@ -199,8 +199,7 @@ export const WRITE_TLB: number = READ_TLB + 8;
 export const SOFT_PHYSICAL: number = READ_TLB + 16;
 export const SOFT_STAMP: number = READ_TLB + 20;
 export const SOFT_SECOND: number = READ_TLB + 24;
-export const SOFT_ENTRY = 32;
-/** An address shifted right by `SOFT_SHIFT`, and `SOFT_MASK`, is the byte offset of its entry. */
+/** An address shifted right by `SOFT_SHIFT`, and `SOFT_MASK`, is the byte offset of its entry of 32 bytes. */
 export const SOFT_SHIFT = 7;
 export const SOFT_MASK = 0x1ffffe0;
 /** Over the page's address: its modelled entry was evicted, its translation still holds. */

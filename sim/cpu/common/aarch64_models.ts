@@ -98,7 +98,7 @@ export const file: CommonFile = {
     "wasm/site_nodes.ts",
     "wasm/target_buffer.ts",
   ],
-  hash: 103208826,
+  hash: 2862764676,
   hostHelpers: {
     "aarch64.soft_to_integer_f64": 244091581366286,
     "aarch64.soft_convert_d_s": 241892558110721,
