@@ -184,8 +184,9 @@ function mapRegion(
   const { areas, memory } = space;
   const { size } = space.granule;
   const end = start + length;
-  const more = length / size - mappedPages(space, start, end);
-  if (!mayExpand(space, flags, more)) return -ENOMEM;
+  const limited = space.sizeLimit !== Infinity || space.dataLimit !== Infinity;
+  const replaced = limited ? mappedPages(space, start, end) : 0;
+  if (!mayExpand(space, flags, length / size - replaced)) return -ENOMEM;
   if ((flags & Vm.Account) !== 0 && overcommits(space, length)) return -ENOMEM;
   const failed = removeRange(space, start, end);
   if (failed < 0) return failed;

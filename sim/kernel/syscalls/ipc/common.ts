@@ -118,6 +118,19 @@ export function ownObject<T extends IpcObject>(
   return object.ownedBy(call.process.credentials) ? object : -EPERM;
 }
 
+/** IPC_RMID of an object that goes at once, whoever waits for it. */
+export function removeObject<T extends IpcObject & { removed(): void }>(
+  call: Call,
+  table: IpcTable<T>,
+  id: number,
+): number {
+  const object = ownObject(call, table, id);
+  if (typeof object === "number") return object;
+  table.delete(object);
+  object.removed();
+  return 0;
+}
+
 /** (uid_t) -1 and (gid_t) -1 */
 const NOBODY = 0xffffffff;
 

@@ -25,6 +25,7 @@ import {
   permissionsOf,
   READ,
   readableObject,
+  removeObject,
   setPermissions,
   WRITE,
 } from "./common.ts";
@@ -174,13 +175,8 @@ function control(call: Call, msqid: number, command: number, at: number): number
       return status(call, msqid, command, at);
     case IPC_SET:
       return set(call, msqid, at);
-    case IPC_RMID: {
-      const queue = ownObject(call, messageQueues, msqid);
-      if (typeof queue === "number") return queue;
-      messageQueues.delete(queue);
-      queue.removed();
-      return 0;
-    }
+    case IPC_RMID:
+      return removeObject(call, messageQueues, msqid);
     default:
       return -EINVAL;
   }

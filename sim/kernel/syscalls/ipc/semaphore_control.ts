@@ -15,6 +15,7 @@ import {
   permissionsOf,
   READ,
   readableObject,
+  removeObject,
   setPermissions,
   usableObject,
   WRITE,
@@ -96,13 +97,8 @@ export function control(
       const set = ownObject(call, semaphores, semid);
       return typeof set === "number" ? set : setPermissions(call, set, given);
     }
-    case IPC_RMID: {
-      const set = ownObject(call, semaphores, semid);
-      if (typeof set === "number") return set;
-      semaphores.delete(set);
-      set.removed();
-      return 0;
-    }
+    case IPC_RMID:
+      return removeObject(call, semaphores, semid);
     default:
       return -EINVAL;
   }
